@@ -1,0 +1,1 @@
+"""Stands in for setuptools while a source archive is downloaded; see `archives.py`."""
