@@ -1,4 +1,4 @@
-"""What stays out of the bundle. `verify` imports all that is left: a wrong entry fails the build."""
+"""What stays out of the bundle. `verify` imports all the rest: a wrong entry fails the build."""
 
 from __future__ import annotations
 

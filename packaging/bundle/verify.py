@@ -60,7 +60,7 @@ def check_tree(root: Path) -> None:
     """Checks all ELF files and file names of an install tree; raises with all faults."""
     root = root.resolve()
     faults, newest = [], ((0, 0), root)
-    for file in elf.elf_files(root):
+    for file in elf.elf_files(root / "lib"):
         faults += [f"{file.relative_to(root)} {fault}" for fault in check_file(file, root)]
         newest = max(newest, (_glibc(file), file))
     for file in sorted((root / "lib/libmatrix/python").rglob("*.py")):
