@@ -18,7 +18,7 @@ enum matrix_frame_kind {
     MATRIX_FRAME_RESULT = 1,   /* target: request; flags bit 0: ok */
     MATRIX_FRAME_PROGRESS = 2, /* target: request */
     MATRIX_FRAME_EVENT = 3,    /* target: subscription */
-    MATRIX_FRAME_CALL = 4,     /* target: call id */
+    MATRIX_FRAME_CALL = 4,     /* target: call id, extra: the request it is for; void when that has ended */
     MATRIX_FRAME_LOG = 5,      /* flags: level */
     MATRIX_FRAME_MARK = 6,     /* target: client, extra: mark; goes back as "consumed" */
     MATRIX_FRAME_CLOSED = 7    /* the context holds nothing of the runtime any more */

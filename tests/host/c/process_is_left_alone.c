@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <locale.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+
+extern char **environ;
+
+struct state {
+    struct sigaction actions[65];
+    sigset_t mask;
+    char locale[256];
+    char environment[65536];
+    char directory[4096];
+    struct stat streams[3];
+    long offset[3];
+    mode_t umask;
+};
+
+static void take(struct state *state)
+{
+    size_t used = 0;
+
+    memset(state, 0, sizeof *state);
+    for (int number = 1; number < 65; number++)
+        sigaction(number, NULL, &state->actions[number]);
+    pthread_sigmask(SIG_SETMASK, NULL, &state->mask);
+    snprintf(state->locale, sizeof state->locale, "%s", setlocale(LC_ALL, NULL));
+    for (char **variable = environ; *variable; variable++)
+        used += (size_t)snprintf(state->environment + used, sizeof state->environment - used,
+                                 "%s\n", *variable);
+    CHECK(getcwd(state->directory, sizeof state->directory));
+    for (int stream = 0; stream < 3; stream++)
+        fstat(stream, &state->streams[stream]);
+    state->umask = umask(0);
+    umask(state->umask);
+}
+
+static void compare(const struct state *before, const struct state *after)
+{
+    for (int number = 1; number < 65; number++) {
+        CHECK(before->actions[number].sa_handler == after->actions[number].sa_handler);
+        CHECK(before->actions[number].sa_flags == after->actions[number].sa_flags);
+    }
+    CHECK(memcmp(&before->mask, &after->mask, sizeof before->mask) == 0);
+    CHECK(strcmp(before->locale, after->locale) == 0);
+    CHECK(strcmp(before->environment, after->environment) == 0);
+    CHECK(strcmp(before->directory, after->directory) == 0);
+    CHECK(before->umask == after->umask);
+    for (int stream = 0; stream < 3; stream++) {
+        CHECK(before->streams[stream].st_ino == after->streams[stream].st_ino);
+        CHECK(before->streams[stream].st_dev == after->streams[stream].st_dev);
+    }
+}
+
+/* argv[1]: the URL of a server that closes each connection at once: writes to it must kill nobody. */
+int main(int argc, char **argv)
+{
+    static struct state before, after;
+    struct tally failed = {0}, parts = {0};
+    matrix_context context;
+    matrix_client client;
+
+    CHECK(argc == 2);
+    setvbuf(stdout, NULL, _IOFBF, 4096);
+    take(&before);
+    context = open_context();
+    client = open_client_at(context, argv[1]);
+    for (int i = 0; i < 20; i++)
+        CHECK_OK(matrix_login_password(client, "nobody", "secret", NULL, count_reply, &failed, NULL));
+    CHECK_OK(matrix_list_parts(client, NULL, count_reply, &parts, NULL));
+    pump(context, &failed.failed, 20);
+    pump(context, &parts.ok, 1);
+    CHECK(failed.ok == 0);
+    take(&after);
+    compare(&before, &after);
+    CHECK_OK(matrix_shutdown(context, -1));
+    take(&after);
+    compare(&before, &after);
+    return 0;
+}

@@ -1,0 +1,71 @@
+"""Compiles the host programs against the staged library, as any program would be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def stage() -> Path:
+    """The installed tree under test: `build/stage`, or the one MATRIX_STAGE names."""
+    path = Path(os.environ.get("MATRIX_STAGE", ROOT / "build" / "stage")).resolve()
+    assert (path / "lib" / "libmatrix.so").exists(), f"{path}: not built; run make stage"
+    return path
+
+
+@pytest.fixture(scope="session")
+def compile_host(
+    stage: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Sequence[str]], Path]:
+    """`compile_host(name, extra)` gives the path of the program made of tests/host/c/<name>.c."""
+    folder = tmp_path_factory.mktemp("hosts")
+
+    def compile_one(name: str, extra: Sequence[str] = ()) -> Path:
+        program = folder / name
+        command = ["cc", "-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror"]
+        command += [f"-I{stage / 'include'}", str(HERE / "c" / f"{name}.c"), "-o", str(program)]
+        command += [f"-L{stage / 'lib'}", *extra, "-lmatrix", f"-Wl,-rpath,{stage / 'lib'}"]
+        command += ["-pthread", "-ldl"]
+        subprocess.run(command, check=True, timeout=120)
+        return program
+
+    return compile_one
+
+
+@pytest.fixture(scope="session")
+def run_host(compile_host: Callable[..., Path]) -> Program:
+    """`run_host(name, *arguments, env=…, extra=…)` compiles, runs and checks that it left with 0."""
+    compiled: dict[str, Path] = {}
+
+    def run_one(
+        name: str,
+        *arguments: str | Path,
+        env: dict[str, str] | None = None,
+        extra: Sequence[str] = (),
+        expect: int = 0,
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        if name not in compiled:
+            compiled[name] = compile_host(name, extra)
+        done = subprocess.run(
+            [str(compiled[name]), *map(str, arguments)],
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == expect, f"{name}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    return run_one
