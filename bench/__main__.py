@@ -1,0 +1,129 @@
+"""Prints the benchmark tables: `python -m bench`. Machines are noisy: only ratios within one run count.
+
+It needs build/stage, a C compiler, and for the comparison a Python with matrix-nio (the one the
+variable MATRIX_NIO_PYTHON names; `make bench` sets it up).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.fixture import Fixture
+
+ROOT = Path(__file__).parent.parent
+STAGE = Path(os.environ.get("MATRIX_STAGE", ROOT / "build" / "stage"))
+RUNS = int(os.environ.get("MATRIX_BENCH_RUNS", "5"))
+Row = dict[str, object]
+
+
+def build(name: str, folder: Path) -> Path:
+    program = folder / name
+    command = ["cc", "-std=gnu11", "-O2", f"-I{STAGE / 'include'}", ROOT / "bench" / f"{name}.c"]
+    command += ["-o", program, f"-L{STAGE / 'lib'}", "-lmatrix", f"-Wl,-rpath,{STAGE / 'lib'}"]
+    subprocess.run([*map(str, command), "-pthread"], check=True)
+    return program
+
+
+def lines(command: Sequence[object], env: dict[str, str] | None = None) -> list[Row]:
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, **(env or {})},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+
+
+def host_calls(folder: Path) -> None:
+    program = build("host_calls", folder)
+    for title, busy_ms in (("runtime idle", 0), ("runtime holds Python's lock", 2000)):
+        heading(f"host calls, {title} (us, 10,000 samples each)")
+        print(f"{'':16}{'clock':8}{'p50':>8}{'p99':>8}{'p99.9':>9}{'max':>10}")
+        for row in lines([program, 10000, busy_ms]):
+            print(
+                f"{row['name']:16}{row['clock']:8}{row['p50']:8.2f}{row['p99']:8.2f}"
+                f"{row['p999']:9.2f}{row['max']:10.2f}"
+            )
+
+
+def throughput(folder: Path) -> None:
+    heading("no-op operations and callbacks")
+    rows = lines([build("throughput", folder)])
+    script = ROOT / "bench" / "callbacks.lua"
+    for interpreter, abi in (("lua5.4", "5.4"), ("luajit", "5.1")):
+        path = {"LUA_CPATH": f"{STAGE}/lib/lua/{abi}/?.so"}
+        rows += lines([interpreter, script], env=path)
+    for row in rows:
+        values = ", ".join(f"{key} {value}" for key, value in row.items() if key != "name")
+        print(f"{row['name']:26}{values}")
+
+
+def timed(command: Sequence[object]) -> tuple[float, float]:
+    """Seconds and peak MiB of one run."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return time.perf_counter() - start, float(done.stdout)
+
+
+def cold_start(folder: Path) -> None:
+    heading(f"cold start against a loopback server (median of {RUNS}, turn by turn)")
+    program = build("cold_start", folder)
+    nio = os.environ.get("MATRIX_NIO_PYTHON")
+    print(f"{'':12}{'libmatrix s':>14}{'nio s':>10}{'ratio':>8}{'MiB':>8}{'nio MiB':>9}")
+    for until in ("login", "sync"):
+        ours, theirs = [], []
+        with Fixture() as url:
+            timed([program, url, until])
+            for _ in range(RUNS):
+                ours.append(timed([program, url, until]))
+                if nio:
+                    theirs.append(timed([nio, ROOT / "bench" / "nio_start.py", url, until]))
+        mine = [statistics.median(column) for column in zip(*ours, strict=True)]
+        line = f"{'to ' + until:12}{mine[0]:14.3f}"
+        if theirs:
+            peer = [statistics.median(column) for column in zip(*theirs, strict=True)]
+            line += f"{peer[0]:10.3f}{mine[0] / peer[0]:8.2f}{mine[1]:8.1f}{peer[1]:9.1f}"
+        print(line)
+
+
+def tree_bytes(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files if not file.is_symlink())
+
+
+def sizes() -> None:
+    heading("bundle by part (MiB, unpacked)")
+    home = STAGE / "lib" / "libmatrix"
+    parts = [STAGE / "lib" / "libmatrix.so", STAGE / "lib" / "lua", home / "bridge.so"]
+    parts += [home / "lib", home / "python" / "stdlib", home / "python" / "dynload"]
+    parts += sorted(path for path in (home / "python" / "site").iterdir() if path.is_dir())
+    for part in parts:
+        mib = tree_bytes(part.resolve()) / 2**20
+        if mib >= 0.1:
+            print(f"{part.relative_to(STAGE)!s:52}{mib:8.2f}")
+    print(f"{'all':52}{tree_bytes(STAGE) / 2**20:8.2f}")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        host_calls(Path(folder))
+        throughput(Path(folder))
+        cold_start(Path(folder))
+    sizes()
+
+
+main()

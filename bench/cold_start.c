@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** cold_start URL login|sync: leaves as soon as it is logged in, or has its first sync; prints its peak RSS in MiB. */
+#include <sys/resource.h>
+
+#include "../tests/host/c/check.h"
+
+static void done(matrix_request request)
+{
+    matrix_reply *reply = NULL;
+
+    CHECK_OK(matrix_wait(request, 60000, &reply));
+    if (!matrix_reply_ok(reply))
+        fprintf(stderr, "%s\n", matrix_reply_json(reply, NULL));
+    CHECK(matrix_reply_ok(reply));
+    matrix_reply_free(reply);
+}
+
+int main(int argc, char **argv)
+{
+    matrix_context context = open_context();
+    matrix_client client;
+    matrix_request request = {0};
+    struct rusage usage;
+
+    CHECK(argc == 3);
+    client = open_client_at(context, argv[1]);
+    CHECK_OK(matrix_login_password(client, "bench", "bench", NULL, NULL, NULL, &request));
+    done(request);
+    if (!strcmp(argv[2], "sync")) {
+        CHECK_OK(matrix_sync_once(client, NULL, NULL, NULL, &request));
+        done(request);
+    }
+    getrusage(RUSAGE_SELF, &usage);
+    printf("%.1f\n", (double)usage.ru_maxrss / 1024);
+    fflush(stdout);
+    _Exit(0);
+}

@@ -1,0 +1,19 @@
+"""The same as cold_start.c with bare matrix-nio: nio_start.py URL login|sync; prints its peak RSS in MiB."""
+
+import asyncio
+import resource
+import sys
+
+from nio import AsyncClient, LoginResponse, SyncResponse
+
+
+async def main(url: str, until: str) -> None:
+    client = AsyncClient(url, "@bench:localhost")
+    assert isinstance(await client.login("bench"), LoginResponse)
+    if until == "sync":
+        assert isinstance(await client.sync(), SyncResponse)
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f}", flush=True)
+    await client.close()
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2]))
