@@ -96,8 +96,8 @@ def _member_doc(field: Field) -> str:
 
 def _reader(record: Record) -> list[str]:
     text = (
-        "`value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory "
-        "is short. Lives as long as the reply; the same value gives the same pointer."
+        "`value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or "
+        "memory is short. Lives as long as the reply; the same value gives the same pointer."
     )
     signature = f"MATRIX_API const matrix_{record.name} *matrix_reply_as_{record.name}"
     arguments = ["const matrix_reply *reply", "const matrix_value *value"]

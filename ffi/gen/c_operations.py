@@ -8,12 +8,13 @@ from .text import C_BANNER, block_comment, lines, paragraph, quoted, spec_url, t
 
 PROSE = (
     "Each function submits one operation and returns at once: MATRIX_OK when it was accepted, "
-    "else a negative status, and then the callback never runs (see REFUSALS). Any thread may call it.",
+    "else a negative status, and then the callback never runs (see REFUSALS). Any thread may "
+    "call it.",
     "Required arguments come first; NULL for one is refused. `options` (NULL: the defaults) takes "
     "the keys listed as options; an unknown key or a wrong type is refused. Both are copied and "
-    "stay the caller's. Arguments of the types json and list<> are JSON text, of a record a map, of "
-    "bytes a pointer and a size; options of the type bytes are base64 text. What is marked secret "
-    "is never logged.",
+    "stay the caller's. Arguments of the types json and list<> are JSON text, of a record a map, "
+    "of bytes a pointer and a size; options of the type bytes are base64 text. What is marked "
+    "secret is never logged.",
     "`callback` gets one reply in dispatch: the result as a map with the fields listed, or an "
     "error. NULL leaves the reply to matrix_wait(). `request` (may be NULL) gets the request, for "
     "matrix_cancel(), matrix_wait() and matrix_set_progress_callback().",

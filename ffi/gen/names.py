@@ -15,9 +15,10 @@ C_KEYWORDS = frozenset(
 CPP_KEYWORDS = frozenset(
     """and and_eq asm atomic_cancel atomic_commit atomic_noexcept bitand bitor catch char8_t
     char16_t char32_t class compl concept const_cast consteval constinit co_await co_return
-    co_yield decltype     delete dynamic_cast explicit export friend mutable namespace new noexcept not not_eq operator or
-    or_eq private protected public reflexpr reinterpret_cast requires static_cast synchronized
-    template this throw try typeid typename using virtual wchar_t xor xor_eq""".split()
+    co_yield decltype delete dynamic_cast explicit export friend mutable namespace new noexcept
+    not not_eq operator or or_eq private protected public reflexpr reinterpret_cast requires
+    static_cast synchronized template this throw try typeid typename using virtual wchar_t xor
+    xor_eq""".split()
 )
 LUA_KEYWORDS = frozenset(
     """and break do else elseif end false for function global goto if in local nil not or repeat

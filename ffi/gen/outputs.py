@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import c_headers, c_operations, c_tables, python
+from . import c_headers, c_operations, c_tables, lua, python, reference
 from .model import Api
 
 
 def outputs(api: Api) -> dict[str, str]:
     """Every generated file's text by its path from the project's root."""
-    return {
+    made = {
         "ffi/include/matrix/status.gen.h": c_headers.status_header(api),
         "ffi/include/matrix/records.gen.h": c_headers.records_header(api),
         "ffi/include/matrix/operations.gen.h": c_operations.operations_header(api),
@@ -18,8 +18,12 @@ def outputs(api: Api) -> dict[str, str]:
         "ffi/core/tables.gen.c": c_tables.tables_source(api),
         "ffi/core/operations.gen.c": c_operations.operations_source(api),
         "ffi/core/records.gen.c": c_operations.records_source(api),
+        "lua/operations.gen.lua": lua.table(api),
         "src/libmatrix/table_gen.py": python.table(api),
     }
+    for name, text in reference.pages(api).items():
+        made[f"docs/reference/{name}"] = text
+    return made
 
 
 # Where generated files may be; anything there that no emitter makes is left over.
