@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bytecode
 import interpreter
+import licences
 import sizes
 import verify
 from collect import collect
@@ -36,7 +37,13 @@ def _facts(_: argparse.Namespace) -> None:
 
 def _collect(options: argparse.Namespace) -> None:
     python = interpreter.current()
-    collect(python, options.root, options.lock, options.installed, options.notice)
+    texts = [tuple(pair.split("=", 1)) for pair in options.licence]
+    libraries = collect(python, options.root, options.lock, options.installed)
+    site = options.root / "lib/libmatrix/python/site"
+    folder = options.root / "share/doc/libmatrix"
+    lines = licences.texts(python, libraries.sources, options.installed, site, folder / "licenses")
+    licences.stated(texts, folder / "licenses")
+    licences.notice(options.notice, lines, folder / "NOTICE")
 
 
 def _package(options: argparse.Namespace) -> None:
@@ -66,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--lock", type=Path, required=True, help="locked requirements, with hashes")
     make.add_argument("--installed", type=Path, required=True, help="where pip installs to")
     make.add_argument("--notice", type=Path, required=True, help="the project's own NOTICE")
+    make.add_argument(
+        "--licence", action="append", default=[], metavar="NAME=FILE", help="a file that states one"
+    )
     make.set_defaults(run=_collect)
 
     package = commands.add_parser("package", help="compile a package of our own")

@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 
 import bytecode
-import elf
-import licences
 import packages
 import trim
 from interpreter import Interpreter
@@ -36,15 +34,10 @@ def _dynload(python: Interpreter, folder: Path) -> None:
             shutil.copyfile(module, folder / module.name)
 
 
-def _notice(own: Path, lines: list[str], target: Path) -> None:
-    text = own.read_text(encoding="utf-8").rstrip() + "\n\nIn this bundle, with their licences:\n\n"
-    target.write_text(text + "".join(f"  {line}\n" for line in lines), encoding="utf-8")
-
-
-def collect(python: Interpreter, root: Path, lock: Path, installed: Path, notice: Path) -> None:
-    """Makes `lib/libmatrix/{lib,python}` and the licence folder under root, from nothing."""
-    home, documents = root / "lib/libmatrix", root / "share/doc/libmatrix"
-    for old in (home / "lib", home / "python", documents):
+def collect(python: Interpreter, root: Path, lock: Path, installed: Path) -> Libraries:
+    """Makes `lib/libmatrix/{lib,python}` under root from nothing, and bundle.json to tell of it."""
+    home = root / "lib/libmatrix"
+    for old in (home / "lib", home / "python"):
         shutil.rmtree(old, ignore_errors=True)
     packages.install(lock, installed)
     folders = {name: home / "python" / name for name in ("stdlib", "dynload", "site")}
@@ -55,13 +48,6 @@ def collect(python: Interpreter, root: Path, lock: Path, installed: Path, notice
     name = add_python(libraries, python)
     adopt_modules(libraries, folders["dynload"], python.dynload)
     adopt_modules(libraries, folders["site"], installed)
-    texts = documents / "licenses"
-    lines = [licences.python(python, texts)]
-    lines += licences.libraries(libraries.sources, texts)
-    lines += licences.wheels(installed, folders["site"], texts)
-    _notice(notice, lines, documents / "NOTICE")
     manifest = {"python": python.version, "library": name, "libraries": sorted(libraries.sources)}
     (home / "bundle.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    for path in root.rglob("__pycache__"):
-        raise AssertionError(f"{path} must not be in a bundle")
-    assert elf.is_elf(home / "lib" / name)
+    return libraries

@@ -108,3 +108,38 @@ def python(interpreter: Interpreter, target: Path) -> str:
             shutil.copyfile(text, place / "LICENSE")
             return f"Python {interpreter.version}: PSF-2.0 and the licences named in its text"
     raise BundleError(f"the licence of {interpreter.executable} was not found in {candidates}")
+
+
+def _stated(name: str, file: Path, target: Path) -> None:
+    """Keeps a licence that a file states: all of it, or the comment a C or Lua file opens with."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".h":
+        text = text[: text.index("*/") + 2] + "\n"
+    elif file.suffix == ".lua":
+        lines = text.splitlines()
+        end = next(index for index, line in enumerate(lines) if not line.startswith("--"))
+        text = "\n".join(lines[:end]) + "\n"
+    place = target / name
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f"{file.stem}.txt").write_text(text, encoding="utf-8")
+
+
+def stated(files: list[tuple[str, str]], target: Path) -> None:
+    """Keeps the licences that files of a name state themselves."""
+    for name, file in files:
+        _stated(name, Path(file), target)
+
+
+def texts(
+    embedded: Interpreter, sources: dict[str, Path], installed: Path, site: Path, target: Path
+) -> list[str]:
+    """Copies the licence texts of everything collected; returns the lines of the NOTICE."""
+    shutil.rmtree(target, ignore_errors=True)
+    lines = [python(embedded, target), *libraries(sources, target)]
+    return lines + wheels(installed, site, target)
+
+
+def notice(own: Path, lines: list[str], target: Path) -> None:
+    """Writes the NOTICE of a bundle: the project's own, and what else is in it."""
+    text = own.read_text(encoding="utf-8").rstrip() + "\n\nIn this bundle, with their licences:\n\n"
+    target.write_text(text + "".join(f"  {line}\n" for line in lines), encoding="utf-8")

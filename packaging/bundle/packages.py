@@ -74,6 +74,5 @@ def collect(installed: Path, target: Path) -> None:
 
     bytecode.copy_tree(installed, target, drop, bytecode.FOREIGN)
     for metadata in sorted(installed.glob("*.dist-info")):
-        name = metadata.name.split("-")[0]
-        if name not in ("cffi", "pycparser"):
+        if not metadata.name.startswith("pycparser-"):
             _copy_metadata(metadata, target / metadata.name)

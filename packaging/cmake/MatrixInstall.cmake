@@ -5,8 +5,10 @@ if(SKBUILD)
   # A wheel cannot hold symbolic links: keep one name for the loader and one for the linker.
   set_property(TARGET matrix PROPERTY VERSION)
 endif()
-# Whatever an older build left in the folder that is wholly ours must go.
-install(CODE "file(REMOVE_RECURSE \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/libmatrix\")")
+# Whatever an older build left in the folders that are wholly ours must go.
+install(CODE "file(REMOVE_RECURSE
+  \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/libmatrix\"
+  \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share/doc/libmatrix\")")
 install(TARGETS matrix LIBRARY DESTINATION lib)
 install(TARGETS bridge LIBRARY DESTINATION lib/libmatrix)
 install(DIRECTORY ffi/include/matrix DESTINATION include FILES_MATCHING PATTERN "*.h")
@@ -25,8 +27,6 @@ install(DIRECTORY ${PROJECT_BINARY_DIR}/share/doc/libmatrix/licenses DESTINATION
 file(GLOB examples CONFIGURE_DEPENDS
   examples/*.c examples/*.lua examples/*.fnl examples/*/*.c examples/*/*.lua examples/*/*.fnl)
 install(FILES ${examples} DESTINATION share/doc/libmatrix/examples)
-file(GLOB types CONFIGURE_DEPENDS lua/*types*.gen.lua lua/types/*.lua)
-install(FILES ${types} DESTINATION share/libmatrix/lua-types)
 
 configure_file(packaging/cmake/matrix.pc.in ${PROJECT_BINARY_DIR}/matrix.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/matrix.pc DESTINATION lib/pkgconfig)

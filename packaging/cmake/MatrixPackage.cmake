@@ -21,11 +21,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "lua5.4 | lua5.3 | lua5.2 | lua5.1 | luajit")
-set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/debian/triggers)
-set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
-"${PROJECT_DESCRIPTION}
-A C program, a game, an editor or any Lua host takes part in Matrix with it:
+"A C program, a game, an editor or any Lua host takes part in Matrix with it:
 log in, sync, rooms, messages. It carries its own Python and needs none
 installed. The Lua modules, the headers and Fennel are in this package.")
 include(CPack)

@@ -9,6 +9,7 @@ add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/runtime.stamp
   BYPRODUCTS ${MATRIX_PYTHON_BUNDLED}
   COMMAND ${MATRIX_BUNDLE} collect --root ${PROJECT_BINARY_DIR} --lock ${MATRIX_LOCK}
     --installed ${MATRIX_INSTALLED} --notice ${PROJECT_SOURCE_DIR}/NOTICE
+    ${MATRIX_LICENCES}
   COMMAND ${CMAKE_COMMAND} -E touch ${PROJECT_BINARY_DIR}/runtime.stamp
   DEPENDS ${bundler} ${MATRIX_LOCK} ${MATRIX_PYTHON_library} ${PROJECT_SOURCE_DIR}/NOTICE
   COMMENT "Collecting Python ${MATRIX_PYTHON_version} for the bundle"

@@ -1,36 +1,46 @@
 # Sources of others that are compiled in or carried: named by an option, or fetched by their hash.
 
-function(matrix_fetch name expected result)
-  if(NOT EXISTS ${expected})
-    cmake_path(GET expected PARENT_PATH folder)
+function(matrix_fetch name folder expected)
+  if(NOT EXISTS ${folder}/${expected})
     message(STATUS "Fetching ${name}")
     execute_process(
       COMMAND ${MATRIX_PYTHON} -B ${PROJECT_SOURCE_DIR}/packaging/bootstrap fetch-${name}
         --output ${folder}
       RESULT_VARIABLE status)
-    if(NOT status EQUAL 0 OR NOT EXISTS ${expected})
+    if(NOT status EQUAL 0 OR NOT EXISTS ${folder}/${expected})
       string(TOUPPER ${name} option)
+      string(REPLACE - _ option ${option})
       message(FATAL_ERROR
         "${name} could not be fetched; name a local copy with -DMATRIX_${option}=…")
     endif()
   endif()
-  set(${result} ${expected} PARENT_SCOPE)
 endfunction()
 
-if(MATRIX_YYJSON)
-  set(MATRIX_YYJSON_SOURCE ${MATRIX_YYJSON}/yyjson.c)
-else()
-  matrix_fetch(yyjson ${MATRIX_CACHE}/yyjson/yyjson.c MATRIX_YYJSON_SOURCE)
+set(MATRIX_YYJSON_FOLDER ${MATRIX_YYJSON})
+if(NOT MATRIX_YYJSON)
+  set(MATRIX_YYJSON_FOLDER ${MATRIX_CACHE}/yyjson)
+  matrix_fetch(yyjson ${MATRIX_YYJSON_FOLDER} yyjson.c)
 endif()
-cmake_path(GET MATRIX_YYJSON_SOURCE PARENT_PATH MATRIX_YYJSON_INCLUDE)
-
-if(MATRIX_FENNEL)
-  set(MATRIX_FENNEL_SOURCE ${MATRIX_FENNEL})
-else()
-  matrix_fetch(fennel ${MATRIX_CACHE}/fennel.lua MATRIX_FENNEL_SOURCE)
+set(MATRIX_LUA_HEADERS_FOLDER ${MATRIX_LUA_HEADERS})
+if(NOT MATRIX_LUA_HEADERS)
+  set(MATRIX_LUA_HEADERS_FOLDER ${MATRIX_CACHE}/lua)
+  matrix_fetch(lua-headers ${MATRIX_LUA_HEADERS_FOLDER} 5.5/lua.h)
 endif()
-foreach(file ${MATRIX_YYJSON_SOURCE} ${MATRIX_FENNEL_SOURCE})
+set(MATRIX_FENNEL_SOURCE ${MATRIX_FENNEL})
+if(NOT MATRIX_FENNEL)
+  set(MATRIX_FENNEL_SOURCE ${MATRIX_CACHE}/fennel.lua)
+  matrix_fetch(fennel ${MATRIX_CACHE} fennel.lua)
+endif()
+foreach(file ${MATRIX_YYJSON_FOLDER}/yyjson.c ${MATRIX_FENNEL_SOURCE})
   if(NOT EXISTS ${file})
     message(FATAL_ERROR "${file} does not exist")
   endif()
 endforeach()
+
+# Their licences are in the files themselves; the distribution's statement lies beside Fennel's.
+set(MATRIX_LICENCES --licence yyjson=${MATRIX_YYJSON_FOLDER}/yyjson.h
+  --licence fennel=${MATRIX_FENNEL_SOURCE})
+cmake_path(REPLACE_EXTENSION MATRIX_FENNEL_SOURCE copyright OUTPUT_VARIABLE statement)
+if(EXISTS ${statement})
+  list(APPEND MATRIX_LICENCES --licence fennel=${statement})
+endif()

@@ -1,4 +1,4 @@
-"""Where the parts of the installed libmatrix are, for build scripts and for Lua started from Python.
+"""Where the parts of the installed libmatrix are: for build scripts, and for Lua hosts in Python.
 
 The wheel holds the same tree as the other packages, with its own Python inside; this module is only
 a signpost. On a shell: `libmatrix-config --library` and the like.
