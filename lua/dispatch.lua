@@ -1,0 +1,150 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Takes what is due from the core and gives it to the callbacks. This is the only place where they run.
+
+local core, include = ...
+local calls = include "calls"
+local check = include "check"
+local errors = include "errors"
+local events = include "events"
+local tasks = include "tasks"
+
+local dispatch = {}
+
+-- As in matrix.h, matrix_reply_kind.
+local RESULT, PROGRESS, EVENT, CALL, LOG = 1, 2, 3, 4, 5
+
+-- A longer wait is made of such slices (ms), so that Ctrl-C and debug hooks of the interpreter are served.
+local SLICE = 200
+
+local handlers = {
+  [RESULT] = function(token, payload, is_error)
+    local callback, result = calls.finish(token, payload, is_error)
+    if type(callback) == "thread" then
+      tasks.resume(callback, result)
+    elseif callback then
+      callback(result)
+    end
+  end,
+  [PROGRESS] = calls.report,
+  [EVENT] = events.deliver,
+  [CALL] = function(_, payload, _, handle)
+    events.deliver_call(payload, handle)
+  end,
+  [LOG] = function(_, payload)
+    events.deliver_log(payload)
+  end,
+}
+
+-- The coroutine whose dispatch is going on. An error in a callback unwinds without passing by here, so what this
+-- says is true only while core.is_active() finds the function on that coroutine's stack.
+local busy = false
+local loop
+
+local function take(what, timeout_ms)
+  local kind, token, payload, is_error, handle = core.next(timeout_ms)
+  if kind == nil and token then
+    errors.refuse(what, token, payload, 3)
+  end
+  return kind, token, payload, is_error, handle
+end
+
+-- Waits for the first thing that is due, in slices.
+local function take_first(timeout_ms)
+  local deadline = timeout_ms > 0 and core.clock() + timeout_ms * 1000
+  while true do
+    local left = deadline and (deadline - core.clock()) / 1000 or SLICE
+    if timeout_ms == 0 or left < 0 then
+      left = 0
+    elseif left > SLICE then
+      left = SLICE
+    end
+    local kind, token, payload, is_error, handle = take("dispatch", math.ceil(left))
+    if kind or left == 0 then
+      return kind, token, payload, is_error, handle
+    end
+  end
+end
+
+loop = function(timeout_ms, budget_us)
+  local limit = budget_us > 0 and core.clock() + budget_us
+  local count = 0
+  tasks.drain()
+  local kind, token, payload, is_error, handle = take_first(timeout_ms)
+  while kind do
+    count = count + 1
+    local handler = handlers[kind]
+    if handler then
+      handler(token, payload, is_error, handle)
+    end
+    if limit and core.clock() >= limit then
+      break
+    end
+    kind, token, payload, is_error, handle = take("dispatch", 0)
+  end
+  return count
+end
+
+local function is_busy()
+  return busy and core.is_active(busy, loop)
+end
+
+local function number(name, value, default)
+  if value == nil then
+    return default
+  end
+  if type(value) ~= "number" then
+    error("dispatch: " .. name .. ": expected number, got " .. check.type_name(value), 3)
+  end
+  return math.floor(value)
+end
+
+-- matrix.dispatch([timeout_ms [, budget_us]]): runs the callbacks that are due; how many ran.
+function dispatch.dispatch(timeout_ms, budget_us)
+  timeout_ms = number("timeout_ms", timeout_ms, 0)
+  budget_us = number("budget_us", budget_us, 0)
+  if is_busy() then
+    error("dispatch: it is running already; not to be called inside a callback", 2)
+  end
+  busy = core.thread()
+  local count = loop(timeout_ms, budget_us)
+  busy = false
+  return count
+end
+
+-- matrix.run(f, …): runs functions as tasks side by side, dispatching until all have ended; the results of the first.
+function dispatch.run(...)
+  for index = 1, math.max(select("#", ...), 1) do
+    local f = select(index, ...)
+    if type(f) ~= "function" then
+      error("run: expected function, got " .. check.type_name(f), 2)
+    end
+  end
+  if tasks.current() then
+    error("run: it is running already; inside it use matrix.spawn", 2)
+  end
+  if is_busy() then
+    error("run: not to be called inside a callback; use matrix.spawn", 2)
+  end
+  return tasks.run(function()
+    dispatch.dispatch(-1)
+  end, { ... })
+end
+
+-- matrix.shutdown([timeout_ms]): ends the context; what is open calls back before this returns.
+function dispatch.shutdown(timeout_ms)
+  timeout_ms = number("timeout_ms", timeout_ms, -1)
+  if is_busy() then
+    error("shutdown: not to be called inside a callback", 2)
+  end
+  local done, code, message = core.shutdown(timeout_ms)
+  if not done then
+    errors.refuse("shutdown", code, message, 2)
+  end
+  dispatch.dispatch(0)
+  events.forget()
+  for token in calls.any_open do
+    handlers[RESULT](token, { code = "E_SHUTDOWN", message = "the context was shut down" }, true)
+  end
+end
+
+return dispatch
