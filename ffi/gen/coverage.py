@@ -10,7 +10,7 @@ from .model import Api, Operation
 from .names import kebab
 
 # Its examples of calls are no tests of an operation.
-NOT_TESTS = frozenset({"test_generator.py"})
+NOT_TESTS = re.compile(r"test_generator\w*\.py")
 COMMENTS = {
     ".c": re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL),
     ".h": re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL),
@@ -77,7 +77,7 @@ def _test_texts(folder: Path) -> list[str]:
     """The code of every hand-written test, without comments; of Python only its strings."""
     texts = []
     for path in sorted(folder.rglob("*")):
-        if ".gen." in path.name or path.name in NOT_TESTS or not path.is_file():
+        if ".gen." in path.name or NOT_TESTS.fullmatch(path.name) or not path.is_file():
             continue
         if path.suffix in COMMENTS:
             texts.append(COMMENTS[path.suffix].sub("", path.read_text("utf-8")))

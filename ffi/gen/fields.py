@@ -128,7 +128,7 @@ def _read_default(entry: Entry, kind: Type, scope: Scope) -> Default:
     if wanted is None:
         raise entry.fail(f"a {kind} has no default")
     if type(value) is not wanted:
-        raise entry.fail(f"the default must be a {wanted.__name__}")
+        raise entry.fail(f"the default must be of type {wanted.__name__}")
     if isinstance(value, int) and not -INT64 <= value < INT64:
         raise entry.fail("the default does not fit into 64 bits")
     if isinstance(value, float) and not math.isfinite(value):
