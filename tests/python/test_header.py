@@ -1,4 +1,4 @@
-"""The header stands alone, in C11 and C++17, with all warnings as errors, in every compiler here."""
+"""The header stands alone: C11 and C++17, all warnings errors, in every compiler there is."""
 
 from __future__ import annotations
 
