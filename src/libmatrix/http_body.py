@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from io import BytesIO
 
-from libmatrix.http_errors import HttpInvalidResponseError, HttpTooLargeError
+from libmatrix.http_errors import HttpInvalidResponseError, HttpTooLargeError, map_exception
 
 _PIECE = 256 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
@@ -95,8 +95,8 @@ class Decoder:
 def _inflate(gzip: "zlib._Decompress", data: bytes) -> bytes:
     try:
         return gzip.decompress(data, _PIECE)
-    except zlib.error:
-        raise HttpInvalidResponseError("the answer is not valid gzip", sent=True) from None
+    except zlib.error as error:
+        raise map_exception(error, "the answer", sent=True) from None
 
 
 def decode(body: bytes, encoding: str, limit: int) -> bytes:

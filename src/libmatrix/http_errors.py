@@ -19,6 +19,7 @@ import errno
 import os
 import socket
 import ssl
+import zlib
 from typing import ClassVar
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -110,15 +111,19 @@ def map_exception(error: BaseException, doing: str, *, sent: bool) -> HttpError:
         return _map_os(error, doing, sent)
     if isinstance(error, HttpParserError | HttpParserUpgrade):
         return HttpInvalidResponseError(f"{doing}: the answer is not valid HTTP", sent=sent)
+    if isinstance(error, zlib.error):
+        return HttpInvalidResponseError(f"{doing}: not valid gzip", sent=sent)
     return HttpInternalError(f"{doing}: unexpected {type(error).__name__}", sent=sent)
 
 
 def _map_tls(error: ssl.SSLError, doing: str, sent: bool) -> HttpError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return HttpTlsError(f"{doing}: certificate refused: {error.verify_message}", sent=sent)
+        why = getattr(error, "verify_message", "") or "not trusted"
+        return HttpTlsError(f"{doing}: certificate refused: {why}", sent=sent)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return HttpConnectionError(f"{doing}: the connection was closed", sent=sent)
-    reason = error.reason or type(error).__name__
+    # Only errors that OpenSSL raised itself have these attributes.
+    reason = getattr(error, "reason", "") or type(error).__name__
     return HttpTlsError(f"{doing}: TLS failed: {reason}", sent=sent)
 
 

@@ -1,0 +1,284 @@
+"""Servers for the HTTP tests: scripted byte by byte, on loopback, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+T = TypeVar("T")
+
+
+def run(scenario: Coroutine[Any, Any, T], seconds: float = 30) -> T:
+    """Runs a scenario in a loop of its own; whatever hangs fails."""
+    return asyncio.run(asyncio.wait_for(scenario, seconds))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition; `run` limits how long."""
+    while not condition():  # noqa: ASYNC110  (any condition, not only events)
+        await asyncio.sleep(0.002)
+
+
+@dataclass
+class Request:
+    """What a server read."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+@dataclass
+class Server:
+    """A running server and what it has seen."""
+
+    host: str
+    port: int
+    scheme: str
+    requests: list[Request] = field(default_factory=list)
+    accepted: int = 0
+    open: int = 0
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+async def read_request(reader: asyncio.StreamReader) -> Request:
+    """Reads one request, its body by length or in chunks."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.rstrip("\r\n").split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    body = b""
+    if "content-length" in headers:
+        body = await reader.readexactly(int(headers["content-length"]))
+    elif headers.get("transfer-encoding") == "chunked":
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readexactly(2)
+    return Request(method, target, headers, body)
+
+
+def reply(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
+    """A complete answer with a length; header names are written with underscores."""
+    lines = [f"HTTP/1.1 {status} Whatever"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+@asynccontextmanager
+async def serve(
+    handler: Handler, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[Server, None]:
+    """Runs a handler for each connection; ends them all on the way out."""
+    server: Server
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        server.accepted += 1
+        server.open += 1
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await handler(reader, writer)
+        finally:
+            server.open -= 1
+            tasks.discard(task)
+            writer.transport.abort()
+
+    listener = await asyncio.start_server(connected, host, 0, ssl=tls)
+    port = listener.sockets[0].getsockname()[1]
+    server = Server(host, port, "https" if tls else "http")
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in list(tasks):
+            task.cancel()
+        await until(lambda: not tasks)
+
+
+@asynccontextmanager
+async def answering(
+    *answers: bytes, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[Server, None]:
+    """A server that gives these answers in turn, the last one for ever, and keeps connections."""
+    left = list(answers)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            request = await read_request(reader)
+            server.requests.append(request)
+            writer.write(left.pop(0) if len(left) > 1 else left[0])
+            await writer.drain()
+
+    async with serve(handle, host, tls) as server:
+        yield server
+
+
+@asynccontextmanager
+async def raw(
+    *pieces: bytes | float | str, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[Server, None]:
+    """A server that reads a request and plays pieces: bytes, "reset", "close", "hang", seconds."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.requests.append(await read_request(reader))
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                writer.write(piece)
+                await writer.drain()
+            elif isinstance(piece, float):
+                await asyncio.sleep(piece)
+            elif piece == "hang":
+                await reader.read()
+            elif piece == "reset":
+                writer.transport.abort()
+                return
+        if pieces and pieces[-1] == "close":
+            writer.close()
+            await writer.wait_closed()
+
+    async with serve(handle, tls=tls) as server:
+        yield server
+
+
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+async def _tunnel(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int
+) -> None:
+    there_reader, there_writer = await asyncio.open_connection(host, port)
+    try:
+        await asyncio.gather(_relay(reader, there_writer), _relay(there_reader, writer))
+    finally:
+        there_writer.close()
+
+
+@asynccontextmanager
+async def http_proxy(
+    authorization: str | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[Server, None]:
+    """An HTTP proxy: CONNECT and absolute targets."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await read_request(reader)
+        server.requests.append(request)
+        if authorization and request.headers.get("proxy-authorization") != authorization:
+            writer.write(reply(407))
+            await writer.drain()
+            return
+        if request.method == "CONNECT":
+            host, port = request.target.rsplit(":", 1)
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await _tunnel(reader, writer, host.strip("[]"), int(port))
+            return
+        authority, _, path = request.target.removeprefix("http://").partition("/")
+        host, port = authority.rsplit(":", 1)
+        there_reader, there_writer = await asyncio.open_connection(host, int(port))
+        there_writer.write(f"GET /{path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+        await _relay(there_reader, writer)
+        there_writer.close()
+
+    async with serve(handle, tls=tls) as server:
+        yield server
+
+
+@asynccontextmanager
+async def socks_proxy(
+    login: tuple[bytes, bytes] | None = None,
+    refuse: int = 0,
+    names: dict[str, str] | None = None,
+) -> AsyncGenerator[Server, None]:
+    """A SOCKS5 proxy; `requests` holds the addresses it was asked for."""
+
+    async def log_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        _, count = await reader.readexactly(2)
+        methods = await reader.readexactly(count)
+        if login is None:
+            writer.write(b"\x05\x00")
+            return True
+        if 2 not in methods:
+            writer.write(b"\x05\xff")
+            return False
+        writer.write(b"\x05\x02")
+        _, size = await reader.readexactly(2)
+        user = await reader.readexactly(size)
+        password = await reader.readexactly((await reader.readexactly(1))[0])
+        good = (user, password) == login
+        writer.write(b"\x01\x00" if good else b"\x01\x01")
+        return good
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not await log_in(reader, writer):
+            await writer.drain()
+            return
+        _, command, _, kind = await reader.readexactly(4)
+        if kind == 3:
+            host = (await reader.readexactly((await reader.readexactly(1))[0])).decode()
+        else:
+            host = ".".join(str(part) for part in await reader.readexactly(4))
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        server.requests.append(Request("SOCKS", f"{host}:{port}", {"command": str(command)}))
+        writer.write(b"\x05" + bytes([refuse]) + b"\x00\x01\x00\x00\x00\x00\x00\x00")
+        await writer.drain()
+        if not refuse:
+            await _tunnel(reader, writer, (names or {}).get(host, host), port)
+
+    async with serve(handle) as server:
+        yield server
+
+
+class Authority:
+    """A private certificate authority, made with the `openssl` command."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self.file = folder / f"{name}.pem"
+        self._key = folder / f"{name}.key"
+        self._openssl("req", "-x509", *_new_key(self._key), "-out", self.file, "-days", "30",
+                      "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
+                      "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
+
+    def _openssl(self, *arguments: str | Path) -> None:
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    def server(self, names: str, days: int = 30) -> ssl.SSLContext:
+        """The TLS context of a server whose certificate is for these subjectAltNames."""
+        stem = self._folder / f"{self._name}-{len(list(self._folder.iterdir()))}"
+        key, request = stem.with_suffix(".key"), stem.with_suffix(".csr")
+        certificate, extensions = stem.with_suffix(".crt"), stem.with_suffix(".ext")
+        extensions.write_text(f"subjectAltName={names}\n")
+        self._openssl("req", *_new_key(key), "-out", request, "-subj", "/CN=server")
+        self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self._key,
+                      "-CAcreateserial", "-out", certificate, "-days", str(days),
+                      "-extfile", extensions)  # fmt: skip
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return context
+
+
+def _new_key(path: Path) -> tuple[str | Path, ...]:
+    return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path)
