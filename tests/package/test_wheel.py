@@ -1,0 +1,62 @@
+"""`pip install .`: the same library, inside a wheel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.package.places import ROOT, Member, run
+from tests.support.homeserver import Homeserver
+
+pytestmark = pytest.mark.package
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new virtual environment with nothing but the wheel in it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
+        "--wheel-dir", folder, ROOT)  # fmt: skip
+    (wheel,) = folder.glob("*.whl")
+    assert "-py3-none-" in wheel.name
+    venv.create(folder / "venv", with_pip=True)
+    run(folder / "venv/bin/pip", "install", "--no-index", wheel)
+    return folder / "venv"
+
+
+def config(environment: Path, *options: str) -> str:
+    """What libmatrix-config prints."""
+    return run(environment / "bin/libmatrix-config", *options).strip()
+
+
+def test_it_tells_where_its_parts_are(environment: Path) -> None:
+    assert Path(config(environment, "--include-dir"), "matrix/matrix.h").exists()
+    assert Path(config(environment, "--library")).exists()
+    assert Path(config(environment, "--cmake-dir"), "matrixConfig.cmake").exists()
+    assert Path(config(environment, "--pkgconfig-dir"), "matrix.pc").exists()
+    assert config(environment, "--lua-cpath", "5.4").endswith("/lib/lua/5.4/?.so")
+
+
+def test_an_unknown_lua_is_named(environment: Path) -> None:
+    command = [environment / "bin/libmatrix-config", "--lua-cpath", "4.0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "5.4" in done.stderr
+
+
+@pytest.mark.homeserver
+def test_a_lua_program_runs_with_it(environment: Path, member: Member, server: Homeserver) -> None:
+    script = ROOT / "packaging/package_app/rooms.lua"
+    cpath = config(environment, "--lua-cpath", "5.4")
+    done = subprocess.run(
+        ["lua5.4", script, server.url, member.account.user],
+        env={"LUA_CPATH": cpath, **member.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    member.check(done)
