@@ -111,7 +111,7 @@ REFUSED_OPERATIONS = {
     "keyword of Python": (argument('name = "lambda", type = "int"'), "keyword of Python"),
     "macro": (argument('name = "linux", type = "int"'), "is a macro"),
     "type of Python": (argument('name = "list", type = "int"'), "hides a type"),
-    "parameter": (argument('name = "user_data", type = "int"'), "parameter every C function has"),
+    "parameter": (argument('name = "user_data", type = "int"'), "parameter many functions have"),
     "payload key": (result('name = "ok", type = "bool"'), "taken in Lua's payload"),
     "same argument twice": (
         operation(

@@ -1,0 +1,195 @@
+"""One client: a session at a homeserver, what it knows, and what its host wants to hear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from libmatrix import frames
+from libmatrix.api import Api, check_base_url
+from libmatrix.errors import (
+    AlreadyLoggedInError,
+    MatrixError,
+    NotLoggedInError,
+    StoreError,
+    is_defect,
+    map_error,
+    places,
+)
+from libmatrix.session import Session
+from libmatrix.subscriptions import Subscriptions
+from libmatrix.table_gen import ClientOptions, Output
+
+if TYPE_CHECKING:
+    from libmatrix.context import Context
+    from libmatrix.state import State
+    from libmatrix.sync import Syncer
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Client:
+    """What an operation is given; everything of one client hangs on it."""
+
+    def __init__(self, owner: Context, handle: int, options: ClientOptions) -> None:
+        self.owner = owner
+        self.context = owner.handle
+        self.handle = handle
+        self.options = options
+        self.host = owner.host
+        self.log = owner.log
+        self.subscriptions = Subscriptions(self.log)
+        self.tasks: dict[int, asyncio.Task[Any]] = {}
+        # What every request is answered with, when the client could not be made.
+        self.failure: MatrixError | None = None
+        self.session = Session()
+        self._state: State | None = None
+        self._syncer: Syncer | None = None
+        self._api: Api | None = None
+        self._is_closed = False
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Checks the options and opens the store; a fault is kept for the requests."""
+        try:
+            self._api = Api(self, check_base_url(self.options.homeserver))
+            if self.options.store_path is not None:
+                self._open_state()
+            self._restore()
+        except Exception as error:
+            self.failure = map_error(error)
+            text = places(error) if is_defect(error) else self.failure.message
+            self.log.record("error", "client", text, self.failure.code)
+            self._close_state()
+
+    def close(self) -> list[asyncio.Task[Any]]:
+        """Cancels the requests and closes the store; returns the tasks that are ending."""
+        self._is_closed = True
+        tasks = list(self.tasks.values())
+        for task in tasks:
+            task.cancel()
+        if self._syncer is not None:
+            self._syncer.close()
+        self._close_state()
+        if self._api is not None:
+            self._api.close()
+        return tasks
+
+    # -- what it is made of -------------------------------------------------------------------
+
+    @property
+    def api(self) -> Api:
+        """Requests to the homeserver."""
+        assert self._api is not None
+        return self._api
+
+    @property
+    def state(self) -> State:
+        """What the client knows; in memory when it has no store."""
+        return self._state or self._open_state()
+
+    @property
+    def syncer(self) -> Syncer:
+        """The one that syncs."""
+        if self._syncer is None:
+            from libmatrix.sync import Syncer
+
+            self._syncer = Syncer(self)
+        return self._syncer
+
+    # -- the session --------------------------------------------------------------------------
+
+    def require_login(self) -> Session:
+        """The session; raises when there is none."""
+        if not self.session.is_logged_in:
+            raise NotLoggedInError
+        return self.session
+
+    def require_logout(self) -> None:
+        """Raises when there is a session."""
+        if self.session.is_logged_in:
+            raise AlreadyLoggedInError(self.session.user_id)
+
+    def logged_in(self, session: Session) -> None:
+        """Starts a session and keeps it; what another user left behind is removed first."""
+        if self.session.user_id not in (None, session.user_id):
+            self.state.forget()
+            self._syncer = None
+        self.session = session
+        self._keep_session()
+
+    def logged_out(self) -> None:
+        """Forgets the session and all it brought."""
+        self.session = Session()
+        if self._syncer is not None:
+            self._syncer.close()
+            self._syncer = None
+        if self._state is not None:
+            self._state.forget()
+
+    def token_refused(self) -> None:
+        """The homeserver does not know the token any more; user and device stay."""
+        self.session = msgspec.structs.replace(self.session, access_token=None)
+        self._keep_session()
+        self.log.record("warning", "session", "the access token is not valid", "M_UNKNOWN_TOKEN")
+
+    # -- the host -----------------------------------------------------------------------------
+
+    def consumed(self, mark: int) -> None:
+        """The host has consumed all events up to a mark."""
+        if self._syncer is not None:
+            self._syncer.consumed(mark)
+
+    def reporter(self) -> Callable[[Output], None]:
+        """Reports progress of the request being started; ask for it before the first wait."""
+        request = self.host.starting_request
+
+        def report(progress: Output) -> None:
+            self.host.outbox.add(frames.PROGRESS, self.context, request, _encode(progress))
+
+        return report
+
+    async def ask(self, name: str, payload: Raw, timeout_ms: int) -> Raw:
+        """Asks the host a question."""
+        return await self.host.calls.ask(self.context, name, payload, timeout_ms)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _open_state(self) -> State:
+        from libmatrix.state import State
+
+        if self._is_closed:
+            raise StoreError("the store is closed")
+        self._state = State(self.options.store_path)
+        return self._state
+
+    def _close_state(self) -> None:
+        if self._state is not None:
+            self._state.close()
+            self._state = None
+
+    def _restore(self) -> None:
+        """The session of the options, else that of the store."""
+        options = self.options
+        stored = self._state.session if self._state is not None else Session()
+        if options.user_id and stored.user_id not in (None, options.user_id):
+            raise StoreError(f"the store belongs to {stored.user_id}")
+        if options.access_token is None:
+            self.session = stored
+            return
+        self.session = Session(
+            user_id=options.user_id or stored.user_id,
+            device_id=options.device_id or stored.device_id,
+            access_token=options.access_token,
+        )
+        if self.session != stored:
+            self._keep_session()
+
+    def _keep_session(self) -> None:
+        if self._state is not None:
+            self._state.keep_session(self.session)

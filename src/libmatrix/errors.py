@@ -1,0 +1,170 @@
+"""Everything that can go wrong, as one tree, and the one place that maps other errors into it.
+
+    MatrixError                    any code: the homeserver's M_…, or one of ours
+    ├── HomeserverError            M_…                       the homeserver refused
+    │   └── UnknownTokenError      M_UNKNOWN_TOKEN           … because the access token is void
+    ├── ArgumentError              E_INVALID_ARGUMENT        an argument is wrong; the message names it
+    ├── ResponseError              E_INVALID_RESPONSE        not what the specification says
+    ├── TransportError             E_CONNECTION, E_TLS, …    nothing usable came back
+    ├── NotLoggedInError           E_NOT_LOGGED_IN           there is no access token
+    ├── AlreadyLoggedInError       E_ALREADY_LOGGED_IN       there is a session
+    ├── EncryptionError            E_ENCRYPTION_UNSUPPORTED  the room is encrypted; nothing was sent
+    ├── StoreError                 E_STORE                   the store cannot be used
+    │   └── StoreLockedError       E_STORE_LOCKED            … because another client has it open
+    ├── NotHandledError            E_NOT_HANDLED             the host does not answer this question
+    └── InternalError              E_INTERNAL                a defect of ours
+
+Messages are one line for people. They never hold tokens, passwords, keys or message bodies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+import msgspec
+
+from libmatrix.table_gen import Error
+
+
+class MatrixError(Exception):
+    """What an operation raises to fail; it reaches the host as an `error` record."""
+
+    CODE: ClassVar[str] = "E_INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        http_status: int | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code or self.CODE
+        self.message = message
+        self.http_status = http_status
+        self.retry_after_ms = retry_after_ms
+
+    def record(self) -> Error:
+        """The error as the host gets it."""
+        return Error(
+            code=self.code,
+            message=self.message,
+            http_status=self.http_status,
+            retry_after_ms=self.retry_after_ms,
+        )
+
+
+class HomeserverError(MatrixError):
+    """The homeserver refused; the code is its own."""
+
+    CODE = "M_UNKNOWN"
+
+
+class UnknownTokenError(HomeserverError):
+    """The access token is not valid (any more)."""
+
+    CODE = "M_UNKNOWN_TOKEN"
+
+
+class ArgumentError(MatrixError):
+    """An argument or option is wrong; the message names it."""
+
+    CODE = "E_INVALID_ARGUMENT"
+
+
+class ResponseError(MatrixError):
+    """The server's answer is not what the specification says."""
+
+    CODE = "E_INVALID_RESPONSE"
+
+
+class TransportError(MatrixError):
+    """The request could not be made, or nothing usable came back."""
+
+    CODE = "E_CONNECTION"
+
+
+class NotLoggedInError(MatrixError):
+    """The client has no access token."""
+
+    CODE = "E_NOT_LOGGED_IN"
+
+    def __init__(self) -> None:
+        super().__init__("the client is not logged in")
+
+
+class AlreadyLoggedInError(MatrixError):
+    """The client has a session."""
+
+    CODE = "E_ALREADY_LOGGED_IN"
+
+    def __init__(self, user_id: str | None) -> None:
+        whom = f" as {user_id}" if user_id else ""
+        super().__init__(f"the client is logged in{whom}; log out or make another client")
+
+
+class EncryptionError(MatrixError):
+    """The room is encrypted, or it cannot be ruled out; nothing was sent."""
+
+    CODE = "E_ENCRYPTION_UNSUPPORTED"
+
+
+class StoreError(MatrixError):
+    """The store cannot be opened, read or written."""
+
+    CODE = "E_STORE"
+
+
+class StoreLockedError(StoreError):
+    """Another client has the store open."""
+
+    CODE = "E_STORE_LOCKED"
+
+
+class NotHandledError(MatrixError):
+    """The host has nobody to answer the question."""
+
+    CODE = "E_NOT_HANDLED"
+
+
+class InternalError(MatrixError):
+    """A defect of libmatrix; the log has the places."""
+
+    CODE = "E_INTERNAL"
+
+
+def map_error(error: BaseException) -> MatrixError:
+    """Any exception an operation ended with, as the error its host gets."""
+    if isinstance(error, MatrixError):
+        return error
+    if isinstance(error, asyncio.CancelledError):
+        return MatrixError("the request was cancelled", code="E_CANCELLED")
+    if isinstance(error, TimeoutError):
+        return MatrixError("the time given was not enough", code="E_TIMEOUT")
+    if isinstance(error, MemoryError):
+        return MatrixError("memory is short", code="E_NO_MEMORY")
+    return InternalError(f"a defect of libmatrix: {type(error).__name__}; the log has the places")
+
+
+def map_arguments(error: msgspec.MsgspecError) -> ArgumentError:
+    """Arguments that do not decode. msgspec's text names the field and the types, no values."""
+    return ArgumentError(str(error))
+
+
+def is_defect(error: BaseException) -> bool:
+    """Whether the log should say where it came from."""
+    return map_error(error).code == "E_INTERNAL" and not isinstance(error, MatrixError)
+
+
+def places(error: BaseException) -> str:
+    """Where an exception came from, innermost last: files, lines and functions, no values."""
+    found = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        name = code.co_filename.rpartition("/")[2]
+        found.append(f"{name}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return f"{type(error).__name__} at " + " > ".join(found[-12:])

@@ -1,0 +1,102 @@
+"""Runs operations: one coroutine a request, and a task only for those that have to wait."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, cast
+
+import msgspec
+from msgspec import Raw
+
+from libmatrix import frames
+from libmatrix.client import Client
+from libmatrix.errors import ArgumentError, is_defect, map_arguments, map_error, places
+from libmatrix.host import Host
+from libmatrix.table_gen import OPERATIONS, Input, Output
+
+Handler = Callable[[Client, Any], Coroutine[Any, Any, Output]]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Requests:
+    """All requests of the process that are being worked on."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._outbox = host.outbox
+        self._handlers: dict[str, tuple[Callable[[Raw], Input], Handler]] = {}
+
+    def start(self, client: Client, request: int, name: str, body: Raw) -> None:
+        """Starts a request; its one result is posted now or later."""
+        if client.failure is not None:
+            self.fail(client, request, client.failure)
+            return
+        try:
+            decode, function = self._handlers.get(name) or self._load(name)
+            self._host.starting_request = request
+            coroutine = function(client, decode(body))
+            waits_for = coroutine.send(None)
+        except StopIteration as end:
+            self._outbox.add(frames.RESULT, client.context, request, _encode(end.value), frames.OK)
+        except msgspec.MsgspecError as error:
+            self.fail(client, request, map_arguments(error))
+        except BaseException as error:
+            self.fail(client, request, error)
+        else:
+            self._make_task(client, request, coroutine, waits_for)
+
+    def fail(self, client: Client, request: int, error: BaseException) -> None:
+        """Posts an error as the result of a request; a defect is logged with its places."""
+        if is_defect(error):
+            client.log.record("error", "runtime", places(error), "E_INTERNAL")
+        payload = _encode(map_error(error).record())
+        self._outbox.add(frames.RESULT, client.context, request, payload)
+
+    def _make_task(
+        self, client: Client, request: int, coroutine: Coroutine[Any, Any, Output], waits_for: Any
+    ) -> None:
+        if waits_for is not None:
+            coroutine = _resume(coroutine, waits_for)
+        task = self._host.loop.create_task(coroutine)
+        client.tasks[request] = task
+
+        def ended(task: asyncio.Task[Output]) -> None:
+            client.tasks.pop(request, None)
+            try:
+                payload = _encode(task.result())
+            except BaseException as error:
+                self.fail(client, request, error)
+            else:
+                self._outbox.add(frames.RESULT, client.context, request, payload, frames.OK)
+
+        task.add_done_callback(ended)
+
+    def _load(self, name: str) -> tuple[Callable[[Raw], Input], Handler]:
+        spec = OPERATIONS.get(name)
+        if spec is None:
+            raise ArgumentError(f"there is no operation {name}")
+        module = importlib.import_module(f"libmatrix.operations.{spec.area}")
+        handler = cast(Handler, getattr(module, name))
+        decode = msgspec.json.Decoder(spec.arguments).decode
+        self._handlers[name] = found = (decode, handler)
+        return found
+
+
+@types.coroutine
+def _resume(
+    coroutine: Coroutine[Any, Any, Output], waits_for: Any
+) -> Generator[Any, Any, Output]:
+    """Goes on with a coroutine that waits for something although it was in no task yet."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:
+            try:
+                waits_for = coroutine.throw(error)
+            except StopIteration as end:
+                return cast(Output, end.value)
+        else:
+            return (yield from coroutine)  # type: ignore[misc]
