@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from . import names
 from .entry import Entry
-from .model import Default, Enumeration, Field, Kind, Type
+from .model import Default, Enumeration, Field, Kind, Record, Type
 
 PLAIN = {kind.value: kind for kind in Kind if kind not in (Kind.ENUM, Kind.RECORD, Kind.LIST)}
 INT64 = 2**63
@@ -25,7 +25,7 @@ class Scope:
     """What field types may refer to."""
 
     enums: dict[str, Enumeration]
-    records: frozenset[str]
+    records: dict[str, Record]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ def _read_field(entry: Entry, role: Role, scope: Scope) -> Field:
     entry.where += f" {name}"
     _check_name(entry, name, role)
     kind = _read_type(entry, scope)
+    if not role.is_output:
+        _refuse_optional_json(entry, kind, scope)
     required = role.required
     if role.may_be_optional:
         required = not entry.flag("optional")
@@ -92,7 +94,7 @@ def _check_name(entry: Entry, name: str, role: Role) -> None:
     if problem:
         raise entry.fail(f"the name {problem}")
     if not role.is_output and name in names.PARAMETERS:
-        raise entry.fail("the name is that of a parameter every C function has")
+        raise entry.fail("the name is that of a parameter many functions have")
     if role.is_output and name in names.PAYLOAD:
         raise entry.fail("the name is taken in Lua's payload table")
 
@@ -108,6 +110,17 @@ def _read_type(entry: Entry, scope: Scope) -> Type:
         if plain is not None:
             return plain
     raise entry.fail(f"unknown type {text!r}")
+
+
+def _refuse_optional_json(entry: Entry, kind: Type, scope: Scope) -> None:
+    """msgspec cannot decode "any value, as text, or nothing" inside what a host passes."""
+    name = (kind.item or kind).name
+    if name not in scope.records:
+        return
+    for field in scope.records[name].fields:
+        if field.type.kind is Kind.JSON and not field.required:
+            raise entry.fail(f"the record {name} has optional json, so it can only be given out")
+        _refuse_optional_json(entry, field.type, scope)
 
 
 def _plain_type(text: str, scope: Scope) -> Type | None:

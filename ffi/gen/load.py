@@ -20,9 +20,9 @@ def load(folder: Path, taken: frozenset[str] = frozenset()) -> Api:
         if name not in files:
             raise ApiError(f"{name}.toml: is missing")
     enums = {entry.name: entry for entry in map(_enumeration, files["enums"])}
-    scope = fields.Scope(enums, frozenset(name for name, _ in files["records"]))
     errors = _errors(files["errors"])
     records = _records(files["records"], enums)
+    scope = fields.Scope(enums, records)
     options = {each.name: each for each in (_options(e, scope) for e in files["options"])}
     if set(options) != {"context", "client"}:
         raise ApiError("options.toml: must have the tables context and client, and no other")
@@ -95,7 +95,7 @@ def _records(items: list[tuple[str, Entry]], enums: dict[str, Enumeration]) -> d
     """A record may use those before it, so that every language can declare them in this order."""
     records: dict[str, Record] = {}
     for item in items:
-        records[item[0]] = _record(item, fields.Scope(enums, frozenset(records)))
+        records[item[0]] = _record(item, fields.Scope(enums, records))
     if "error" not in records:
         raise ApiError("records.toml: the record 'error' is missing")
     return records
@@ -191,8 +191,8 @@ def _refuse_collisions(api: Api, taken: frozenset[str]) -> None:
 
 
 def _refuse_class_collisions(api: Api) -> None:
-    """Everything is a class of one module in Python."""
-    owners = dict.fromkeys(names.PYTHON_CLASSES, "the module itself")
+    """Everything is a class of one module in Python and in Lua's types."""
+    owners = dict.fromkeys(names.CLASSES, "the module itself")
     made = [(names.camel(name), f"enums.toml: {name}") for name in api.enums]
     made += [(names.camel(name), f"records.toml: {name}") for name in api.records]
     made += [(f"{names.camel(o.name)}Options", "options.toml") for o in api.settings]
@@ -203,9 +203,9 @@ def _refuse_class_collisions(api: Api) -> None:
         where = f"{operation.area}.toml: {operation.name}"
         made += [
             (names.camel(operation.name) + part, where)
-            for part in ("Arguments", "Result", "Progress")
+            for part in ("Arguments", "Options", "Result", "Payload", "Progress")
         ]
     for name, where in made:
         if name in owners:
-            raise ApiError(f"{where}: Python's class {name} is taken by {owners[name]}")
+            raise ApiError(f"{where}: the class {name} is taken by {owners[name]}")
         owners[name] = where

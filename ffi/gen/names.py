@@ -30,15 +30,17 @@ C_MACROS = frozenset("linux unix i386 errno stdin stdout stderr assert complex n
 
 # Types that the Python structs mention, which a field's name would hide.
 PYTHON_TYPES = frozenset("bytes list str".split())
-PYTHON_CLASSES = frozenset(
-    """ClassVar ErrorCode EventSpec Input Literal OperationSpec Output Raw Struct""".split()
+# Classes of the Python module and of the Lua types that are written by hand.
+CLASSES = frozenset(
+    """ClassVar ErrorCode EventSpec Input Literal OperationSpec Output Raw Struct
+    Client Payload Question Request Subscription Task Version""".split()
 )
 
 # The wrappers' own parameters, and what Lua's payload table holds beside the result's fields.
-PARAMETERS = frozenset("client options callback user_data request".split())
+PARAMETERS = frozenset("client options callback user_data request on_progress self".split())
 PAYLOAD = frozenset("ok error".split())
 # What a client has in Lua that is not an operation.
-CLIENT_METHODS = frozenset("close context id on off subscribe submit closed".split())
+CLIENT_METHODS = frozenset("close events pollfd subscribe timeout".split())
 
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 ERROR_CODE = re.compile(r"E_[A-Z0-9]+(_[A-Z0-9]+)*")

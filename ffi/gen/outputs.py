@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import c_headers, c_operations, c_tables, lua, python, reference
+from . import c_headers, c_operations, c_tables, lua, lua_types, python, reference
 from .model import Api
 
 
@@ -19,6 +19,7 @@ def outputs(api: Api) -> dict[str, str]:
         "ffi/core/operations.gen.c": c_operations.operations_source(api),
         "ffi/core/records.gen.c": c_operations.records_source(api),
         "lua/operations.gen.lua": lua.table(api),
+        "lua/types/matrix.gen.lua": lua_types.types(api),
         "src/libmatrix/table_gen.py": python.table(api),
     }
     for name, text in reference.pages(api).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ fields = [
     { name = "ratio", type = "double", optional = true, doc = "a ratio" },
     { name = "label", type = "string", optional = true, doc = "a label" },
     { name = "data", type = "bytes", optional = true, doc = "data" },
-    { name = "anything", type = "json", optional = true, doc = "anything" },
+    { name = "anything", type = "json", doc = "anything" },
     { name = "membership", type = "membership", optional = true, doc = "an enum" },
     { name = "cause", type = "error", optional = true, doc = "a record" },
     { name = "levels", type = "list<log_level>", optional = true, doc = "enums" },
@@ -69,10 +70,12 @@ options = [
     { name = "presence", type = "presence", default = "offline", doc = "an enum" },
     { name = "other", type = "probe_item", doc = "a record" },
     { name = "levels", type = "list<log_level>", doc = "enums" },
+    { name = "things", type = "list<json>", doc = "anything" },
 ]
 result = [
     { name = "items", type = "list<probe_item>", doc = "records" },
     { name = "token", type = "string", optional = true, secret = true, doc = "a secret" },
+    { name = "more", type = "json", optional = true, doc = "anything" },
 ]
 progress = [{ name = "done", type = "int", doc = "how far" }]
 errors = ["M_FORBIDDEN", "E_TIMEOUT"]
@@ -208,7 +211,7 @@ def load_table(project: Path) -> ModuleType:
 
 REQUIRED = (
     b'{"flag":true,"count":1,"ratio":2,"label":"hidden","data":"aGk=","anything":[null],'
-    b'"level":"info","item":{},"items":[{"count":3}]'
+    b'"level":"info","item":{"anything":{}},"items":[{"anything":[2],"count":3}]'
 )
 
 
@@ -223,6 +226,9 @@ def test_python_structs_decode_every_type(everything: Path) -> None:
     assert (arguments.wanted, arguments.limit, arguments.factor) == (True, -5, 1.5)
     assert (arguments.comment, arguments.presence) == ('a " quote', "offline")
     assert not arguments.extra
+    assert bytes(arguments.items[0].anything) == b"[2]"
+    things = msgspec.json.decode(REQUIRED + b',"things":[1,{}]}', type=spec.arguments).things
+    assert [bytes(each) for each in things] == [b"1", b"{}"]
     assert arguments.other is None
     assert "hidden" not in repr(arguments)
     assert "'***'" not in repr(arguments)
@@ -279,3 +285,28 @@ def test_every_kind_of_type_is_tried(everything: Path) -> None:
 
 def test_titles() -> None:
     assert reference.title("room_state") == "Room state"
+
+
+def test_lua_types_name_all_of_the_module() -> None:
+    types = (ROOT / "lua/types/matrix.gen.lua").read_text("utf-8")
+    module = (ROOT / "lua/module.lua").read_text("utf-8")
+    table = module[module.index("local matrix = {") : module.index("\n}", module.index("{"))]
+    written = set(re.findall(r"^  (\w+) = ", table, re.MULTILINE))
+    written |= set(re.findall(r"^function matrix\.(\w+)", module, re.MULTILINE))
+    declared = set(re.findall(r"^function matrix\.(\w+)", types, re.MULTILINE))
+    declared |= set(re.findall(r"^---@field (\w+)", types, re.MULTILINE))
+    assert "create_client" in written
+    assert written <= declared
+    for operation in read_list(ROOT).operations:
+        assert f"\nfunction Client:{operation.name}(" in types
+
+
+def test_lua_types_are_lua(everything: Path) -> None:
+    text = (everything / "lua/types/matrix.gen.lua").read_text("utf-8")
+    assert "---@field on_progress? fun(progress: matrix.ProbeProgress)" in text
+    assert "---@param items matrix.ProbeItem[] records\n" in text
+    subprocess.run(
+        ["luac5.1" if shutil.which("luac5.1") else "luac", "-p", "lua/types/matrix.gen.lua"],
+        cwd=everything,
+        check=True,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,16 @@ def option(text: str) -> str:
 def result(text: str) -> str:
     return operation(f'result = [{{ doc = "a thing", {text} }}]')
 
+
+HOLDER = """
+[inner_holder]
+doc = "Holds json."
+fields = [{ name = "held", type = "json", optional = true, doc = "anything" }]
+
+[holder]
+doc = "Holds what holds json."
+fields = [{ name = "inner", type = "inner_holder", doc = "the holder" }]
+"""
 
 REFUSED_OPERATIONS = {
     "broken TOML": ("[probe", "rooms.toml: "),
@@ -134,6 +145,10 @@ REFUSED_OPERATIONS = {
         ),
         "'x_size' is what C may need",
     ),
+    "record with optional json": (
+        argument('name = "x", type = "list<holder>"'),
+        "record inner_holder has optional json",
+    ),
     "unknown error": (operation('errors = ["E_NONSENSE"]'), "unknown error code 'E_NONSENSE'"),
     "odd error": (operation('errors = ["m_forbidden"]'), "unknown error code 'm_forbidden'"),
     "error twice": (operation('errors = ["M_FORBIDDEN", "M_FORBIDDEN"]'), "twice"),
@@ -154,6 +169,7 @@ def test_wrong_operation_is_refused(project: Path, case: str) -> None:
         path = project / "ffi/api/rooms.toml"
         path.write_text(text + path.read_text("utf-8"), "utf-8")
     else:
+        append(project, "records.toml", HOLDER)
         append(project, "rooms.toml", text)
     with pytest.raises(ApiError) as refused:
         read_list(project)
@@ -229,6 +245,14 @@ def test_missing_file_is_refused(project: Path, file: str) -> None:
     (project / f"ffi/api/{file}.toml").unlink()
     with pytest.raises(ApiError, match=rf"{file}\.toml: is missing"):
         read_list(project)
+
+
+def test_methods_of_a_client_in_lua_are_known() -> None:
+    text = (ROOT / "lua/client.lua").read_text("utf-8")
+    methods = set(re.findall(r"\bmethods\.(\w+) =|^function methods\.(\w+)", text, re.MULTILINE))
+    written = {first or second for first, second in methods}
+    assert written <= names.CLIENT_METHODS
+    assert "subscribe" in written
 
 
 def test_names_of_the_header_are_known() -> None:
