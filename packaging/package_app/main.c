@@ -1,6 +1,6 @@
 /*
- * Logs in, syncs once and prints the rooms: `room_list HOMESERVER USER [CA_FILE]`, the password in
- * ROOM_LIST_PASSWORD. Every step waits for its reply, as a small program may.
+ * Prints the rooms of MATRIX_USER, who logs in with MATRIX_PASSWORD at MATRIX_HOMESERVER. Every
+ * step waits for its reply, as a small program may.
  */
 #include <matrix/matrix.h>
 
@@ -38,9 +38,9 @@ static void print_rooms(const matrix_value *rooms) {
     }
 }
 
-static int run(matrix_client client, const char *user) {
+static int run(matrix_client client) {
     matrix_request request;
-    const char *password = getenv("ROOM_LIST_PASSWORD");
+    const char *user = getenv("MATRIX_USER"), *password = getenv("MATRIX_PASSWORD");
     matrix_status status =
         matrix_login_password(client, user, password, NULL, NULL, NULL, &request);
     matrix_reply *reply = finish("login", status, request);
@@ -65,25 +65,19 @@ static int run(matrix_client client, const char *user) {
     return reply == NULL;
 }
 
-int main(int argc, char **argv) {
-    if (argc < 3)
-        return fail("usage", "room_list HOMESERVER USER [CA_FILE]");
+int main(void) {
     matrix_context context;
     matrix_client client;
     if (matrix_init(NULL, &context) < 0)
         return fail("init", "refused");
     matrix_map *options = matrix_map_new();
-    matrix_map_set_string(options, "homeserver", argv[1]);
-    if (argc > 3)
-        matrix_map_set_string(options, "ca_file", argv[3]);
+    matrix_map_set_string(options, "homeserver", getenv("MATRIX_HOMESERVER"));
     int result;
     if (matrix_create_client(context, options, &client) < 0)
         result = fail("client", matrix_map_error(options));
     else
-        result = run(client, argv[2]);
+        result = run(client);
     matrix_map_free(options);
     matrix_shutdown(context, -1);
-    if (result == 0)
-        printf("python %s\n", matrix_version()->python);
     return result;
 }

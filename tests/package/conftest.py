@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.package import empty_root
-from tests.package.places import BUILD, CACHE, FOLDER, Installed, Member, Packages, run
+from tests.package.places import BUILD, CACHE, FOLDER, ROOM_NAME, Installed, Member, Packages, run
 from tests.support.homeserver import Homeserver, homeserver
 
 
@@ -82,4 +82,4 @@ def server() -> Iterator[Homeserver]:
 def member(server: Homeserver) -> Member:
     """A new user in a room of its own."""
     account = server.account()
-    return Member(account, server.create_room(account, name="Tea and biscuits"))
+    return Member(server, account, server.create_room(account, name=ROOM_NAME))

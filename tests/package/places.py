@@ -6,12 +6,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.homeserver import Account
+from tests.support.homeserver import Account, Homeserver
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "release"
 CACHE = ROOT / "build" / "cache"
 FOLDER = "opt/my programs"
+ROOM_NAME = "Tea and biscuits"
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,23 @@ def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | Non
 class Member:
     """An account, and a room it is in."""
 
+    server: Homeserver
     account: Account
     room_id: str
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """How the example programs get the password."""
-        return {"ROOM_LIST_PASSWORD": self.account.password}
+    def environment(self, ca_file: str = "") -> dict[str, str]:
+        """What the example programs are told; over TLS where an authority is named."""
+        told = {
+            "MATRIX_HOMESERVER": self.server.tls_url if ca_file else self.server.url,
+            "MATRIX_USER": self.account.user,
+            "MATRIX_PASSWORD": self.account.password,
+        }
+        return told | ({"MATRIX_CA_FILE": ca_file} if ca_file else {})
 
     def check(self, done: subprocess.CompletedProcess[str]) -> None:
-        """The program logged in and has printed the room."""
+        """The program ended well and has printed the room."""
         assert done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr}"
-        lines = done.stdout.splitlines()
-        assert lines[0] == f"logged in as {self.account.user_id}"
-        assert f"{self.room_id} Tea and biscuits" in lines
+        assert done.stderr == ""
+        lines = [line for line in done.stdout.splitlines() if self.room_id in line]
+        assert len(lines) == 1, done.stdout
+        assert ROOM_NAME in lines[0]

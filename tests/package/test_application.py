@@ -11,7 +11,6 @@ import pytest
 from tests.package import empty_root
 from tests.package.places import FOLDER, ROOT, Member, run
 from tests.package.test_contents import dynamic
-from tests.support.homeserver import Homeserver
 
 pytestmark = [pytest.mark.package, pytest.mark.homeserver]
 
@@ -27,36 +26,26 @@ def application(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return build
 
 
-def test_it_runs_in_its_build_folder(application: Path, member: Member, server: Homeserver) -> None:
+def test_it_runs_in_its_build_folder(application: Path, member: Member) -> None:
     program = application / "room_list"
     assert dynamic(program)["RUNPATH"] == ["$ORIGIN/lib"]
     done = subprocess.run(
-        [program, server.url, member.account.user],
-        env=member.environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        [program], env=member.environment(), capture_output=True, text=True, check=False
     )
     member.check(done)
 
 
 def test_its_archive_runs_where_no_python_is(
-    application: Path, archive: Path, member: Member, server: Homeserver, tmp_path: Path
+    application: Path, archive: Path, member: Member, tmp_path: Path
 ) -> None:
     root = empty_root.unpack(archive, tmp_path / "root")
-    folder = root / FOLDER
     with tarfile.open(application / "room_list.tar.gz") as tar:
-        tar.extractall(folder, filter="tar")
-    program = folder / "room_list/room_list"
-    assert dynamic(program)["RUNPATH"] == ["$ORIGIN/lib"]
-    arguments = [server.url, member.account.user]
-    inside = f"/{FOLDER}/room_list"
-    member.check(empty_root.run(root, f"{inside}/room_list", *arguments, env=member.environment))
-    member.check(
-        empty_root.run(
-            root, "/usr/bin/lua5.4", f"{inside}/rooms.lua", *arguments, env=member.environment
-        )
-    )
+        tar.extractall(root / FOLDER, filter="tar")
+    assert dynamic(root / FOLDER / "room_list/room_list")["RUNPATH"] == ["$ORIGIN/lib"]
+    inside, environment = f"/{FOLDER}/room_list", member.environment()
+    member.check(empty_root.run(root, f"{inside}/room_list", env=environment))
+    lua = empty_root.run(root, "/usr/bin/lua5.4", f"{inside}/rooms.lua", env=environment)
+    member.check(lua)
 
 
 def test_the_licences_go_with_it(application: Path) -> None:

@@ -10,89 +10,76 @@ import pytest
 
 from tests.package import empty_root
 from tests.package.places import ROOT, Installed, Member, Packages, run
-from tests.support.homeserver import Homeserver
 
 pytestmark = [pytest.mark.package, pytest.mark.homeserver]
 
-APPLICATION = ROOT / "packaging/package_app"
+EXAMPLES = ROOT / "examples"
+CA_FILE = "/tmp/ca.pem"
 
 
-def compile_program(prefix: Path, target: Path, runpath: str) -> None:
+def compile_program(pkgconfig: Path, target: Path, *options: str) -> None:
     """Compiles the C example with what pkg-config says, as anyone would."""
-    env = {"PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"), "PATH": "/usr/bin:/bin"}
+    env = {"PKG_CONFIG_PATH": str(pkgconfig), "PATH": "/usr/bin:/bin"}
     flags = shlex.split(run("pkg-config", "--cflags", "--libs", "matrix", env=env))
-    run("cc", "-std=c11", APPLICATION / "main.c", "-o", target, *flags, f"-Wl,-rpath,{runpath}")
+    run("cc", "-std=c11", EXAMPLES / "room_list.c", "-o", target, *flags, *options)
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_c_program_runs(
-    installed: Installed, member: Member, server: Homeserver, tls: bool
-) -> None:
+def lua_environment(installed: Installed, member: Member, ca_file: str = "") -> dict[str, str]:
+    """What a Lua program needs to find the module in the unpacked archive."""
+    module = installed.inside(installed.prefix / "lib/lua/5.4/?.so")
+    return {"LUA_CPATH": module, **member.environment(ca_file)}
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def ca_file(request: pytest.FixtureRequest, installed: Installed, member: Member) -> str:
+    """Where the private authority is inside the root; empty for no TLS."""
+    if not request.param:
+        return ""
+    shutil.copyfile(member.server.ca_file, installed.root / CA_FILE[1:])
+    return CA_FILE
+
+
+def test_a_c_program_runs(installed: Installed, member: Member, ca_file: str) -> None:
     program = installed.prefix / "bin/room_list"
     program.parent.mkdir()
-    compile_program(installed.prefix, program, "$ORIGIN/../lib")
-    arguments = [server.url, member.account.user]
-    if tls:
-        shutil.copyfile(server.ca_file, installed.root / "tmp/ca.pem")
-        arguments = [server.tls_url, member.account.user, "/tmp/ca.pem"]
-    done = empty_root.run(
-        installed.root, installed.inside(program), *arguments, env=member.environment
-    )
-    member.check(done)
-    assert done.stderr == ""
+    compile_program(installed.prefix / "lib/pkgconfig", program, "-Wl,-rpath,$ORIGIN/../lib")
+    environment = member.environment(ca_file)
+    member.check(empty_root.run(installed.root, installed.inside(program), env=environment))
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_lua_program_runs(
-    installed: Installed, member: Member, server: Homeserver, tls: bool
-) -> None:
-    script = installed.prefix / "rooms.lua"
-    shutil.copyfile(APPLICATION / "rooms.lua", script)
-    arguments = [server.url, member.account.user]
-    if tls:
-        shutil.copyfile(server.ca_file, installed.root / "tmp/ca.pem")
-        arguments = [server.tls_url, member.account.user, "/tmp/ca.pem"]
+def test_a_lua_program_runs(installed: Installed, member: Member, ca_file: str) -> None:
+    shutil.copyfile(EXAMPLES / "room_list.lua", installed.root / "tmp/room_list.lua")
+    environment = lua_environment(installed, member, ca_file)
     member.check(
-        empty_root.run(
-            installed.root,
-            "/usr/bin/lua5.4",
-            installed.inside(script),
-            *arguments,
-            env=member.environment,
-        )
+        empty_root.run(installed.root, "/usr/bin/lua5.4", "/tmp/room_list.lua", env=environment)
     )
 
 
-def test_tls_without_the_authority_is_refused(
-    installed: Installed, member: Member, server: Homeserver
-) -> None:
-    script = installed.prefix / "rooms.lua"
-    shutil.copyfile(APPLICATION / "rooms.lua", script)
-    done = empty_root.run(
-        installed.root,
-        "/usr/bin/lua5.4",
-        installed.inside(script),
-        server.tls_url,
-        member.account.user,
-        env=member.environment,
-    )
-    assert done.returncode != 0
+def test_a_fennel_program_runs(installed: Installed, member: Member) -> None:
+    shutil.copyfile(EXAMPLES / "room_list.fnl", installed.root / "tmp/room_list.fnl")
+    start = 'require("matrix").fennel().dofile("/tmp/room_list.fnl")'
+    environment = lua_environment(installed, member)
+    member.check(empty_root.run(installed.root, "/usr/bin/lua5.4", "-e", start, env=environment))
+
+
+def test_an_unknown_authority_is_refused(installed: Installed, member: Member) -> None:
+    shutil.copyfile(EXAMPLES / "room_list.lua", installed.root / "tmp/room_list.lua")
+    environment = lua_environment(installed, member)
+    environment["MATRIX_HOMESERVER"] = member.server.tls_url
+    done = empty_root.run(installed.root, "/usr/bin/lua5.4", "/tmp/room_list.lua", env=environment)
+    assert done.returncode == 1
     assert "E_TLS" in done.stderr
 
 
 def test_the_deb_is_found_by_lua_and_the_loader(
-    packages: Packages, archive: Path, member: Member, server: Homeserver, tmp_path: Path
+    packages: Packages, archive: Path, member: Member, tmp_path: Path
 ) -> None:
     root = empty_root.unpack(archive, tmp_path / "root")
     run("dpkg-deb", "--extract", packages.deb, root)
-    shutil.copyfile(APPLICATION / "rooms.lua", root / "tmp/rooms.lua")
-    arguments = ["/tmp/rooms.lua", server.url, member.account.user]
-    member.check(empty_root.run(root, "/usr/bin/lua5.4", *arguments, env=member.environment))
+    shutil.copyfile(EXAMPLES / "room_list.lua", root / "tmp/room_list.lua")
+    environment = member.environment()
+    member.check(empty_root.run(root, "/usr/bin/lua5.4", "/tmp/room_list.lua", env=environment))
 
-    (folder,) = root.glob("usr/lib/*/pkgconfig")
-    program = root / "usr/bin/room_list"
-    env = {"PKG_CONFIG_PATH": str(folder), "PATH": "/usr/bin:/bin"}
-    flags = shlex.split(run("pkg-config", "--cflags", "--libs", "matrix", env=env))
-    run("cc", "-std=c11", APPLICATION / "main.c", "-o", program, *flags)
-    arguments = [server.url, member.account.user]
-    member.check(empty_root.run(root, "/usr/bin/room_list", *arguments, env=member.environment))
+    (pkgconfig,) = root.glob("usr/lib/*/pkgconfig")
+    compile_program(pkgconfig, root / "usr/bin/room_list")
+    member.check(empty_root.run(root, "/usr/bin/room_list", env=environment))
