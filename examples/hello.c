@@ -1,0 +1,25 @@
+/* Says hello in a room. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_ROOM. */
+#include <matrix/matrix.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void) {
+    const char *user = getenv("MATRIX_USER"), *password = getenv("MATRIX_PASSWORD");
+    matrix_context context;
+    matrix_client client = {0};
+    matrix_request request = {0};
+    matrix_reply *login = NULL, *sent = NULL;
+    matrix_map *options = matrix_map_new();
+    matrix_map_set_string(options, "homeserver", getenv("MATRIX_HOMESERVER"));
+    matrix_init(NULL, &context);
+    matrix_create_client(context, options, &client);
+    matrix_login_password(client, user, password, NULL, NULL, NULL, &request);
+    matrix_wait(request, -1, &login);
+    matrix_send_text(client, getenv("MATRIX_ROOM"), "hello", NULL, NULL, NULL, &request);
+    matrix_wait(request, -1, &sent);
+    puts(matrix_reply_ok(sent) ? "said hello" : matrix_reply_error(sent)->message);
+    matrix_reply_free(login);
+    matrix_reply_free(sent);
+    matrix_map_free(options);
+    return matrix_shutdown(context, 2000) < 0;
+}
