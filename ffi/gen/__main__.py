@@ -24,8 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     mode.add_argument(
         "--lint",
         action="store_true",
-        help="only say which operations lack a handler, a test or a page, and which handlers "
-        "no operation has; then fail",
+        help="only say which operations lack a handler, a test or a page, and which handlers and "
+        "error codes are not in the list; then fail",
     )
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     options = parser.parse_args(arguments)

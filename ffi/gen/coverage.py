@@ -1,4 +1,4 @@
-"""Whether each operation has its coroutine, its test and its page, each coroutine its entry."""
+"""Whether each operation has coroutine, test and page, each coroutine and error code its entry."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from .model import Api, Operation
 from .names import kebab
 
 # Its examples of calls are no tests of an operation.
+# Where error codes are written as text; C's MATRIX_E_ names are checked by the compiler.
+SOURCES = ("src/libmatrix/**/*.py", "ffi/core/*.[ch]", "ffi/bridge/*.[chp]*", "lua/*.[cl]*")
+CODE = re.compile(r"""["'](E_[A-Z0-9_]+)\\?["']""")
 NOT_TESTS = re.compile(r"test_generator\w*\.py")
 COMMENTS = {
     ".c": re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL),
@@ -21,7 +24,8 @@ COMMENTS = {
 
 def gaps(root: Path, api: Api) -> list[str]:
     """Everything that is missing or too much, one line each."""
-    return handler_gaps(root, api) + test_gaps(root, api) + page_gaps(root, api)
+    parts = (handler_gaps, test_gaps, page_gaps, code_gaps)
+    return [gap for part in parts for gap in part(root, api)]
 
 
 def handler_gaps(root: Path, api: Api) -> list[str]:
@@ -109,4 +113,16 @@ def page_gaps(root: Path, api: Api) -> list[str]:
         text = path.read_text("utf-8") if path.is_file() else ""
         if f"\n## {operation.name}\n" not in text:
             problems.append(f"{path.relative_to(root).as_posix()}: no section {operation.name}")
+    return problems
+
+
+def code_gaps(root: Path, api: Api) -> list[str]:
+    """Error codes in the sources that the list does not have."""
+    problems = []
+    for path in sorted(each for pattern in SOURCES for each in root.glob(pattern)):
+        if ".gen." in path.name or path.stem.endswith("_gen"):
+            continue
+        found = set(CODE.findall(path.read_text("utf-8"))) - set(api.errors)
+        place = path.relative_to(root).as_posix()
+        problems += [f"{place}: ffi/api/errors.toml has no {code}" for code in sorted(found)]
     return problems

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ffi.gen import coverage
-from ffi.gen.model import Api, Area, Operation, Options
+from ffi.gen.model import Api, Area, ErrorCode, Operation, Options
 
 NOTHING = Options("context", "Nothing.", ())
 
@@ -133,3 +134,17 @@ def test_page(tmp_path: Path) -> None:
     assert coverage.page_gaps(tmp_path, api) == [f"{page}: no section probe_it"]
     write(tmp_path, page, "# Probes\n\n## probe_it\n\nDoes.\n")
     assert coverage.page_gaps(tmp_path, api) == []
+
+
+def test_error_codes(tmp_path: Path) -> None:
+    api = replace(listed(), errors={"E_KNOWN": ErrorCode("E_KNOWN", -1, "Known.")})
+    write(tmp_path, "src/libmatrix/deep/probe.py", "KNOWN = 'E_KNOWN'\nCODE = 'E_NEW_ONE'\n")
+    write(tmp_path, "src/libmatrix/table_gen.py", "CODE = 'E_OLD'\n")
+    write(tmp_path, "ffi/core/probe.c", 'text = "{\\"code\\":\\"E_ESCAPED\\"}"; prefix = "E_";')
+    write(tmp_path, "ffi/core/tables.gen.c", '"E_OLD"')
+    write(tmp_path, "lua/probe.lua", "raise 'E_FROM_LUA'")
+    assert coverage.code_gaps(tmp_path, api) == [
+        "ffi/core/probe.c: ffi/api/errors.toml has no E_ESCAPED",
+        "lua/probe.lua: ffi/api/errors.toml has no E_FROM_LUA",
+        "src/libmatrix/deep/probe.py: ffi/api/errors.toml has no E_NEW_ONE",
+    ]
