@@ -73,7 +73,7 @@ class Job:
     async def _send_chunks(
         self, chunks: AsyncIterator[bytes], connection: Connection, exchange: Exchange
     ) -> bool:
-        done = 0
+        done, last = 0, b""
         try:
             async for chunk in chunks:
                 if exchange.over:
@@ -83,10 +83,10 @@ class Job:
                 done += len(chunk)
                 if self.length is not None and done > self.length:
                     raise HttpArgumentError("chunks: more bytes than `length`", sent=True)
-                connection.write(self._frame(chunk))
-                await connection.drain()
-                if self.progress is not None:
-                    self.progress(done, self.length)
+                if done == self.length:
+                    last = chunk  # goes out only when it is known that nothing follows
+                else:
+                    await self._send_chunk(connection, chunk, done)
         finally:
             close = getattr(chunks, "aclose", None)
             if close is not None:
@@ -95,10 +95,16 @@ class Job:
             connection.write(b"0\r\n\r\n")
         elif done < self.length:
             raise HttpArgumentError("chunks: fewer bytes than `length`", sent=True)
+        elif last:
+            await self._send_chunk(connection, last, done)
         return True
 
-    def _frame(self, chunk: bytes) -> bytes:
-        return chunk if self.length is not None else b"%x\r\n%b\r\n" % (len(chunk), chunk)
+    async def _send_chunk(self, connection: Connection, chunk: bytes, done: int) -> None:
+        framed = chunk if self.length is not None else b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        connection.write(framed)
+        await connection.drain()
+        if self.progress is not None:
+            self.progress(done, self.length)
 
     def redirect(self, answer: HttpResponse) -> tuple[str, dict[str, str]] | None:
         """The URL and headers of the request an answer sends us to, if it is safe to follow."""

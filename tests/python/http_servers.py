@@ -96,6 +96,8 @@ async def serve(
         try:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await handler(reader, writer)
+                writer.close()
+                await writer.wait_closed()
         finally:
             server.open -= 1
             tasks.discard(task)
@@ -111,6 +113,7 @@ async def serve(
         for task in list(tasks):
             task.cancel()
         await until(lambda: not tasks)
+        await asyncio.sleep(0)  # aborted transports close in the next round of the loop
 
 
 @asynccontextmanager
@@ -150,9 +153,6 @@ async def raw(
             elif piece == "reset":
                 writer.transport.abort()
                 return
-        if pieces and pieces[-1] == "close":
-            writer.close()
-            await writer.wait_closed()
 
     async with serve(handle, tls=tls) as server:
         yield server
@@ -173,7 +173,7 @@ async def _tunnel(
     try:
         await asyncio.gather(_relay(reader, there_writer), _relay(there_reader, writer))
     finally:
-        there_writer.close()
+        there_writer.transport.abort()
 
 
 @asynccontextmanager
@@ -198,8 +198,10 @@ async def http_proxy(
         host, port = authority.rsplit(":", 1)
         there_reader, there_writer = await asyncio.open_connection(host, int(port))
         there_writer.write(f"GET /{path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
-        await _relay(there_reader, writer)
-        there_writer.close()
+        try:
+            await _relay(there_reader, writer)
+        finally:
+            there_writer.transport.abort()
 
     async with serve(handle, tls=tls) as server:
         yield server
