@@ -213,7 +213,8 @@ def main() -> int:
     if options.supervise:
         return synapse.Supervisor(options.supervise, options.tls).run()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _serve(options.folder.resolve(), options.tls)
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve(options.folder.resolve(), options.tls)
     return 0
 
 
