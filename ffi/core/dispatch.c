@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dispatch.h"
+
+#include "runtime.h"
+
+struct context *core_begin_dispatch(uint64_t id, matrix_status *status) {
+    struct context *context;
+
+    *status = core_forked() ? MATRIX_E_FORKED : MATRIX_E_INVALID_HANDLE;
+    context = core_forked() ? NULL : core_lock_context(id);
+    if (!context) {
+        return NULL;
+    }
+    if (context->dispatching) {
+        pthread_mutex_unlock(&context->lock);
+        *status = MATRIX_E_BUSY;
+        return NULL;
+    }
+    *status = MATRIX_OK;
+    context->dispatching = true;
+    context->dispatcher = pthread_self();
+    pthread_mutex_unlock(&context->lock);
+    core_wakeup_rearm(context);
+    pthread_mutex_lock(&context->lock);
+    return context;
+}
+
+void core_end_dispatch(struct context *context) {
+    context->dispatching = false;
+    pthread_mutex_unlock(&context->lock);
+    core_wakeup(context);
+}
+
+bool core_wait_due(struct context *context, const struct timespec *deadline) {
+    int error = 0;
+
+    while (!atomic_load(&context->due) && !error) {
+        if (deadline) {
+            error = pthread_cond_timedwait(&context->due_changed, &context->lock, deadline);
+        } else {
+            pthread_cond_wait(&context->due_changed, &context->lock);
+        }
+    }
+    return atomic_load(&context->due);
+}
+
+static bool wait_timeout(struct context *context, int timeout_ms) {
+    struct timespec deadline;
+
+    if (atomic_load(&context->due) || timeout_ms == 0) {
+        return atomic_load(&context->due);
+    }
+    deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    return core_wait_due(context, timeout_ms < 0 ? NULL : &deadline);
+}
+
+/* A reply that somebody has kept is theirs; then the next callback needs a new one. */
+static bool renew(matrix_reply **reply) {
+    if (*reply && atomic_load(&(*reply)->references) == 1) {
+        core_reply_reset(*reply);
+        return true;
+    }
+    matrix_reply_free(*reply);
+    *reply = core_reply_new();
+    return *reply != NULL;
+}
+
+/* Runs the callback a step found, and leaves nothing of it behind. Call without the lock. */
+static bool finish_step(struct context *context, enum step step, struct delivery *delivery) {
+    if (step == STEP_CALLBACK) {
+        delivery->hook.callback(delivery->reply, delivery->hook.user_data);
+    }
+    core_after_step(delivery);
+    return step == STEP_INTERNAL || renew(&context->reply);
+}
+
+int core_run_due(struct context *context, int budget_us) {
+    int64_t end = budget_us ? core_now_us() + budget_us : 0;
+    uint64_t until = context->sequence;
+    bool usable = renew(&context->reply);
+    struct delivery delivery;
+    int count = 0;
+
+    while (usable) {
+        enum step step;
+        delivery.reply = context->reply;
+        step = core_take_step(context, until, &delivery);
+        if (step == STEP_NOTHING) {
+            return count;
+        }
+        context->in_callback = step == STEP_CALLBACK;
+        pthread_mutex_unlock(&context->lock);
+        usable = finish_step(context, step, &delivery);
+        pthread_mutex_lock(&context->lock);
+        context->in_callback = false;
+        count += step == STEP_CALLBACK;
+        if (end && count && core_now_us() >= end) {
+            return count;
+        }
+    }
+    return count ? count : MATRIX_E_NO_MEMORY;
+}
+
+int matrix_dispatch(matrix_context context, int timeout_ms, int budget_us) {
+    matrix_status status;
+    struct context *own;
+    int count = 0;
+
+    if (budget_us < 0 && !core_forked()) {
+        return core_refuse("dispatch", context.id, NULL, MATRIX_E_INVALID_ARGUMENT,
+                           "budget_us: is negative");
+    }
+    own = core_begin_dispatch(context.id, &status);
+    if (!own) {
+        return status;
+    }
+    if (wait_timeout(own, timeout_ms)) {
+        count = core_run_due(own, budget_us);
+    }
+    core_end_dispatch(own);
+    return count;
+}
+
+/* Takes steps until one is for a callback. */
+static int take_next(struct context *context, matrix_reply *reply, void **user_data) {
+    struct delivery delivery = {.reply = reply};
+    uint64_t until = context->sequence;
+    enum step step;
+
+    do {
+        step = core_take_step(context, until, &delivery);
+        pthread_mutex_unlock(&context->lock);
+        core_after_step(&delivery);
+        pthread_mutex_lock(&context->lock);
+    } while (step == STEP_INTERNAL);
+    if (step == STEP_CALLBACK && user_data) {
+        *user_data = delivery.hook.user_data;
+    }
+    return step == STEP_CALLBACK;
+}
+
+int matrix_next(matrix_context context, int timeout_ms, matrix_reply **reply, void **user_data) {
+    struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    matrix_status status;
+    struct context *own;
+    matrix_reply *next;
+    int found = 0;
+
+    if (reply) {
+        *reply = NULL;
+    }
+    own = core_begin_dispatch(context.id, &status);
+    if (!own) {
+        return status;
+    }
+    next = reply ? core_reply_new() : NULL;
+    if (!next) {
+        core_end_dispatch(own);
+        return reply ? MATRIX_E_NO_MEMORY
+                     : core_refuse("next", context.id, NULL, MATRIX_E_INVALID_ARGUMENT,
+                                   "reply: is NULL");
+    }
+    do {
+        found = take_next(own, next, user_data);
+    } while (!found && timeout_ms && core_wait_due(own, timeout_ms < 0 ? NULL : &deadline));
+    core_end_dispatch(own);
+    if (found) {
+        *reply = next;
+    } else {
+        matrix_reply_free(next);
+    }
+    return found;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** matrix_map from the inside, and the checks of maps against the tables. */
+#ifndef MATRIX_CORE_MAP_H
+#define MATRIX_CORE_MAP_H
+
+#include <matrix/matrix.h>
+
+#include "json.h"
+#include "tables.h"
+
+#define CORE_REASON_SIZE 256
+/** How yyjson reads what hosts give, so that core_wrong_value() sees numbers that do not fit. */
+#define CORE_READ_FLAGS YYJSON_READ_BIGNUM_AS_RAW
+
+/** One key with its value as JSON text, written and checked when it was set. */
+struct map_entry {
+    char *key; /* `json` follows in the same allocation */
+    const char *json;
+    size_t key_size;
+    size_t json_size;
+    matrix_type type;
+};
+
+struct matrix_map {
+    struct map_entry *entries;
+    size_t count;
+    size_t capacity;
+    char error[CORE_REASON_SIZE];
+};
+
+/** Why a call is refused: "argument: what is wrong". */
+struct reason {
+    char text[CORE_REASON_SIZE];
+};
+
+/** Writes a reason; returns false so that checks can return it. */
+bool core_reason(struct reason *reason, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+const struct map_entry *core_map_find(const matrix_map *map, const char *key);
+/** The integer under `key`, or `fallback`. */
+int64_t core_map_int(const matrix_map *map, const char *key, int64_t fallback);
+/** Every key must be one of `required` or `optional` (either may be NULL), of its type; required ones must be there. */
+bool core_check_map(const matrix_map *map, const struct fields *required,
+                    const struct fields *optional, struct reason *reason);
+struct yyjson_val;
+
+/** NULL when a value that was read is within the limits, else what is wrong with it. */
+const char *core_wrong_value(struct yyjson_val *value);
+/** JSON text given as argument `field`. */
+bool core_check_text(const struct field *field, const char *text, size_t size,
+                     struct reason *reason);
+/** Appends `"key":value` for each entry that is not left out; `first` says whether no comma is due yet. */
+void core_map_write(const matrix_map *map, const struct fields *required,
+                    const struct fields *optional, struct buffer *buffer, bool first);
+/** The whole map as JSON text. */
+void core_map_write_all(const matrix_map *map, struct buffer *buffer);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** matrix_reply from the inside. */
+#ifndef MATRIX_CORE_REPLY_H
+#define MATRIX_CORE_REPLY_H
+
+#include "internal.h"
+
+struct matrix_reply {
+    atomic_uint references;
+    matrix_reply_kind kind;
+    bool ok;
+    bool parsed;
+    uint64_t target;
+    const char *text; /* in `block`, in `copy`, or static */
+    size_t size;
+    struct block *block;
+    char *copy;
+    matrix_value value;
+    struct arena arena;
+};
+
+void core_reply_init(matrix_reply *reply);
+/** An empty reply, or NULL. */
+matrix_reply *core_reply_new(void);
+/** Makes a reply that nobody else holds empty again. */
+void core_reply_reset(matrix_reply *reply);
+/** Points a reply at one frame of `block`, taking over one reference. */
+void core_reply_set_frame(matrix_reply *reply, struct block *block, const struct matrix_frame *frame,
+                          const char *text);
+/** Makes a reply the end of a request by the core itself. */
+void core_reply_set_ended(matrix_reply *reply, const struct request *request);
+/** Lets go of a large block that only a small part of is needed from. */
+void core_reply_detach(matrix_reply *reply);
+
+#endif
