@@ -9,8 +9,7 @@ Redirects are answers unless asked for. Nothing of the process environment count
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -35,7 +34,7 @@ from libmatrix.http_job import HttpResponse, Job, Progress
 from libmatrix.http_pool import Pool
 from libmatrix.http_proxy import ProxyRules
 from libmatrix.http_trust import check_ca_file, find_trust
-from libmatrix.http_url import check_request_url, request_head
+from libmatrix.http_url import Origin, check_request_url, request_head
 
 __all__ = [
     "HttpArgumentError",
@@ -58,7 +57,7 @@ __all__ = [
 ]
 
 Sink = Callable[[bytes], Awaitable[None] | None]
-_Receive = Callable[[Connection, Exchange], Awaitable[HttpResponse]]
+_Receive = Callable[[Job, Connection, Exchange], Awaitable[HttpResponse]]
 
 _NO_HEADERS: Mapping[str, str] = {}
 _COMPRESSED = {"Accept-Encoding": "gzip"}
@@ -134,15 +133,8 @@ class HttpClient:
         framing = {"Content-Length": str(len(body or b""))} if _has_body(method, body) else {}
         job = self._job(method, url, headers, _COMPRESSED | framing, max_response_bytes)
         job.payload = body or b""
-        async with self._limits(job, timeout_ms, long_poll):
-            answer = await self._fetch(job)
-            for _ in range(max_redirects):
-                following = job.redirect(answer)
-                if following is None:
-                    break
-                job = self._job(method, *following, _COMPRESSED, max_response_bytes)
-                answer = await self._fetch(job)
-        return answer
+        job.hops = max_redirects
+        return await self._limited(job, self._collect, timeout_ms, long_poll=long_poll)
 
     async def upload(
         self,
@@ -166,8 +158,7 @@ class HttpClient:
         framing = chunked if length is None else {"Content-Length": str(length)}
         job = self._job(method, url, headers, _COMPRESSED | framing, max_response_bytes)
         job.chunks, job.length, job.progress = chunks, length, progress
-        async with self._limits(job, timeout_ms):
-            return await self._fetch(job)
+        return await self._limited(job, self._collect, timeout_ms)
 
     async def download(
         self,
@@ -187,11 +178,10 @@ class HttpClient:
         job = self._job("GET", url, headers, _AS_IT_IS, max_response_bytes)
         job.progress = progress
 
-        async def receive(connection: Connection, exchange: Exchange) -> HttpResponse:
+        async def receive(job: Job, connection: Connection, exchange: Exchange) -> HttpResponse:
             return await self._drain(job, connection, exchange, sink)
 
-        async with self._limits(job, timeout_ms):
-            return await self._perform(job, receive, streaming=True)
+        return await self._limited(job, receive, timeout_ms, streaming=True)
 
     async def close(self) -> None:
         """Ends all requests with `HttpClosedError` and closes all connections."""
@@ -219,19 +209,23 @@ class HttpClient:
         maximum = self._settings.max_response_bytes if limit is None else limit
         return Job(method, parts, head, headers, maximum)
 
-    @asynccontextmanager
-    async def _limits(
-        self, job: Job, timeout_ms: int | None, long_poll: bool = False
-    ) -> AsyncGenerator[None, None]:
-        """The total time limit, and a place among the connections."""
+    async def _limited(
+        self,
+        job: Job,
+        receive: _Receive,
+        timeout_ms: int | None,
+        *,
+        streaming: bool = False,
+        long_poll: bool = False,
+    ) -> HttpResponse:
+        """Runs the job within the total time limit, with a place among the connections."""
         milliseconds = self._settings.request_timeout_ms if timeout_ms is None else timeout_ms
         try:
             async with asyncio.timeout(milliseconds / 1000 if milliseconds else None) as limit:
                 if long_poll:
-                    yield
-                else:
-                    async with self._places:
-                        yield
+                    return await self._follow(job, receive, streaming)
+                async with self._places:
+                    return await self._follow(job, receive, streaming)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -239,22 +233,31 @@ class HttpClient:
             message = f"{doing}: no complete answer within {milliseconds} ms"
             raise HttpTimeoutError(message, sent=job.sent) from None
 
-    async def _fetch(self, job: Job) -> HttpResponse:
-        """Sends the job and collects the whole answer."""
-
-        async def receive(_connection: Connection, exchange: Exchange) -> HttpResponse:
-            body = await exchange.body()
-            return _response(job, exchange, body)
-
-        answer = await self._perform(job, receive)
-        refused_by_proxy = answer.status == 407 and job.url.origin.scheme == "http"
-        if refused_by_proxy and self._proxies.proxy_for(job.url.origin) is not None:
-            raise HttpProxyError("the proxy wants other credentials (407)")
+    async def _follow(self, job: Job, receive: _Receive, streaming: bool) -> HttpResponse:
+        """Runs the job and, as far as it may, the redirects it is answered with."""
+        answer = await self._perform(job, receive, streaming)
+        hops = job.hops
+        while hops and (following := job.redirect(answer)) is not None:
+            hops -= 1
+            job = self._job(job.method, *following, _COMPRESSED, job.limit)
+            answer = await self._perform(job, receive, streaming)
         return answer
 
-    async def _perform(
-        self, job: Job, receive: _Receive, *, streaming: bool = False
-    ) -> HttpResponse:
+    async def _collect(self, job: Job, _connection: Connection, exchange: Exchange) -> HttpResponse:
+        """Receives a whole answer."""
+        body = await exchange.body()
+        encoding = exchange.headers.get("content-encoding")
+        if encoding and body:
+            body = decode(body, encoding, job.limit)
+        if exchange.status == 407 and job.url.origin.scheme == "http":
+            self._refuse_407(job.url.origin)
+        return HttpResponse(exchange.status, exchange.headers, body)
+
+    def _refuse_407(self, origin: Origin) -> None:
+        if self._proxies.proxy_for(origin) is not None:
+            raise HttpProxyError("the proxy wants other credentials (407)")
+
+    async def _perform(self, job: Job, receive: _Receive, streaming: bool) -> HttpResponse:
         """Runs the job on a kept connection or, where that is dead or missing, on a fresh one."""
         if self._pool.closed:
             raise HttpClosedError("the client is closed")
@@ -283,7 +286,7 @@ class HttpClient:
         connection.start(exchange)
         try:
             all_sent = await job.send(connection, exchange)
-            answer = await receive(connection, exchange)
+            answer = await receive(job, connection, exchange)
         except BaseException:
             connection.abort()
             raise
@@ -341,13 +344,6 @@ class HttpClients:
 def _has_body(method: str, body: bytes | None) -> bool:
     """Whether the request says how long its body is; POST and PUT always do."""
     return body is not None or method in ("POST", "PUT", "PATCH")
-
-
-def _response(job: Job, exchange: Exchange, body: bytes) -> HttpResponse:
-    encoding = exchange.headers.get("content-encoding", "")
-    if encoding and body:
-        body = decode(body, encoding, job.limit)
-    return HttpResponse(exchange.status, exchange.headers, body)
 
 
 def _check(settings: HttpSettings) -> None:

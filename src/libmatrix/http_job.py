@@ -34,9 +34,18 @@ class Job:
     """Everything about one request but the connection it takes."""
 
     __slots__ = (
-        "chunks", "head", "headers", "length", "limit", "method", "payload", "progress", "sent",
+        "chunks",
+        "head",
+        "headers",
+        "hops",
+        "length",
+        "limit",
+        "method",
+        "payload",
+        "progress",
+        "sent",
         "url",
-    )  # fmt: skip
+    )
 
     def __init__(
         self, method: str, url: Url, head: bytes, headers: Mapping[str, str], limit: int
@@ -51,6 +60,7 @@ class Job:
         self.length: int | None = None
         self.progress: Progress | None = None
         self.sent = False
+        self.hops = 0
 
     @property
     def repeatable(self) -> bool:
