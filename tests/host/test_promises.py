@@ -174,7 +174,7 @@ def test_forked_child_gets_an_error(run_host: Run) -> None:
 
 @pytest.mark.homeserver
 def test_exit_at_any_moment(
-    compile_host: Callable[..., Path], tls_homeserver: Homeserver, pytestconfig: pytest.Config
+    compile_host: Callable[..., Path], homeserver: Homeserver
 ) -> None:
     """60 times, from before Python is up to well into requests over TLS; no crash, no hang over 2 s."""
     program = compile_host("exit_at_any_moment")
@@ -183,7 +183,7 @@ def test_exit_at_any_moment(
     moments = random.Random(seed)
     for _ in range(60):
         microseconds = int(moments.choice((2e3, 60e3, 300e3, 900e3)) * moments.random())
-        command = [program, tls_homeserver.tls_url, tls_homeserver.ca_file, str(microseconds)]
+        command = [program, homeserver.tls_url, homeserver.ca_file, str(microseconds)]
         done = subprocess.run(
             [str(part) for part in command],
             capture_output=True,

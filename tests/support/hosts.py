@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+TESTS = Path(__file__).parent.parent
+ROOT = TESTS.parent
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -27,13 +27,15 @@ def stage() -> Path:
 def compile_host(
     stage: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, Sequence[str]], Path]:
-    """`compile_host(name, extra)` gives the path of the program made of tests/host/c/<name>.c."""
+    """`compile_host(name, extra)` gives the path of the program made of tests/*/c/<name>.c."""
     folder = tmp_path_factory.mktemp("hosts")
 
     def compile_one(name: str, extra: Sequence[str] = ()) -> Path:
         program = folder / name
         command = ["cc", "-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror"]
-        command += [f"-I{stage / 'include'}", str(HERE / "c" / f"{name}.c"), "-o", str(program)]
+        [source] = TESTS.glob(f"*/c/{name}.c")
+        command += [f"-I{stage / 'include'}", f"-I{TESTS / 'host' / 'c'}", str(source)]
+        command += ["-o", str(program)]
         command += [f"-L{stage / 'lib'}", *extra, "-lmatrix", f"-Wl,-rpath,{stage / 'lib'}"]
         command += ["-pthread", "-ldl"]
         subprocess.run(command, check=True, timeout=120)
