@@ -39,7 +39,6 @@ from libmatrix.http_url import Origin, check_request_url, request_head
 __all__ = [
     "HttpArgumentError",
     "HttpClient",
-    "HttpClients",
     "HttpClosedError",
     "HttpConnectionError",
     "HttpError",
@@ -318,27 +317,6 @@ class HttpClient:
                 job.progress(decoder.total, total)
         decoder.finish()
         return HttpResponse(exchange.status, exchange.headers, b"".join(refusal or ()))
-
-
-class HttpClients:
-    """The clients in use, one for each setting."""
-
-    def __init__(self) -> None:
-        self._clients: dict[HttpSettings, HttpClient] = {}
-
-    def get(self, settings: HttpSettings) -> HttpClient:
-        """The client of these settings, made when first asked for."""
-        client = self._clients.get(settings)
-        if client is None:
-            client = self._clients[settings] = HttpClient(settings)
-        return client
-
-    async def close(self) -> None:
-        """Closes all of them."""
-        clients = list(self._clients.values())
-        self._clients.clear()
-        for client in clients:
-            await client.close()
 
 
 def _has_body(method: str, body: bytes | None) -> bool:
