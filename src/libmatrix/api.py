@@ -91,7 +91,7 @@ class Api:
         with_token: bool = True,
         wait_ms: int = 0,
     ) -> bytes:
-        """One request and its answer's body; `wait_ms`: how long the server may wait by intention."""
+        """One request, its answer's body. `wait_ms`: how long the server may wait on purpose."""
         token = self._client.require_login().access_token if with_token else None
         await in_task()
         headers = {"Accept": "application/json"}

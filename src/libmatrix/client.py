@@ -123,6 +123,14 @@ class Client:
         self.session = session
         self._keep_session()
 
+    def identified(self, user_id: str, device_id: str | None) -> None:
+        """The homeserver says whose token it is; needed when only the token was given."""
+        session = self.session
+        if session.user_id is None:
+            device_id = session.device_id or device_id
+            self.session = msgspec.structs.replace(session, user_id=user_id, device_id=device_id)
+            self._keep_session()
+
     def logged_out(self) -> None:
         """Forgets the session and all it brought."""
         self.session = Session()

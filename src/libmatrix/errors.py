@@ -3,7 +3,7 @@
     MatrixError                    any code: the homeserver's M_…, or one of ours
     ├── HomeserverError            M_…                       the homeserver refused
     │   └── UnknownTokenError      M_UNKNOWN_TOKEN           … because the access token is void
-    ├── ArgumentError              E_INVALID_ARGUMENT        an argument is wrong; the message names it
+    ├── ArgumentError              E_INVALID_ARGUMENT        an argument is wrong
     ├── ResponseError              E_INVALID_RESPONSE        not what the specification says
     ├── TransportError             E_CONNECTION, E_TLS, …    nothing usable came back
     ├── NotLoggedInError           E_NOT_LOGGED_IN           there is no access token

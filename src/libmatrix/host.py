@@ -33,15 +33,15 @@ class Host:
         self.connections = Connections(self)
         # The request whose coroutine is being started; see Client.reporter().
         self.starting_request = 0
-        self._background: set[asyncio.Task[None]] = set()
+        self.background: set[asyncio.Task[None]] = set()
 
     def in_background(self, work: Coroutine[Any, Any, None], log: Log | None = None) -> None:
         """Runs something nobody waits for; a failure goes to the log."""
         task = self.loop.create_task(work)
-        self._background.add(task)
+        self.background.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
-            self._background.discard(task)
+            self.background.discard(task)
             error = None if task.cancelled() else task.exception()
             if error is not None and log is not None:
                 level: Any = "error" if is_defect(error) else "warning"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import types
 from collections.abc import Callable, Coroutine, Generator
@@ -86,9 +87,7 @@ class Requests:
 
 
 @types.coroutine
-def _resume(
-    coroutine: Coroutine[Any, Any, Output], waits_for: Any
-) -> Generator[Any, Any, Output]:
+def _resume(coroutine: Coroutine[Any, Any, Output], waits_for: Any) -> Generator[Any, Any, Output]:
     """Goes on with a coroutine that waits for something although it was in no task yet."""
     while True:
         try:
@@ -99,4 +98,4 @@ def _resume(
             except StopIteration as end:
                 return cast(Output, end.value)
         else:
-            return (yield from coroutine)  # type: ignore[misc]
+            return cast(Output, (yield from coroutine))

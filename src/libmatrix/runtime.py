@@ -191,6 +191,9 @@ class Runtime:
     def _end(self) -> None:
         """Closes the stores first; requests that are open get what time is left."""
         tasks = [task for client in self._clients.values() for task in client.close()]
+        tasks += self._host.background
         if tasks:
             self._loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST_SECONDS))
         self._host.outbox.flush()
+        self._contexts.clear()
+        self._loop.close()

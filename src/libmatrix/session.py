@@ -6,7 +6,7 @@ import msgspec
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A user and a device, with an access token while logged in. Immutable: a change is a new one."""
+    """A user and a device, with an access token while logged in."""
 
     user_id: str | None = None
     device_id: str | None = None

@@ -7,8 +7,6 @@ import importlib
 import sys
 import time
 
-from msgspec import Raw
-
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, MatrixError
 from libmatrix.table_gen import (
@@ -21,7 +19,16 @@ from libmatrix.table_gen import (
 )
 from libmatrix.tasks import in_task
 
-_PACKAGES = ("_cffi_backend", "certifi", "httptools", "msgspec", "nio", "sqlite3", "ssl", "vodozemac")
+_PACKAGES = (
+    "_cffi_backend",
+    "certifi",
+    "httptools",
+    "msgspec",
+    "nio",
+    "sqlite3",
+    "ssl",
+    "vodozemac",
+)
 _MOST_PROGRESS = 100_000
 
 

@@ -1,0 +1,124 @@
+"""Single events: whether one is sound enough to be passed on, and its head.
+
+The limits are those the core's JSON parser and the hosts have: 64 levels, 64-bit integers, finite
+numbers, UTF-8. msgspec has checked the syntax of a slice when it comes here, not these.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+DEEPEST = 64
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+
+# One pass over the bytes makes all digits 0, both brackets {, e of E, and 0 of a plus sign; then an
+# integer beyond 64 bits has 19 zeros in a row, and an exponent beyond 99 reads 0e000.
+_LIKENESS = bytes.maketrans(b"0123456789E[+", b"0000000000e{0")
+_LONG_NUMBER = b"0" * 19
+_LARGE_EXPONENT = b"0e000"
+
+_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+
+
+class EventHead(msgspec.Struct, gc=False):
+    """What routing, state and filters need of an event; the rest stays in the slice."""
+
+    type: str
+    content: Raw
+    sender: str = ""
+    event_id: str = ""
+    origin_server_ts: int = 0
+    state_key: str | None = None
+
+
+class MalformedEventError(Exception):
+    """An event that is left out; the text says why, without its values."""
+
+
+_decode_head = msgspec.json.Decoder(EventHead).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def read_event(data: bytes) -> EventHead:
+    """The head of an event that is sound; raises `MalformedEventError`."""
+    check(data)
+    try:
+        head = _decode_head(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedEventError(_reason(error)) from None
+    if not bytes(head.content).startswith(b"{"):
+        raise MalformedEventError("its content is no object")
+    return head
+
+
+def read_timeline_event(data: bytes) -> EventHead:
+    """The same for an event that must have an id and a sender."""
+    head = read_event(data)
+    if not head.event_id or not head.sender:
+        raise MalformedEventError("it has no event_id or no sender")
+    return head
+
+
+def check(data: bytes) -> None:
+    """Raises `MalformedEventError` unless the JSON is within the limits."""
+    if data.isascii():
+        likeness = data.translate(_LIKENESS)
+        if (
+            likeness.count(b"{") <= DEEPEST
+            and _LONG_NUMBER not in likeness
+            and _LARGE_EXPONENT not in likeness
+        ):
+            return
+    _check_closely(data)
+
+
+def _check_closely(data: bytes) -> None:
+    """What the quick look could not rule out: first the depth, as the parser recurses."""
+    if depth(data) > DEEPEST:
+        raise MalformedEventError(f"deeper than {DEEPEST} levels")
+    try:
+        values = [_decode_any(data)]
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MalformedEventError(_reason(error)) from None
+    while values:
+        value: Any = values.pop()
+        if isinstance(value, dict):
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, int) and not _LEAST <= value <= _MOST:
+            raise MalformedEventError("an integer beyond 64 bits")
+
+
+def depth(data: bytes) -> int:
+    """How deep a JSON text is nested, found without recursion."""
+    level = deepest = 0
+    for token in _STRUCTURE.finditer(data):
+        mark = data[token.start()]
+        if mark in b"{[":
+            level += 1
+            deepest = max(deepest, level)
+        elif mark in b"}]":
+            level -= 1
+    return deepest
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, RecursionError):
+        return f"deeper than {DEEPEST} levels"
+    # msgspec names places and types, never values.
+    return str(error)
+
+
+def content(raw: Raw, kind: type[msgspec.Struct]) -> Any:
+    """The content of a checked event as a struct whose fields all have defaults."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.MsgspecError:
+        return kind()

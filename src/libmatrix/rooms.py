@@ -1,0 +1,227 @@
+"""What is known of a room, and how events change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from libmatrix.events import EventHead, content
+from libmatrix.room_names import make_name
+from libmatrix.sync_response import Summary
+from libmatrix.table_gen import Membership, Room
+
+ENCRYPTION = "m.room.encryption"
+MEMBER = "m.room.member"
+_MOST_TEXT = 100_000
+
+
+class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One room as it is kept; in the store it is JSON, so fields may be added with a default."""
+
+    room_id: str
+    membership: Membership = "join"
+    name: str | None = None
+    canonical_alias: str | None = None
+    topic: str | None = None
+    avatar_url: str | None = None
+    # What to show, by the naming rules.
+    shown_name: str = ""
+    heroes: list[str] | None = None
+    # By the server's summary; counted where it gives none.
+    joined_count: int | None = None
+    invited_count: int | None = None
+    counted_joined: int = 0
+    counted_invited: int = 0
+    notification_count: int = 0
+    highlight_count: int = 0
+    is_encrypted: bool = False
+    # Known from the stripped state of an invite or knock only, which nobody vouches for.
+    is_stripped: bool = False
+
+    @property
+    def joined(self) -> int:
+        """Members who joined."""
+        return self.counted_joined if self.joined_count is None else self.joined_count
+
+    @property
+    def invited(self) -> int:
+        """Members who are invited."""
+        return self.counted_invited if self.invited_count is None else self.invited_count
+
+    def record(self, is_direct: bool) -> Room:
+        """The room as hosts get it."""
+        return Room(
+            room_id=self.room_id,
+            name=self.shown_name,
+            canonical_alias=self.canonical_alias,
+            topic=self.topic,
+            avatar_url=self.avatar_url,
+            membership=self.membership,
+            joined_member_count=self.joined,
+            invited_member_count=self.invited,
+            notification_count=self.notification_count,
+            highlight_count=self.highlight_count,
+            is_direct=is_direct,
+            is_encrypted=self.is_encrypted,
+        )
+
+
+class Member(msgspec.Struct, gc=False):
+    """The content of a member event; fields of the wrong type count as absent."""
+
+    membership: Any = None
+    displayname: Any = None
+
+    @property
+    def name(self) -> str | None:
+        """The display name, None when there is none to show."""
+        name = self.displayname
+        return name if isinstance(name, str) and name.strip() else None
+
+
+class _Text(msgspec.Struct, gc=False):
+    name: Any = None
+    alias: Any = None
+    url: Any = None
+    topic: Any = None
+
+
+class _TextPart(msgspec.Struct, gc=False):
+    body: str
+    mimetype: str = "text/plain"
+
+
+class _TopicBlock(msgspec.Struct, gc=False):
+    parts: list[_TextPart] = msgspec.field(default_factory=list, name="m.text")
+
+
+class _Topic(msgspec.Struct, gc=False):
+    block: _TopicBlock | None = msgspec.field(default=None, name="m.topic")
+
+
+class RoomUpdate:
+    """One sync's changes to one room. `stored_members` and `stored_member` read the store."""
+
+    def __init__(
+        self,
+        room: RoomState,
+        user_id: str,
+        stored_members: Callable[[str], dict[str, Member]],
+        stored_member: Callable[[str, str], Member | None],
+    ) -> None:
+        self.room = room
+        self._user_id = user_id
+        self._stored_members = stored_members
+        self._stored_member = stored_member
+        self.members: dict[str, Member] = {}
+        self._needs_name = not room.shown_name
+
+    def apply(self, event: EventHead) -> None:
+        """Takes a state event, in order."""
+        if event.type == MEMBER and event.state_key is not None:
+            self.members[event.state_key] = content(event.content, Member)
+            self._needs_name = True
+        elif event.state_key == "":
+            change = _CHANGES.get(event.type)
+            if change is not None:
+                change(self.room, event)
+                self._needs_name = True
+
+    def take_summary(self, summary: Summary | None) -> None:
+        """Takes what the server says about the members."""
+        if summary is None:
+            return
+        room = self.room
+        if summary.heroes is not None:
+            room.heroes = summary.heroes
+        if summary.joined is not None:
+            room.joined_count = max(summary.joined, 0)
+        if summary.invited is not None:
+            room.invited_count = max(summary.invited, 0)
+        self._needs_name = True
+
+    def take_membership(self, membership: Membership) -> None:
+        """Takes what the user is to the room now."""
+        if self.room.membership != membership:
+            self.room.membership = membership
+            self._needs_name = True
+
+    def own_membership(self) -> Any:
+        """What this sync's events say of the user's own membership, if anything."""
+        own = self.members.get(self._user_id)
+        return own.membership if own else None
+
+    def finish(self) -> None:
+        """Counts and names the room when all is applied."""
+        room = self.room
+        if self.members and room.joined_count is None:
+            states = [member.membership for member in self._known().values()]
+            room.counted_joined = states.count("join")
+            room.counted_invited = states.count("invite")
+        if self._needs_name:
+            heroes: list[tuple[str, str | None]] = []
+            if not room.name and not room.canonical_alias:
+                chosen = self._choose_heroes() if room.heroes is None else room.heroes
+                heroes = [(user, self._name_of(user)) for user in chosen]
+            others = room.joined + room.invited - (room.membership in ("join", "invite"))
+            room.shown_name = make_name(room.name, room.canonical_alias, heroes, others)
+
+    def _known(self) -> dict[str, Member]:
+        """All members that are known; what an invite tells stands alone."""
+        if self.room.is_stripped:
+            return self.members
+        return self._stored_members(self.room.room_id) | self.members
+
+    def _choose_heroes(self) -> list[str]:
+        """The first others by user id who are here, else those who were."""
+        known = self._known()
+        others = sorted(user for user in known if user != self._user_id)
+        here = [user for user in others if known[user].membership in ("join", "invite")]
+        were = [user for user in others if known[user].membership in ("leave", "ban")]
+        return (here or were)[:5]
+
+    def _name_of(self, user_id: str) -> str | None:
+        member = self.members.get(user_id)
+        if member is None and not self.room.is_stripped:
+            member = self._stored_member(self.room.room_id, user_id)
+        return member.name if member else None
+
+
+def _text(value: object) -> str | None:
+    """A text that is worth showing."""
+    return value[:_MOST_TEXT] if isinstance(value, str) and value.strip() else None
+
+
+def _set_name(room: RoomState, event: EventHead) -> None:
+    room.name = _text(content(event.content, _Text).name)
+
+
+def _set_alias(room: RoomState, event: EventHead) -> None:
+    room.canonical_alias = _text(content(event.content, _Text).alias)
+
+
+def _set_avatar(room: RoomState, event: EventHead) -> None:
+    room.avatar_url = _text(content(event.content, _Text).url)
+
+
+def _set_topic(room: RoomState, event: EventHead) -> None:
+    """The plain text of m.topic where there is one, else the older field."""
+    block = content(event.content, _Topic).block
+    plain = [part.body for part in block.parts if part.mimetype == "text/plain"] if block else []
+    room.topic = _text(plain[0] if plain else content(event.content, _Text).topic)
+
+
+def _set_encrypted(room: RoomState, event: EventHead) -> None:
+    """Never taken back, whatever the content: nothing may leave in clear by a trick."""
+    room.is_encrypted = True
+
+
+_CHANGES: dict[str, Callable[[RoomState, EventHead], None]] = {
+    "m.room.name": _set_name,
+    "m.room.canonical_alias": _set_alias,
+    "m.room.avatar": _set_avatar,
+    "m.room.topic": _set_topic,
+    ENCRYPTION: _set_encrypted,
+}

@@ -1,0 +1,244 @@
+"""One SQLite file for each client: session, sync token, rooms, state, account data.
+
+The connection keeps the file locked for as long as it is open, so that a second client on the same
+store, in this or another process, is refused. A corrupt file is set aside and reported.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from libmatrix.errors import StoreError, StoreLockedError
+
+_FILE = "libmatrix.sqlite3"
+# "mtrx": tells a store from any other SQLite file.
+_APPLICATION = 0x6D747278
+
+# What brings the schema from each version to the next; only ever appended to.
+_MIGRATIONS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE room (room_id TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE state (
+        room_id TEXT NOT NULL, type TEXT NOT NULL, state_key TEXT NOT NULL, event BLOB NOT NULL,
+        PRIMARY KEY (room_id, type, state_key)
+    ) WITHOUT ROWID;
+    CREATE TABLE account_data (
+        room_id TEXT NOT NULL, type TEXT NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (room_id, type)
+    ) WITHOUT ROWID;
+    """,
+)
+
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class Store:
+    """A client's file, or its like in memory. All methods raise `StoreError` only."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._path = None if folder is None else Path(folder) / _FILE
+        self._connection: sqlite3.Connection | None = None
+        try:
+            self._connection = self._open()
+            with self._errors("opened"):
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def meta(self, key: str) -> bytes | None:
+        """A single value."""
+        return self._value("SELECT value FROM meta WHERE key = ?", key)
+
+    def rooms(self) -> Iterator[bytes]:
+        """Every room."""
+        with self._errors("read") as connection:
+            for (data,) in connection.execute("SELECT data FROM room"):
+                yield data
+
+    def state(self, room_id: str, kind: str, state_key: str) -> bytes | None:
+        """A state event."""
+        query = "SELECT event FROM state WHERE room_id = ? AND type = ? AND state_key = ?"
+        return self._value(query, room_id, kind, state_key)
+
+    def states(self, room_id: str, kind: str) -> list[tuple[str, bytes]]:
+        """All state events of a type, with their keys."""
+        query = "SELECT state_key, event FROM state WHERE room_id = ? AND type = ?"
+        with self._errors("read") as connection:
+            return connection.execute(query, (room_id, kind)).fetchall()
+
+    def account_data(self, room_id: str, kind: str) -> bytes | None:
+        """Account data; of no room: global."""
+        query = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"
+        return self._value(query, room_id, kind)
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def put_meta(self, key: str, value: bytes) -> None:
+        """Sets a single value at once."""
+        with self.transaction() as writer:
+            writer.meta(key, value)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Writer]:
+        """All that is written inside is there afterwards, or nothing of it."""
+        with self._errors("written") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Writer(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def clear(self) -> None:
+        """Forgets everything, also in the file's free pages and its log."""
+        with self._errors("written") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in ("meta", "room", "state", "account_data"):
+                connection.execute(f"DELETE FROM {table}")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Closes the file; what was not committed is forgotten."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        target: Path | str = ":memory:" if self._path is None else self._path
+        try:
+            if self._path is not None:
+                _make_private(self._path)
+            return sqlite3.connect(target, timeout=0, isolation_level=None, check_same_thread=False)
+        except (OSError, ValueError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise StoreError(f"the store {target} cannot be opened: {reason}") from None
+
+    def _prepare(self) -> None:
+        """Locks the file and brings its schema up to date."""
+        connection = self._connection
+        assert connection is not None
+        for pragma in (
+            # Before the first access in WAL mode, so that there is no shared-memory file.
+            "locking_mode = EXCLUSIVE",
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "secure_delete = ON",
+            "trusted_schema = OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute("BEGIN EXCLUSIVE")
+        version = self._check_version(connection)
+        for script in _MIGRATIONS[version:]:
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        connection.execute("COMMIT")
+
+    def _check_version(self, connection: sqlite3.Connection) -> int:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if objects and application != _APPLICATION:
+            raise StoreError(f"{self._path} is not a store of libmatrix")
+        if version > len(_MIGRATIONS):
+            raise StoreError(f"{self._path} was written by a newer libmatrix")
+        return int(version)
+
+    def _value(self, query: str, *arguments: str) -> bytes | None:
+        with self._errors("read") as connection:
+            row = connection.execute(query, arguments).fetchone()
+        return row[0] if row else None
+
+    @contextmanager
+    def _errors(self, done: str) -> Iterator[sqlite3.Connection]:
+        if self._connection is None:
+            raise StoreError("the store is closed")
+        try:
+            yield self._connection
+        except sqlite3.Error as error:
+            raise self._map(error, done) from None
+
+    def _map(self, error: sqlite3.Error, done: str) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _LOCKED:
+            return StoreLockedError(f"the store {self._path} is open in another client")
+        if code in _CORRUPT and self._path is not None:
+            self.close()
+            return StoreError(f"the store {self._path} is corrupt; {_set_aside(self._path)}")
+        return StoreError(f"the store {self._path} could not be {done}: {error}")
+
+
+class Writer:
+    """What a transaction can write."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def meta(self, key: str, value: bytes | None) -> None:
+        """Sets or removes a single value."""
+        if value is None:
+            self._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+        else:
+            self._many("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
+
+    def rooms(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Sets rooms."""
+        self._many("INSERT OR REPLACE INTO room VALUES (?, ?)", rows)
+
+    def states(self, rows: Iterable[tuple[str, str, str, Any]]) -> None:
+        """Sets state events."""
+        self._many("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows)
+
+    def account_data(self, rows: Iterable[tuple[str, str, Any]]) -> None:
+        """Sets account data."""
+        self._many("INSERT OR REPLACE INTO account_data VALUES (?, ?, ?)", rows)
+
+    def forget_state(self, room_ids: Iterable[str]) -> None:
+        """Removes the state events of rooms."""
+        self._many("DELETE FROM state WHERE room_id = ?", ((room_id,) for room_id in room_ids))
+
+    def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._connection.executemany(statement, rows)
+
+
+def _make_private(path: Path) -> None:
+    """Makes folder and file for this user only; a folder that exists stays as it is."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        # A file that exists is not opened: closing it would drop the locks another client of this
+        # process has on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+
+
+def _set_aside(path: Path) -> str:
+    """Renames a corrupt store and its log, so that nobody reads or replaces it unawares."""
+    stamp = f"corrupt-{time.time_ns()}"
+    aside = path.with_name(f"{path.name}.{stamp}")
+    try:
+        path.rename(aside)
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists():
+            log.rename(path.with_name(f"{aside.name}-wal"))
+    except OSError as error:
+        return f"it could not be set aside: {error.strerror}"
+    return f"it was set aside as {aside.name}"

@@ -1,0 +1,182 @@
+"""The answer to /sync: decoded in one pass, or piece by piece when something in it is broken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Raw, Struct
+
+from libmatrix.errors import ResponseError
+
+T = TypeVar("T", bound=Struct)
+
+
+class Events(Struct, gc=False):
+    """A section that is a list of events."""
+
+    events: list[Raw] = []
+
+
+class Summary(Struct, gc=False):
+    """What the server says about a room's members; absent means unchanged."""
+
+    heroes: list[str] | None = msgspec.field(default=None, name="m.heroes")
+    joined: int | None = msgspec.field(default=None, name="m.joined_member_count")
+    invited: int | None = msgspec.field(default=None, name="m.invited_member_count")
+
+
+class Unread(Struct, gc=False):
+    """Unread counts of a room."""
+
+    notification_count: int = 0
+    highlight_count: int = 0
+
+
+class Timeline(Struct, gc=False):
+    """A room's newest events."""
+
+    events: list[Raw] = []
+    limited: bool = False
+    prev_batch: str | None = None
+
+
+class JoinedRoom(Struct, gc=False):
+    """News of a joined room."""
+
+    summary: Summary | None = None
+    state: Events = msgspec.field(default_factory=Events)
+    timeline: Timeline = msgspec.field(default_factory=Timeline)
+    account_data: Events = msgspec.field(default_factory=Events)
+    unread_notifications: Unread | None = None
+
+
+class InvitedRoom(Struct, gc=False):
+    """An invite."""
+
+    invite_state: Events = msgspec.field(default_factory=Events)
+
+
+class KnockedRoom(Struct, gc=False):
+    """A knock of this user."""
+
+    knock_state: Events = msgspec.field(default_factory=Events)
+
+
+class LeftRoom(Struct, gc=False):
+    """A room the user is no longer in."""
+
+    state: Events = msgspec.field(default_factory=Events)
+    timeline: Timeline = msgspec.field(default_factory=Timeline)
+    account_data: Events = msgspec.field(default_factory=Events)
+
+
+class Rooms(Struct, gc=False):
+    """News by room id."""
+
+    join: dict[str, JoinedRoom] = {}
+    invite: dict[str, InvitedRoom] = {}
+    knock: dict[str, KnockedRoom] = {}
+    leave: dict[str, LeftRoom] = {}
+
+
+class SyncResponse(Struct, gc=False):
+    """What is new."""
+
+    next_batch: str = ""
+    account_data: Events = msgspec.field(default_factory=Events)
+    rooms: Rooms = msgspec.field(default_factory=Rooms)
+
+
+_decode = msgspec.json.Decoder(SyncResponse).decode
+
+
+def decode_sync(body: bytes) -> tuple[SyncResponse, list[str]]:
+    """The response, and the places of fields that had to be left out because they are broken."""
+    broken: list[str] = []
+    try:
+        response = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        response = _salvage(body, SyncResponse, "", broken)
+    if not response.next_batch:
+        raise ResponseError("the answer to sync has no next_batch")
+    return response, broken
+
+
+# -- piece by piece -------------------------------------------------------------------------------
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
+
+
+def _salvage(data: bytes, kind: type[T], place: str, broken: list[str]) -> T:
+    """An object of which at least the sound parts are kept."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    members = dict(_members(data, place, broken))
+    hints = get_type_hints(kind)
+    found: dict[str, Any] = {}
+    for field, name in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
+        part = members.get(name)
+        if part is not None:
+            value = _salvage_value(part, hints[field], f"{place}.{name}" if place else name, broken)
+            if value is not None:
+                found[field] = value
+    return kind(**found)
+
+
+def _salvage_value(data: bytes, hint: Any, place: str, broken: list[str]) -> Any:
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+    if get_origin(hint) is list and kinds == [Raw]:
+        return [Raw(item) for item in _parts(data, b"[]", place, broken)]
+    if get_origin(hint) is dict:
+        room = kinds[1]
+        return {
+            name: _salvage(part, room, f"{place}[{name}]", broken)
+            for name, part in _members(data, place, broken)
+        }
+    if len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], Struct):
+        return _salvage(data, kinds[0], place, broken)
+    try:
+        return msgspec.json.decode(data, type=hint)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        broken.append(place)
+        return None
+
+
+def _members(data: bytes, place: str, broken: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Names and values of an object."""
+    for part in _parts(data, b"{}", place, broken):
+        key = _TOKEN.match(part)
+        try:
+            if key is None or part[key.end() :].lstrip()[:1] != b":":
+                raise ValueError
+            name = msgspec.json.decode(key.group(), type=str)
+        except (ValueError, msgspec.MsgspecError):
+            broken.append(f"{place}: a member without a name")
+            continue
+        yield name, part[key.end() :].lstrip()[1:].strip()
+
+
+def _parts(data: bytes, brackets: bytes, place: str, broken: list[str]) -> Iterator[bytes]:
+    """What the commas of a list or an object separate, found without recursion."""
+    data = data.strip()
+    if len(data) < 2 or data[0] != brackets[0] or data[-1] != brackets[1]:
+        broken.append(place or "the whole answer")
+        return
+    level = 0
+    start = 1
+    for token in _TOKEN.finditer(data):
+        mark = data[token.start()]
+        if mark in b"{[":
+            level += 1
+        elif mark in b"}]":
+            level -= 1
+        if (level == 1 and mark == 0x2C) or (level == 0 and token.end() == len(data)):
+            part = data[start : token.start()].strip()
+            if part:
+                yield part
+            start = token.end()
