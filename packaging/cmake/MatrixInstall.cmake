@@ -27,6 +27,7 @@ install(DIRECTORY ${PROJECT_BINARY_DIR}/share/doc/libmatrix/licenses DESTINATION
 file(GLOB examples CONFIGURE_DEPENDS
   examples/*.c examples/*.lua examples/*.fnl examples/*/*.c examples/*/*.lua examples/*/*.fnl)
 install(FILES ${examples} DESTINATION share/doc/libmatrix/examples)
+install(FILES lua/types/matrix.gen.lua DESTINATION share/libmatrix/lua-types)
 
 configure_file(packaging/cmake/matrix.pc.in ${PROJECT_BINARY_DIR}/matrix.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/matrix.pc DESTINATION lib/pkgconfig)
