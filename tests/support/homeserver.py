@@ -187,7 +187,7 @@ def _wait_for_state(folder: Path, process: subprocess.Popen[bytes] | None) -> Js
 
 def _serve(folder: Path, tls: bool) -> None:
     """Runs a server until Ctrl-C, and shows how to use it."""
-    print("starting Synapse…", flush=True)
+    print("# starting Synapse", flush=True)
     with homeserver(folder, tls=tls) as server:
         first, second = server.account(), server.account()
         print(f"export MATRIX_TEST_HOMESERVER={server.url}")
@@ -200,7 +200,7 @@ def _serve(folder: Path, tls: bool) -> None:
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 signal.pause()
-        print("stopping", flush=True)
+        print("# stopping", flush=True)
 
 
 def main() -> int:
