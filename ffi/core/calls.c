@@ -22,18 +22,39 @@ matrix_status matrix_set_call_callback(matrix_context context, matrix_callback c
     return MATRIX_OK;
 }
 
+static void leave_asker(struct context *context, const struct call *call) {
+    struct request *asker = handle_map_find(&context->requests, call->asker);
+    struct call **link = asker ? &asker->calls : NULL;
+
+    while (link && *link && *link != call) {
+        link = &(*link)->next;
+    }
+    if (link && *link) {
+        *link = call->next;
+    }
+}
+
+void core_forget_call(struct context *context, uint64_t call_id) {
+    struct call *call = handle_map_remove(&context->calls, call_id);
+
+    if (call) {
+        leave_asker(context, call);
+        free(call);
+    }
+}
+
 /* Call with the lock held. */
 static matrix_status answer(struct context *context, uint64_t call_id, struct buffer *buffer,
                             bool *wake) {
     struct call *call = handle_map_find(&context->calls, call_id);
-    bool is_late = call && call->deadline && core_now_us() > call->deadline;
+    bool is_late = call && core_now_us() > call->deadline;
     matrix_status status = MATRIX_E_INVALID_HANDLE;
 
     if (call && !is_late) {
         status = core_inbox_add(context, buffer, INBOX_BOUNDED, wake);
     }
     if (call && (is_late || !status)) {
-        free(handle_map_remove(&context->calls, call_id));
+        core_forget_call(context, call_id);
     }
     return status;
 }

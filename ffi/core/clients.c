@@ -129,7 +129,7 @@ matrix_status matrix_close_client(matrix_client client) {
         core_end_request(context, own->requests, core_status_text(MATRIX_E_CANCELLED));
     }
     end_subscriptions(context, client.id);
-    core_inbox_note(context, "close_client", client.id, 0, &wake);
+    core_inbox_note(context, "close_client", client.id, 0, "", &wake);
     core_update_due(context);
     pthread_mutex_unlock(&context->lock);
     free(own);

@@ -40,7 +40,7 @@ static inline uint64_t handle_serial(uint64_t id) {
     return id & HANDLE_MAX_SERIAL;
 }
 
-/** From numbers to what they stand for. Open addressing: serials follow each other, so they rarely collide. */
+/** From numbers to what they stand for, by open addressing. */
 struct handle_map {
     struct handle_entry *entries;
     size_t capacity; /* a power of two, or 0 */

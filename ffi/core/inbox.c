@@ -171,10 +171,10 @@ matrix_status core_inbox_add(struct context *context, struct buffer *buffer, enu
 }
 
 void core_inbox_note(struct context *context, const char *kind, uint64_t client, uint64_t target,
-                     bool *wake) {
+                     const char *name, bool *wake) {
     struct buffer buffer;
 
-    core_message_begin(&buffer, kind, context->id, client, target, "");
+    core_message_begin(&buffer, kind, context->id, client, target, name);
     buffer_literal(&buffer, "null");
     core_message_end(&buffer);
     core_inbox_add(context, &buffer, INBOX_ALWAYS, wake);

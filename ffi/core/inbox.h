@@ -23,7 +23,7 @@ matrix_status core_inbox_add(struct context *context, struct buffer *buffer, enu
                              bool *wake);
 /** A message without a body worth speaking of. */
 void core_inbox_note(struct context *context, const char *kind, uint64_t client, uint64_t target,
-                     bool *wake);
+                     const char *name, bool *wake);
 void core_inbox_wake(void);
 /** What bridge.h calls `take`. */
 size_t core_inbox_take(const char **json);

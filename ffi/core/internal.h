@@ -66,6 +66,7 @@ struct request {
     void *progress_data;
     uint32_t progress_waiting; /* reports in the queue: only the last one runs */
     bool cancelled;
+    struct call *calls; /* questions it has asked the host: void when it ends */
     const struct static_text *ended; /* set: the core has ended it; what the runtime says no longer counts */
     matrix_reply *parked;            /* the reply, for matrix_wait() */
 };
@@ -139,8 +140,7 @@ struct context {
     struct handle_map clients;
     struct handle_map requests;
     struct handle_map subscriptions;
-    struct handle_map calls; /* questions to the host: value is struct call */
-    size_t open_requests;
+    struct handle_map calls; /* questions to the host */
 
     struct item *first; /* the queue */
     struct item *last;
@@ -173,8 +173,12 @@ struct context {
     struct wakeup wakeup;
 };
 
+/** A question of the runtime that waits for its answer. */
 struct call {
-    int64_t deadline; /* on core_now_us(); 0: none */
+    uint64_t id;
+    uint64_t asker;    /* the request it is for, or 0 */
+    struct call *next; /* of the same request */
+    int64_t deadline;  /* on core_now_us() */
 };
 
 /* context.c */
@@ -199,6 +203,10 @@ void core_enqueue(struct context *context, struct item *item, uint32_t frames);
 void core_end_request(struct context *context, struct request *request,
                       const struct static_text *text);
 void core_end_all_requests(struct context *context, const struct static_text *text);
+/** Forgets the questions of a request. */
+void core_drop_calls(struct context *context, struct request *request);
+/** Forgets one question (calls.c). */
+void core_forget_call(struct context *context, uint64_t call_id);
 /** What bridge.h calls `post` and `is_full`. */
 int core_post(const void *frames, size_t size);
 int core_is_full(uint64_t context);

@@ -133,15 +133,6 @@ void core_log_finish(struct block *record) {
 
 /* ---- matrix.h ----------------------------------------------------------------------------------- */
 
-static void tell_level(struct context *context, const char *level, bool *wake) {
-    struct buffer buffer;
-
-    core_message_begin(&buffer, "log_level", context->id, 0, 0, level);
-    buffer_literal(&buffer, "null");
-    core_message_end(&buffer);
-    core_inbox_add(context, &buffer, INBOX_ALWAYS, wake);
-}
-
 matrix_status matrix_set_log_callback(matrix_context context, matrix_log_level level,
                                       matrix_callback callback, void *user_data) {
     struct context *own;
@@ -164,7 +155,7 @@ matrix_status matrix_set_log_callback(matrix_context context, matrix_log_level l
     if (level == MATRIX_LOG_LEVEL_OFF) {
         core_log_clear(own);
     }
-    tell_level(own, matrix_log_level_string(level), &wake);
+    core_inbox_note(own, "log_level", 0, 0, matrix_log_level_string(level), &wake);
     core_update_due(own);
     pthread_mutex_unlock(&own->lock);
     if (wake) {

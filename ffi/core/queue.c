@@ -65,9 +65,18 @@ static void leave_client(struct request *request) {
     request->client = NULL;
 }
 
+void core_drop_calls(struct context *context, struct request *request) {
+    while (request->calls) {
+        struct call *call = request->calls;
+        request->calls = call->next;
+        free(handle_map_remove(&context->calls, call->id));
+    }
+}
+
 void core_end_request(struct context *context, struct request *request,
                       const struct static_text *text) {
     leave_client(request);
+    core_drop_calls(context, request);
     if (request->ended || request->parked) {
         return;
     }
@@ -98,9 +107,10 @@ struct piece {
     struct block *block;  /* frames for dispatch */
     struct block *record; /* or a log record */
     matrix_reply *reply;  /* or the reply to a request that is waited for */
+    struct call *call;    /* of the one frame in `block`, when it is a question */
     size_t events;
     size_t event_bytes;
-    bool has_special; /* progress or calls, to be looked at one by one */
+    bool has_progress;
 };
 
 static void *patient_malloc(size_t size) {
@@ -114,8 +124,9 @@ static void *patient_malloc(size_t size) {
     return memory;
 }
 
+/* Whether a frame is a piece of its own. */
 static bool is_alone(const struct matrix_frame *frame) {
-    return frame->kind == MATRIX_FRAME_LOG ||
+    return frame->kind == MATRIX_FRAME_LOG || frame->kind == MATRIX_FRAME_CALL ||
            (frame->kind == MATRIX_FRAME_RESULT &&
             handle_tag(frame->target) == TAG_WAITED_REQUEST);
 }
@@ -134,23 +145,43 @@ static struct block *copy_frames(const char *start, size_t size, uint32_t frames
     return block;
 }
 
-static bool make_alone(struct piece *piece, const struct matrix_frame *frame, const char *start) {
-    const char *text = start + sizeof *frame;
-    struct block *block;
+static struct call *make_call(const struct matrix_frame *frame, const char *text) {
+    struct call *call = patient_malloc(sizeof *call);
+    struct arena arena = {0};
+    matrix_value question;
+    int64_t timeout_ms = 0;
 
-    if (frame->kind == MATRIX_FRAME_LOG) {
-        piece->record = core_log_block(frame, text);
-        return piece->record != NULL;
+    if (!call) {
+        return NULL;
     }
+    if (core_parse(&arena, text, frame->size, &question)) {
+        timeout_ms = matrix_value_get_int(&question, "timeout_ms", 0);
+    }
+    arena_free(&arena);
+    *call = (struct call){frame->target, frame->extra, NULL, core_now_us() + timeout_ms * 1000};
+    return call;
+}
+
+static void make_reply(struct piece *piece, const struct matrix_frame *frame) {
     piece->reply = patient_malloc(sizeof *piece->reply);
-    block = piece->reply ? copy_frames(start, sizeof *frame + frame->size + 1, 1) : NULL;
-    if (!block) {
-        free(piece->reply);
-        return false;
+    if (piece->reply) {
+        core_reply_init(piece->reply);
+        core_reply_set_frame(piece->reply, piece->block, frame, piece->block->data + sizeof *frame);
+        piece->block = NULL;
     }
-    core_reply_init(piece->reply);
-    core_reply_set_frame(piece->reply, block, frame, block->data + sizeof *frame);
-    return true;
+}
+
+static void make_alone(struct piece *piece, const struct matrix_frame *frame, const char *start) {
+    if (frame->kind == MATRIX_FRAME_LOG) {
+        piece->record = core_log_block(frame, start + sizeof *frame);
+        return;
+    }
+    piece->block = copy_frames(start, sizeof *frame + frame->size + 1, 1);
+    if (piece->block && frame->kind == MATRIX_FRAME_CALL) {
+        piece->call = make_call(frame, start + sizeof *frame);
+    } else if (piece->block) {
+        make_reply(piece, frame);
+    }
 }
 
 /* One frame at `start`; false when there is no whole one. */
@@ -190,7 +221,7 @@ static struct piece *cut_piece(const char **start, const char *end, uint64_t *co
         }
         piece->events += frame.kind == MATRIX_FRAME_EVENT;
         piece->event_bytes += frame.kind == MATRIX_FRAME_EVENT ? frame.size : 0;
-        piece->has_special |= frame.kind == MATRIX_FRAME_PROGRESS || frame.kind == MATRIX_FRAME_CALL;
+        piece->has_progress |= frame.kind == MATRIX_FRAME_PROGRESS;
     }
     if (piece) {
         piece->block = copy_frames(*start, (size_t)(at - *start), frames);
@@ -203,32 +234,39 @@ static void free_piece(struct piece *piece) {
     core_block_release(piece->block);
     core_block_release(piece->record);
     matrix_reply_free(piece->reply);
+    free(piece->call);
     free(piece);
 }
 
 /* ---- putting pieces into a context; with its lock held ------------------------------------------ */
 
-static void note_call(struct context *context, const struct matrix_frame *frame) {
-    struct call *call = malloc(sizeof *call);
+/* False when the question is void already: the request that asked has ended. */
+static bool note_call(struct context *context, struct piece *piece) {
+    uint64_t id = piece->call->asker;
+    struct request *asker = handle_map_find(&context->requests, id);
 
-    if (call) {
-        call->deadline = frame->extra ? core_now_us() + (int64_t)frame->extra * 1000 : 0;
-        if (!handle_map_insert(&context->calls, frame->target, call)) {
-            free(call);
-        }
+    if (id && (!asker || asker->ended)) {
+        return false;
     }
+    if (!handle_map_insert(&context->calls, piece->call->id, piece->call)) {
+        return false;
+    }
+    if (asker) {
+        piece->call->next = asker->calls;
+        asker->calls = piece->call;
+    }
+    piece->call = NULL;
+    return true;
 }
 
-static void note_special(struct context *context, const struct block *block) {
+static void note_progress(struct context *context, const struct block *block) {
     const char *end = block->data + block->size;
     const char *at = block->data;
     struct matrix_frame frame;
 
     for (; read_frame(at, end, &frame); at += sizeof frame + frame.size + 1) {
         struct request *request = NULL;
-        if (frame.kind == MATRIX_FRAME_CALL) {
-            note_call(context, &frame);
-        } else if (frame.kind == MATRIX_FRAME_PROGRESS) {
+        if (frame.kind == MATRIX_FRAME_PROGRESS) {
             request = handle_map_find(&context->requests, frame.target);
         }
         if (request) {
@@ -244,6 +282,7 @@ static void park(struct context *context, struct piece *piece) {
         request->parked = piece->reply;
         piece->reply = NULL;
         leave_client(request);
+        core_drop_calls(context, request);
         pthread_cond_broadcast(&context->parked_changed);
     }
 }
@@ -254,9 +293,9 @@ static void put_piece(struct context *context, struct piece *piece) {
     } else if (piece->record) {
         core_log_push(context, piece->record);
         piece->record = NULL;
-    } else if (piece->block) {
-        if (piece->has_special) {
-            note_special(context, piece->block);
+    } else if (piece->block && (!piece->call || note_call(context, piece))) {
+        if (piece->has_progress) {
+            note_progress(context, piece->block);
         }
         context->events += piece->events;
         context->event_bytes += piece->event_bytes;

@@ -42,7 +42,7 @@ matrix_status matrix_cancel(matrix_request request) {
     }
     if (!own->cancelled && !own->ended && !own->parked) {
         own->cancelled = true;
-        core_inbox_note(context, "cancel", own->client->id, request.id, &wake);
+        core_inbox_note(context, "cancel", own->client->id, request.id, "", &wake);
     }
     pthread_mutex_unlock(&context->lock);
     if (wake) {
@@ -101,6 +101,7 @@ static matrix_status take_reply(struct context *context, struct request *request
         core_reply_set_ended(*reply, request);
     }
     handle_map_remove(&context->requests, request->id);
+    core_drop_calls(context, request);
     free(request);
     return MATRIX_OK;
 }

@@ -44,7 +44,7 @@ matrix_status matrix_shutdown(matrix_context context, int timeout_ms) {
     }
     own->state = CONTEXT_CLOSING;
     run_all_due(own); /* what the host has consumed is to be told before the end is */
-    core_inbox_note(own, "close_context", 0, 0, &wake);
+    core_inbox_note(own, "close_context", 0, 0, "", &wake);
     pthread_mutex_unlock(&own->lock);
     if (wake) {
         core_inbox_wake();

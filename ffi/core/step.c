@@ -50,6 +50,7 @@ static enum step deliver(struct delivery *delivery, const struct matrix_frame *f
 static void close_request(struct context *context, struct request *request,
                           struct delivery *delivery) {
     handle_map_remove(&context->requests, request->id);
+    core_drop_calls(context, request);
     if (request->client) {
         *request->link = request->next;
         if (request->next) {
@@ -92,7 +93,7 @@ static void find_event(struct context *context, const struct matrix_frame *frame
     if (context->told_full && context->events <= context->limits.events &&
         context->event_bytes <= context->limits.event_bytes) {
         context->told_full = false;
-        core_inbox_note(context, "drained", 0, 0, &delivery->wake);
+        core_inbox_note(context, "drained", 0, 0, "", &delivery->wake);
     }
     if (subscription) {
         delivery->hook = (struct hook){subscription->callback, subscription->user_data};
@@ -101,13 +102,15 @@ static void find_event(struct context *context, const struct matrix_frame *frame
 
 static void find_call(struct context *context, const struct matrix_frame *frame,
                       struct delivery *delivery) {
+    if (!handle_map_find(&context->calls, frame->target)) {
+        return;
+    }
     if (context->on_call.callback) {
         delivery->hook = context->on_call;
         return;
     }
-    /* Without an answer the runtime knows that nobody handles it. */
-    free(handle_map_remove(&context->calls, frame->target));
-    core_inbox_note(context, "respond", 0, frame->target, &delivery->wake);
+    core_forget_call(context, frame->target);
+    core_inbox_note(context, "respond", 0, frame->target, "E_NOT_HANDLED", &delivery->wake);
 }
 
 static enum step step_block(struct context *context, struct delivery *delivery) {
@@ -129,7 +132,7 @@ static enum step step_block(struct context *context, struct delivery *delivery) 
         break;
     case MATRIX_FRAME_MARK:
         /* Every callback before it has returned. */
-        core_inbox_note(context, "consumed", frame.target, frame.extra, &delivery->wake);
+        core_inbox_note(context, "consumed", frame.target, frame.extra, "", &delivery->wake);
         break;
     case MATRIX_FRAME_CLOSED:
         context->closed = true;

@@ -137,7 +137,7 @@ matrix_status matrix_unsubscribe(matrix_subscription subscription) {
     if (context) {
         own = handle_map_remove(&context->subscriptions, subscription.id);
         if (own) {
-            core_inbox_note(context, "unsubscribe", own->client, own->id, &wake);
+            core_inbox_note(context, "unsubscribe", own->client, own->id, "", &wake);
         }
         pthread_mutex_unlock(&context->lock);
     }
