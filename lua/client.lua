@@ -34,7 +34,7 @@ local function method(operation)
     end
     local request, code, message = calls.submit(self, operation, map, callback or task.coroutine, on_progress)
     if not request then
-      errors.refuse(name, code, code == "E_INVALID_HANDLE" and "the client is closed" or message, 2)
+      errors.refuse(name, code, message, 2)
     end
     if callback then
       return request

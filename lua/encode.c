@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define MAX_DEPTH 64             /* what the runtime accepts as well */
+#define SHOWN_DEPTH 4            /* levels of a place that an error shows */
 #define KEEP_CAPACITY (1u << 20) /* a larger buffer is given back after use */
 
 /* The way from the outermost table to the value being written, innermost first. */
@@ -30,24 +31,28 @@ struct encoder {
     struct state *state;
 };
 
-static size_t describe(const struct place *place, char *text, size_t size) {
-    size_t used = place->up ? describe(place->up, text, size) : 0;
-    if (used >= size - 1)
+/* "content.tags[3]"; of a deep place the first levels and the last. */
+static size_t describe(const struct place *place, int deepest, char *text, size_t size) {
+    size_t used = place->up ? describe(place->up, deepest, text, size) : 0;
+    bool hidden = place->depth >= SHOWN_DEPTH && place->depth < deepest;
+    if (hidden && place->depth > SHOWN_DEPTH)
         return used;
-    int added =
-        place->key ? snprintf(text + used, size - used, "%s%.80s", place->up ? "." : "", place->key)
-                   : snprintf(text + used, size - used, "[%lld]", (long long)place->index);
-    return used + (size_t)added;
+    int added;
+    if (hidden)
+        added = snprintf(text + used, size - used, "...");
+    else if (place->key == NULL)
+        added = snprintf(text + used, size - used, "[%lld]", (long long)place->index);
+    else
+        added = snprintf(text + used, size - used, "%s%.80s", place->up ? "." : "", place->key);
+    used += (size_t)added;
+    return used < size ? used : size - 1;
 }
 
-/* Writes "content.tags[3]: why" for the caller to raise. Always false. */
 __attribute__((format(printf, 3, 4))) static bool
 problem(struct encoder *encoder, const struct place *place, const char *format, ...) {
     char *text = encoder->state->problem;
     va_list values;
-    size_t used = describe(place, text, PROBLEM_SIZE / 2);
-    if (used > PROBLEM_SIZE / 2)
-        used = PROBLEM_SIZE / 2;
+    size_t used = describe(place, place->depth, text, PROBLEM_SIZE / 2);
     used += (size_t)snprintf(text + used, PROBLEM_SIZE - used, ": ");
     va_start(values, format);
     vsnprintf(text + used, PROBLEM_SIZE - used, format, values);

@@ -26,18 +26,15 @@ function errors.payload(record)
   return { ok = false, error = errors.new(record) }
 end
 
--- Mistakes of the program: their text is enough, and says where.
-local mistakes = {
-  E_INVALID_ARGUMENT = "invalid argument",
-  E_INVALID_HANDLE = "it is closed",
-}
-
--- Raises what a call of the core was refused with. `level` counts as in error().
+-- Raises what a call of the core was refused with. `level` counts as in error(). Mistakes of the program are
+-- raised as text that says where; the rest as an error with a code, for the program may want to try again.
 function errors.refuse(what, code, message, level)
-  if mistakes[code] then
-    error(what .. ": " .. (message ~= "" and message or mistakes[code]), level + 1)
+  if code == "E_INVALID_ARGUMENT" or code == "E_BUSY" then
+    error(what .. ": " .. message, level + 1)
+  elseif code == "E_INVALID_HANDLE" then
+    error(what .. ": the client is closed", level + 1)
   end
-  error(errors.new { code = code, message = what .. ": " .. (message ~= "" and message or "refused") })
+  error(errors.new { code = code, message = what .. (message ~= "" and ": " .. message or " was refused") })
 end
 
 return errors

@@ -1,0 +1,204 @@
+-- Straight-line code: run, spawn, join, pcall, with_client.
+local T = ...
+local matrix = T.matrix
+
+local function new_client()
+  return matrix.create_client { homeserver = T.nowhere }
+end
+
+T.test("run returns what its function returns", function()
+  local a, b, c = matrix.run(function()
+    return 1, nil, 3
+  end)
+  T.equal(a, 1)
+  T.equal(b, nil)
+  T.equal(c, 3)
+end)
+
+T.test("a call without callback waits for its payload", function()
+  T.with_client(function(client)
+    for index = 1, 3 do
+      T.same(client:ping { payload = index }, { ok = true, payload = index })
+    end
+  end)
+end)
+
+T.test("run takes several functions and runs them side by side", function()
+  local client, order = new_client(), {}
+  local function wait(name, delay)
+    return function()
+      client:ping { delay_ms = delay }
+      order[#order + 1] = name
+      return name
+    end
+  end
+  T.equal(matrix.run(wait("slow", 120), wait("fast", 1)), "slow")
+  T.same(order, { "fast", "slow" })
+  client:close()
+end)
+
+T.test("an error goes through run as it is", function()
+  local problem = {}
+  local ok, raised = pcall(matrix.run, function()
+    error(problem)
+  end)
+  T.equal(ok, false)
+  T.equal(raised, problem)
+  ok, raised = pcall(T.with_client, function(client)
+    client:ping()
+    error(problem)
+  end)
+  T.equal(ok, false)
+  T.equal(raised, problem)
+end)
+
+T.test("run inside run, or in a callback, is an error", function()
+  matrix.run(function()
+    T.raises("run: it is running already", matrix.run, print)
+  end)
+  local client, problem = new_client(), nil
+  client:ping(function()
+    problem = T.raises("run: not to be called inside a callback", matrix.run, print)
+  end)
+  T.dispatch_until(function()
+    return problem
+  end)
+  client:close()
+  T.raises("run: expected function, got nil", matrix.run)
+  T.raises("run: expected function, got number", matrix.run, print, 1)
+end)
+
+T.test("spawn runs until the first wait, and on in dispatch", function()
+  local client, steps = new_client(), {}
+  local task = matrix.spawn(function(name)
+    steps[1] = name
+    steps[2] = client:ping({ payload = 2 }).payload
+  end, "begun")
+  T.same(steps, { "begun" })
+  T.matches(tostring(task), "running")
+  T.dispatch_until(function()
+    return steps[2]
+  end)
+  T.same(steps, { "begun", 2 })
+  T.matches(tostring(task), "done")
+  client:close()
+end)
+
+T.test("an error in a spawned task comes out of dispatch", function()
+  local client = new_client()
+  matrix.spawn(function()
+    client:ping()
+    error("oops", 0)
+  end)
+  T.raises("^oops$", T.dispatch_until, function() end)
+  T.raises("^at once$", matrix.spawn, function()
+    error("at once", 0)
+  end)
+  client:close()
+end)
+
+T.test("join waits for results and errors of another task", function()
+  T.with_client(function(client)
+    local good = matrix.spawn(function()
+      return client:ping({ payload = 7, delay_ms = 5 }).payload, "more"
+    end)
+    local bad = matrix.spawn(function()
+      client:ping()
+      error("bad", 0)
+    end)
+    local ok, problem = matrix.pcall(bad.join, bad)
+    T.equal(ok, false)
+    T.equal(problem, "bad")
+    local value, more = good:join()
+    T.equal(value, 7)
+    T.equal(more, "more")
+    T.equal((good:join()), 7)
+  end)
+  T.raises("join: only inside", function()
+    local client = new_client()
+    local task = matrix.spawn(function()
+      client:ping { delay_ms = 60000 }
+    end)
+    client:close()
+    task:join()
+  end)
+end)
+
+T.test("many tasks wait for one another", function()
+  T.with_client(function(client)
+    local tasks, sum = {}, 0
+    for index = 1, 100 do
+      tasks[index] = matrix.spawn(function()
+        return client:ping({ payload = index }).payload
+      end)
+    end
+    for _, task in ipairs(tasks) do
+      sum = sum + task:join()
+    end
+    T.equal(sum, 5050)
+  end)
+end)
+
+T.test("pcall in which calls wait works in every Lua", function()
+  T.with_client(function(client)
+    local ok, value = matrix.pcall(function(x)
+      return client:ping({ payload = x }).payload
+    end, 5)
+    T.equal(ok, true)
+    T.equal(value, 5)
+    local failed, problem = matrix.pcall(function()
+      client:ping()
+      error("late", 0)
+    end)
+    T.equal(failed, false)
+    T.equal(problem, "late")
+  end)
+  T.equal(select(2, matrix.pcall(error, "outside", 0)), "outside")
+end)
+
+T.test("a plain yield in a task is told", function()
+  T.raises("coroutine.yield in a task", matrix.run, function()
+    coroutine.yield(1)
+  end)
+end)
+
+T.test("a coroutine of one's own inside a task is no task", function()
+  T.with_client(function(client)
+    T.raises("needs a callback outside matrix.run", coroutine.wrap(function()
+      client:ping()
+    end))
+  end)
+end)
+
+T.test("with_client closes the client however it ends", function()
+  local kept
+  local result = matrix.run(function()
+    return matrix.with_client({ homeserver = T.nowhere }, function(client)
+      kept = client
+      return client:ping({ payload = "x" }).payload
+    end)
+  end)
+  T.equal(result, "x")
+  T.matches(tostring(kept), "closed")
+  T.raises("^inside$", matrix.run, function()
+    matrix.with_client({ homeserver = T.nowhere }, function(client)
+      kept = client
+      client:ping()
+      error("inside", 0)
+    end)
+  end)
+  T.matches(tostring(kept), "closed")
+  T.raises("with_client: expected function", matrix.with_client, { homeserver = T.nowhere })
+end)
+
+T.test("what waits when its client is closed gets E_CANCELLED", function()
+  local client, code = new_client(), nil
+  matrix.spawn(function()
+    code = client:ping({ delay_ms = 60000 }).error.code
+  end)
+  client:close()
+  T.dispatch_until(function()
+    return code
+  end)
+  T.equal(code, "E_CANCELLED")
+end)

@@ -1,0 +1,56 @@
+"""Runs the specs of tests/lua/spec through every interpreter, a process each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lua.interpreters import HERE, INTERPRETERS, Interpreter
+from tests.support.homeserver import Homeserver
+
+OFFLINE = ["values", "calls", "tasks", "dispatch", "unasked", "lifecycle"]
+
+each_interpreter = pytest.mark.parametrize("lua", INTERPRETERS, ids=lambda lua: lua.name)
+
+
+def run_spec(
+    lua: Interpreter, stage: Path, spec: str, *more: str, env: dict[str, str] | None = None
+) -> None:
+    """Fails with the spec's own report unless all its tests pass."""
+    done = lua.run(stage, HERE / "run.lua", HERE / "spec" / f"{spec}.lua", *more, env=env)
+    assert done.returncode == 0, f"{lua.name} {spec}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert done.stderr == ""
+
+
+def test_every_spec_is_run() -> None:
+    assert sorted([*OFFLINE, "session"]) == sorted(p.stem for p in (HERE / "spec").glob("*.lua"))
+
+
+@each_interpreter
+@pytest.mark.parametrize("spec", OFFLINE)
+def test_spec(lua: Interpreter, stage: Path, spec: str) -> None:
+    run_spec(lua, stage, spec)
+
+
+@each_interpreter
+@pytest.mark.parametrize("spec", OFFLINE)
+def test_spec_while_garbage_is_collected_all_the_time(
+    lua: Interpreter, stage: Path, spec: str
+) -> None:
+    run_spec(lua, stage, spec, "greedy")
+
+
+@each_interpreter
+@pytest.mark.homeserver
+def test_session_with_a_homeserver(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
+    alice, bob = homeserver.account(), homeserver.account()
+    env = {
+        "MATRIX_TEST_HOMESERVER": homeserver.url,
+        "MATRIX_TEST_USER": alice.user,
+        "MATRIX_TEST_PASSWORD": alice.password,
+        "MATRIX_TEST_USER2": bob.user,
+        "MATRIX_TEST_PASSWORD2": bob.password,
+        "MATRIX_TEST_USER_ID2": bob.user_id,
+    }
+    run_spec(lua, stage, "session", env=env)
