@@ -32,7 +32,7 @@ setup:  ## get compiler, tools and checked sources
 	@$(BOOTSTRAP) system-build venv fennel yyjson lua-headers
 
 configure: setup
-	cmake --preset $(PRESET) -DMATRIX_PYTHON=$(PYTHON_PATH)
+	cmake --preset $(PRESET) -DMATRIX_PYTHON=$(PYTHON_PATH) -DCMAKE_INSTALL_MESSAGE=NEVER
 
 build: configure  ## compile everything; PRESET=ci, asan, tsan or valgrind
 	cmake --build --preset $(PRESET) -j $(JOBS)
