@@ -151,7 +151,8 @@ static bool initialize(const char *home, struct boot_failure *failure)
 /* OpenSSL's own exit handler crashes processes whose threads still run; it must not be registered. */
 static void keep_openssl_from_exit(const char *home)
 {
-    enum { NO_ATEXIT = 0x00080000 }; /* OPENSSL_INIT_NO_ATEXIT */
+    /* OPENSSL_INIT_NO_ATEXIT; and NO_LOAD_CONFIG: the machine's or OPENSSL_CONF's may load another OpenSSL. */
+    enum { NO_ATEXIT = 0x00080000, NO_LOAD_CONFIG = 0x00000080 };
     int (*init)(uint64_t, const void *) = NULL;
     char path[PATH_MAX];
     void *library, *symbol;
@@ -162,7 +163,7 @@ static void keep_openssl_from_exit(const char *home)
     if (!symbol)
         return;
     memcpy(&init, &symbol, sizeof init);
-    init(NO_ATEXIT, NULL);
+    init(NO_ATEXIT | NO_LOAD_CONFIG, NULL);
 }
 
 /* Extensions look for symbols in their own libraries first, whatever SQLite or OpenSSL the host exports. */

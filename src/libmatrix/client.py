@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -162,9 +163,9 @@ class Client:
 
         return report
 
-    async def ask(self, name: str, payload: Raw, timeout_ms: int) -> Raw:
-        """Asks the host a question."""
-        return await self.host.calls.ask(self.context, name, payload, timeout_ms)
+    def asker(self) -> Callable[[str, Raw, int], Awaitable[Raw]]:
+        """Asks the host on behalf of the request being started; get it before the first wait."""
+        return partial(self.host.calls.ask, self.context, self.host.starting_request)
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -58,13 +58,15 @@ class HostCalls:
         self._waiting: dict[int, asyncio.Future[Raw]] = {}
         self._last = 0
 
-    async def ask(self, context: int, name: str, payload: Raw, timeout_ms: int) -> Raw:
-        """Asks the host of a context and returns its answer, a map."""
+    async def ask(
+        self, context: int, request: int, name: str, payload: Raw, timeout_ms: int
+    ) -> Raw:
+        """Asks the host of a context on behalf of a request and returns its answer, a map."""
         self._last = call = self._last + 1
         future: asyncio.Future[Raw] = self._host.loop.create_future()
         self._waiting[call] = future
         question = HostCall(name=name, payload=payload or Raw(b"null"), timeout_ms=timeout_ms)
-        self._host.outbox.add(frames.CALL, context, call, _encode(question))
+        self._host.outbox.add(frames.CALL, context, call, _encode(question), extra=request)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 return await future

@@ -44,6 +44,7 @@ async def ping(client: Client, arguments: PingArguments) -> PingResult:
         return PingResult(payload=payload)
     _check(arguments)
     report = client.reporter()
+    ask = client.asker()
     await in_task()
     _keep_busy(arguments.busy_ms / 1000)
     for done in range(1, arguments.progress_count + 1):
@@ -53,9 +54,7 @@ async def ping(client: Client, arguments: PingArguments) -> PingResult:
         await asyncio.sleep(arguments.delay_ms / 1000)
     answer = None
     if arguments.host_call is not None:
-        answer = await client.ask(
-            arguments.host_call, arguments.payload, arguments.host_call_timeout_ms
-        )
+        answer = await ask(arguments.host_call, arguments.payload, arguments.host_call_timeout_ms)
     return PingResult(payload=payload, answer=answer)
 
 
