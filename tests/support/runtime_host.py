@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -57,10 +58,8 @@ class FakeBridge:
         os.write(self._write_fd, b"1")
 
     def take(self) -> bytes:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self.request_fd, 65536)
-        except BlockingIOError:
-            pass
         with self._lock:
             inbox, self._inbox = self._inbox, []
         return json.dumps(inbox).encode() if inbox else b""
