@@ -71,10 +71,10 @@ def test_gaps(root: Path, api: Api) -> list[str]:
 def _call(operation: Operation) -> re.Pattern[str]:
     """A call from C, from Lua, or from Fennel in either of its forms."""
     name, fennel = re.escape(operation.name), re.escape(kebab(operation.name))
-    return re.compile(
-        rf"\bmatrix_{name}\s*\(|\w:{name}\s*\(|\([\w.-]+:{fennel}(?![\w-])|"
-        rf"\(:\s+\S+\s+:{fennel}(?![\w-])"
-    )
+    c = rf"\bmatrix_{name}\s*\("
+    lua = rf"\w:{name}\s*[({{\"']"
+    fennel_forms = rf"\([\w.-]+:{fennel}(?![\w-])|\(:\s+\S+\s+:{fennel}(?![\w-])"
+    return re.compile(f"{c}|{lua}|{fennel_forms}")
 
 
 def _test_texts(folder: Path) -> list[str]:

@@ -87,6 +87,7 @@ def test_module_without_area(tmp_path: Path) -> None:
 CALLS = {
     "probe.c": "int main(void) { return matrix_probe_it(client, NULL, NULL, NULL, NULL); }",
     "probe.lua": "client:probe_it({}, print)",
+    "table.lua": "client:probe_it { limit = 1 }",
     "probe.fnl": "(client:probe-it {} print)",
     "method.fnl": "(: client :probe-it {} print)",
     "test_probe.py": "CODE = 'client:probe_it(print)'",
