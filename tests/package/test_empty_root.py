@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,16 @@ pytestmark = [pytest.mark.package, pytest.mark.homeserver]
 
 EXAMPLES = ROOT / "examples"
 CA_FILE = "/tmp/ca.pem"
+OPENSSL_CONFIGURATION = """\
+openssl_conf = first
+[first]
+providers = all
+[all]
+default = one
+legacy = one
+[one]
+activate = 1
+"""
 
 
 def compile_program(pkgconfig: Path, target: Path, *options: str) -> None:
@@ -69,6 +80,27 @@ def test_an_unknown_authority_is_refused(installed: Installed, member: Member) -
     done = empty_root.run(installed.root, "/usr/bin/lua5.4", "/tmp/room_list.lua", env=environment)
     assert done.returncode == 1
     assert "E_TLS" in done.stderr
+
+
+def test_the_openssl_of_the_machine_stays_out(
+    unpacked: Path, member: Member, tmp_path: Path
+) -> None:
+    """OpenSSL's configuration may name modules that bring another libcrypto into the process."""
+    (tmp_path / "openssl.cnf").write_text(OPENSSL_CONFIGURATION)
+    show = "for line in io.lines('/proc/self/maps') do io.stderr:write(line, '\\n') end"
+    done = subprocess.run(
+        ["lua5.4", "-e", f"dofile('{EXAMPLES}/room_list.lua') {show}"],
+        env={
+            "LUA_CPATH": str(unpacked / "lib/lua/5.4/?.so"),
+            "OPENSSL_CONF": str(tmp_path / "openssl.cnf"),
+            **member.environment(member.server.ca_file),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    mapped = {line.split()[-1] for line in done.stderr.splitlines() if "crypto.so" in line}
+    assert mapped == {str(unpacked / "lib/libmatrix/lib/libmatrix-crypto.so.3")}
 
 
 def test_the_deb_is_found_by_lua_and_the_loader(
