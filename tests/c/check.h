@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** What the tests of the core share: checks that stop the program, a context with a client, tallies, a pump. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <matrix/matrix.h>
+
+#include "fake_bridge.h"
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+#define CHECK_STATUS(call, expected)                                                               \
+    do {                                                                                           \
+        int status_ = (int)(call);                                                                 \
+        if (status_ != (int)(expected)) {                                                          \
+            fprintf(stderr, "%s:%d: %s is %d, not %s\n", __FILE__, __LINE__, #call, status_,       \
+                    #expected);                                                                    \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+#define CHECK_OK(call) CHECK_STATUS(call, MATRIX_OK)
+#define CHECK_TEXT(text, expected)                                                                 \
+    do {                                                                                           \
+        const char *text_ = (text);                                                                \
+        if (strcmp(text_, expected) != 0) {                                                        \
+            fprintf(stderr, "%s:%d: \"%s\" is not \"%s\"\n", __FILE__, __LINE__, text_, expected); \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/** How often a callback ran, and with what at last. */
+struct tally {
+    int ok;
+    int failed;
+    char code[64];
+};
+
+/** Longer than the shortest budget: a dispatch with a budget of 1 then runs one callback. */
+static inline void take_time(void)
+{
+    usleep(2);
+}
+
+static inline void count_reply(const matrix_reply *reply, void *user_data)
+{
+    struct tally *tally = user_data;
+
+    CHECK(matrix_reply_get_kind(reply) == MATRIX_REPLY_RESULT);
+    take_time();
+    if (matrix_reply_ok(reply)) {
+        CHECK(matrix_reply_error(reply) == NULL);
+        tally->ok++;
+        return;
+    }
+    tally->failed++;
+    snprintf(tally->code, sizeof tally->code, "%s", matrix_reply_error(reply)->code);
+}
+
+static inline int tally_count(const struct tally *tally)
+{
+    return tally->ok + tally->failed;
+}
+
+static inline void pump(matrix_context context, const int *counter, int wanted)
+{
+    while (*counter < wanted) {
+        CHECK(matrix_dispatch(context, 20000, 0) >= 0);
+    }
+}
+
+static inline matrix_map *map_of(const char *json)
+{
+    matrix_map *map = NULL;
+
+    CHECK_OK(matrix_map_from_json(json, strlen(json), &map));
+    return map;
+}
+
+static inline matrix_context open_context(const char *options_json)
+{
+    matrix_context context = {0};
+    matrix_map *options = options_json ? map_of(options_json) : NULL;
+
+    CHECK_OK(matrix_init(options, &context));
+    matrix_map_free(options);
+    return context;
+}
+
+static inline matrix_client open_client(matrix_context context)
+{
+    matrix_client client = {0};
+    matrix_map *options = map_of("{\"homeserver\":\"http://127.0.0.1:9\"}");
+
+    CHECK_OK(matrix_create_client(context, options, &client));
+    matrix_map_free(options);
+    return client;
+}
+
+/** A ping with options as JSON text; `{"delay_ms":1000}` and more is never answered by the fake. */
+static inline matrix_request ping(matrix_client client, const char *options_json,
+                                  matrix_callback callback, void *user_data)
+{
+    matrix_request request = {0};
+    matrix_map *options = options_json ? map_of(options_json) : NULL;
+
+    CHECK_OK(matrix_ping(client, options, callback, user_data, &request));
+    matrix_map_free(options);
+    return request;
+}
+
+#define FOREVER "{\"delay_ms\":600000}"
+
+/** Waits until the runtime has handled everything that was sent so far; runs no callback. */
+static inline void settle(matrix_client client)
+{
+    matrix_reply *reply = NULL;
+
+    CHECK_OK(matrix_wait(ping(client, NULL, NULL, NULL), 20000, &reply));
+    matrix_reply_free(reply);
+}
+
+#endif
