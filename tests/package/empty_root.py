@@ -16,6 +16,9 @@ _ALL_NEEDED = (
     "apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks "
     "--no-replaces --no-enhances"
 ).split()
+# The loader asks /proc where a program is. Mounted in a namespace of the process's own, it is gone
+# with the process.
+_ENTER = 'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"'
 
 
 def _run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -79,13 +82,12 @@ def run(
     root: Path, program: str, *arguments: str, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program of the root inside it, with the network of this machine."""
-    enter = ["chroot", str(root)]
+    enter = ["unshare", "--mount", "/bin/sh", "-c", _ENTER, str(root)]
     if os.geteuid() != 0:
-        enter = ["unshare", "--map-root-user", f"--root={root}"]
-    enter[0] = shutil.which(enter[0], path="/usr/sbin:/usr/bin:/sbin:/bin") or enter[0]
+        enter.insert(1, "--map-root-user")
     return subprocess.run(
         [*enter, program, *arguments],
-        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **(env or {})},
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **(env or {})},
         capture_output=True,
         text=True,
         timeout=180,
