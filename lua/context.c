@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#define MAX_FAILURES 2 /* a payload that could not be decoded so often comes as an error */
+
 /* The state whose matrix_shutdown() is running on this thread, else NULL. */
 static _Thread_local struct state *collecting;
 
@@ -130,9 +132,12 @@ static void push_error(lua_State *L, const char *code, const char *message) {
 }
 
 /* Pushes the payload as Lua sees it, and whether it is an error. */
-static void push_payload(lua_State *L, const matrix_reply *reply, matrix_reply_kind kind) {
-    bool ok = matrix_reply_ok(reply);
-    if (!ml_push_value(L, matrix_reply_value(reply))) {
+static void push_payload(lua_State *L, const struct state *state, matrix_reply_kind kind) {
+    bool ok = matrix_reply_ok(state->reply);
+    if (state->failures >= MAX_FAILURES) {
+        ok = false;
+        push_error(L, "E_NO_MEMORY", "Lua has no memory for the payload");
+    } else if (!ml_push_value(L, matrix_reply_value(state->reply))) {
         ok = false;
         push_error(L, "E_INVALID_RESPONSE", "the payload is nested too deep for Lua");
     }
@@ -143,27 +148,38 @@ static void push_payload(lua_State *L, const matrix_reply *reply, matrix_reply_k
     lua_pushboolean(L, !ok);
 }
 
+/* Sees that state->reply is the reply to hand out next. Returns 1, 0 when there is none, or a
+ * negative status. */
+static int take_reply(struct state *state, int timeout_ms) {
+    if (state->reply !=
+        NULL) { /* an error, of memory, jumped out while it was decoded: it is not lost */
+        state->failures++;
+        return 1;
+    }
+    state->failures = 0;
+    if (take_kept(state, &state->reply, &state->token))
+        return 1;
+    if (state->context.id == 0)
+        return 0;
+    return matrix_next(state->context, timeout_ms, &state->reply, &state->token);
+}
+
 /* next(timeout_ms) -> kind, token, payload, is error [, call]; nothing when nothing came; or
  * refused */
 static int next_reply(lua_State *L) {
     struct state *state = ml_state(L);
     int timeout_ms = (int)luaL_checkinteger(L, 1);
-    void *user_data = NULL;
-    matrix_reply_free(state->reply); /* left by an error while it was decoded */
-    state->reply = NULL;
-    if (!take_kept(state, &state->reply, &user_data)) {
-        if (state->context.id == 0)
-            return 0;
-        int got = matrix_next(state->context, timeout_ms, &state->reply, &user_data);
-        if (got < 0)
-            return ml_refused(L, (matrix_status)got, NULL);
-        if (got == 0)
-            return 0;
-    }
+    if (timeout_ms != 0)
+        ml_context(L);
+    int got = take_reply(state, timeout_ms);
+    if (got < 0)
+        return ml_refused(L, (matrix_status)got, NULL);
+    if (got == 0)
+        return 0;
     matrix_reply_kind kind = matrix_reply_get_kind(state->reply);
     lua_pushinteger(L, (lua_Integer)kind);
-    lua_pushinteger(L, (lua_Integer)(uintptr_t)user_data);
-    push_payload(L, state->reply, kind);
+    lua_pushinteger(L, (lua_Integer)(uintptr_t)state->token);
+    push_payload(L, state, kind);
     if (kind == MATRIX_REPLY_CALL)
         ml_new_handle(L, TYPE_CALL, matrix_reply_call_id(state->reply));
     matrix_reply_free(state->reply);

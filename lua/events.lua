@@ -61,7 +61,7 @@ function events.subscribe(client, ...)
     error("subscribe: " .. map, 2)
   end
   local token = calls.new_token()
-  local entry = { callback = callback, client = client }
+  local entry = { callback = callback, client = client, subscription = false }
   active[token] = entry
   local subscription, code, message = core.subscribe(client, kind, map, token)
   if not subscription then

@@ -49,7 +49,9 @@ struct state {
     matrix_context context; /* 0: none yet */
     bool closed;            /* lua_close() has come by */
     matrix_map *map;
-    matrix_reply *reply;
+    matrix_reply *reply; /* being decoded, */
+    void *token;         /* for this callback, */
+    int failures;        /* after an error so many times */
     struct buffer json;
     struct kept *first, *last;
     char problem[PROBLEM_SIZE];

@@ -1,6 +1,7 @@
--- Runs one spec: lua run.lua SPEC [greedy]. The spec is called with the table T; it defines tests with T.test.
--- "greedy" collects garbage all the time, so that what nothing holds is gone when it is used.
-local spec, greedy = ...
+-- Runs one spec: lua run.lua SPEC [MODE]. The spec is called with the table T; it defines tests with T.test.
+-- "greedy" collects garbage all the time, so that what nothing holds is gone when it is used; "embedded" returns
+-- how many failed instead of ending the process.
+local spec, mode = ...
 local matrix = require "matrix"
 
 local T = { matrix = matrix, tests = {} }
@@ -102,7 +103,7 @@ setmetatable(_G, {
 })
 
 assert(loadfile(spec))(T)
-if greedy == "greedy" then
+if mode == "greedy" then
   be_greedy()
 end
 
@@ -118,4 +119,7 @@ for _, test in ipairs(T.tests) do
   end
 end
 print(#T.tests .. " tests, " .. failed .. " failed, " .. _VERSION)
+if mode == "embedded" then
+  return failed
+end
 os.exit(failed == 0 and #T.tests > 0 and 0 or 1, true)

@@ -47,10 +47,11 @@ T.test("callbacks run in dispatch only", function()
   client:close()
 end)
 
-T.test("a budget of a microsecond runs one callback", function()
+T.test("a budget is overrun by one callback at most", function()
   local client, count = new_client(), 0
   submit(client, 10, function()
     count = count + 1
+    T.matches(string.rep("x", 100000), "x$") -- takes longer than a microsecond
   end)
   for expected = 1, 10 do
     T.equal(matrix.dispatch(10000, 1), 1)
