@@ -5,11 +5,20 @@
 #include <Python.h>
 #include <dlfcn.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+/* AddressSanitizer and valgrind cannot work with it. */
+#ifdef MATRIX_NO_DEEPBIND
+#define DEEPBIND 0
+#else
+#define DEEPBIND RTLD_DEEPBIND
+#endif
 
 static bool fail(struct boot_failure *failure, const char *code, const char *format, ...)
 {
@@ -158,7 +167,7 @@ static void keep_openssl_from_exit(const char *home)
     void *library, *symbol;
 
     snprintf(path, sizeof path, "%s/lib/%s", home, MATRIX_CRYPTO_LIBRARY);
-    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    library = dlopen(path, RTLD_NOW | RTLD_LOCAL | DEEPBIND);
     symbol = library ? dlsym(library, "OPENSSL_init_crypto") : NULL;
     if (!symbol)
         return;
@@ -166,18 +175,35 @@ static void keep_openssl_from_exit(const char *home)
     init(NO_ATEXIT | NO_LOAD_CONFIG, NULL);
 }
 
-/* Extensions look for symbols in their own libraries first, whatever SQLite or OpenSSL the host exports. */
+/* Libraries look for symbols in themselves first, whatever SQLite or OpenSSL the host exports. */
 static bool bind_deep(void)
 {
-#ifdef MATRIX_NO_DEEPBIND
-    return true;
-#else
     PyObject *set = PySys_GetObject("setdlopenflags");
-    PyObject *done = set ? PyObject_CallFunction(set, "i", RTLD_NOW | RTLD_DEEPBIND) : NULL;
+    PyObject *done = set ? PyObject_CallFunction(set, "i", RTLD_NOW | DEEPBIND) : NULL;
 
     Py_XDECREF(done);
     return done != NULL;
-#endif
+}
+
+/*
+ * The first import of _signal takes SIGINT even from a Python that was told to leave signals alone. It is given back
+ * at once, and a SIGINT that came in between goes where it would have gone.
+ */
+static bool import_signal(void)
+{
+    struct sigaction host;
+    PyObject *imported;
+
+    if (sigaction(SIGINT, NULL, &host) != 0)
+        return false;
+    imported = PyImport_ImportModule("_signal");
+    sigaction(SIGINT, &host, NULL);
+    Py_XDECREF(imported);
+    if (imported && PyErr_CheckSignals() != 0) {
+        PyErr_Clear();
+        kill(getpid(), SIGINT);
+    }
+    return imported != NULL;
 }
 
 static bool import_and_call(const char *module, const char *function)
@@ -222,7 +248,7 @@ bool boot_python(const char *home, struct boot_failure *failure)
     keep_openssl_from_exit(home);
     if (!initialize(home, failure))
         return false;
-    is_ready = bind_deep() && import_and_call("libmatrix.output", "install");
+    is_ready = import_signal() && bind_deep() && import_and_call("libmatrix.output", "install");
     if (!is_ready)
         fail_python(failure);
     PyEval_SaveThread();

@@ -52,6 +52,8 @@ class Client:
         self._syncer: Syncer | None = None
         self._api: Api | None = None
         self._is_closed = False
+        # What a request that is cancelled from now on is answered with.
+        self.ending = MatrixError("the request was cancelled", code="E_CANCELLED")
 
     # -- life ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 
 from libmatrix import frames
 from libmatrix.client import Client
+from libmatrix.errors import MatrixError
 from libmatrix.host import Host
 from libmatrix.log import Log
 from libmatrix.table_gen import ClientOptions, ContextOptions
@@ -52,6 +53,8 @@ class Context:
 
     async def close(self) -> None:
         """Closes the clients, then says that nothing of this context is left."""
+        for client in self.clients.values():
+            client.ending = MatrixError("the context was shut down", code="E_SHUTDOWN")
         tasks = [task for client in self.clients.values() for task in client.close()]
         self.clients.clear()
         if tasks:

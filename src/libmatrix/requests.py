@@ -51,6 +51,8 @@ class Requests:
 
     def fail(self, client: Client, request: int, error: BaseException) -> None:
         """Posts an error as the result of a request; a defect is logged with its places."""
+        if isinstance(error, asyncio.CancelledError):
+            error = client.ending
         if is_defect(error):
             client.log.record("error", "runtime", places(error), "E_INTERNAL")
         payload = _encode(map_error(error).record())

@@ -62,10 +62,11 @@ class Syncer:
             for place in broken:
                 delivery.report_broken(place)
             if arguments.filter:
-                delivery.changes.is_partial = True
-            elif since is None or arguments.full_state:
-                delivery.changes.is_partial = False
+                # It may hide state, that of encryption for example.
+                delivery.set_partial(True)
             await delivery.run()
+            if not arguments.filter and (since is None or arguments.full_state):
+                delivery.set_partial(False)
             self._hand_over(delivery)
             return delivery.result()
 

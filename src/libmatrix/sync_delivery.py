@@ -81,6 +81,10 @@ class Delivery:
             await self._leave(room_id, left)
         await self._post()
 
+    def set_partial(self, is_partial: bool) -> None:
+        """Says whether some state may be missing from now on."""
+        self._state.is_partial = self.changes.is_partial = is_partial
+
     def result(self) -> SyncOnceResult:
         """What the operation answers."""
         rooms = self._response.rooms

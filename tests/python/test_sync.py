@@ -1,0 +1,446 @@
+"""Syncing against a scripted homeserver: order, commits, repeats, rooms, poison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.runtime_host import RuntimeHost
+from tests.support.scripted import Answer, Request, ScriptedServer
+
+ME = "@me:x"
+SESSION = {"user_id": ME, "device_id": "D", "access_token": "token"}
+
+
+class Homeserver:
+    """Gives its answers to /sync one after the other, then the last one without news."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[dict[str, str]] = []
+        self.sent: list[Any] = []
+        self.encryption = Answer({"errcode": "M_NOT_FOUND", "error": "none"}, 404)
+
+    def __call__(self, request: Request) -> Answer:
+        assert request.headers["authorization"] == "Bearer token"
+        assert "access_token" not in request.query
+        if request.path.endswith("/sync"):
+            self.asked.append(request.query)
+            body = self.answers.pop(0) if self.answers else {"next_batch": "end"}
+            return body if isinstance(body, Answer) else Answer(body)
+        if "/state/m.room.encryption" in request.path:
+            return self.encryption
+        if "/send/" in request.path:
+            self.sent.append(request.body)
+            return Answer({"event_id": "$sent"})
+        return Answer({"user_id": ME, "device_id": "D"})
+
+
+@pytest.fixture
+def host() -> Iterator[RuntimeHost]:
+    with RuntimeHost() as running:
+        yield running
+
+
+def state(kind: str, key: str = "", **content: Any) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "state_key": key,
+        "sender": "@a:x",
+        "event_id": f"${kind}{key}",
+        "origin_server_ts": 1,
+        "content": content,
+    }
+
+
+def message(body: Any, sender: str = "@a:x", number: int = 1) -> dict[str, Any]:
+    return {
+        "type": "m.room.message",
+        "sender": sender,
+        "event_id": f"$m{number}",
+        "origin_server_ts": 5,
+        "content": {"msgtype": "m.text", "body": body},
+    }
+
+
+def member(user: str, membership: str = "join", name: str | None = None) -> dict[str, Any]:
+    content = {"membership": membership} | ({"displayname": name} if name else {})
+    return state("m.room.member", user, **content)
+
+
+def answer(token: str, **rooms: Any) -> dict[str, Any]:
+    """An answer with rooms under join, invite, leave or knock."""
+    return {"next_batch": token, "rooms": rooms}
+
+
+def joined(*timeline: Any, states: Any = (), **more: Any) -> dict[str, Any]:
+    return {"timeline": {"events": list(timeline)}, "state": {"events": list(states)}, **more}
+
+
+def rooms(host: RuntimeHost, client: int) -> dict[str, Any]:
+    return {room["room_id"]: room for room in host.call(client, "rooms")["rooms"]}
+
+
+def test_events_come_before_the_result_and_once(host: RuntimeHost) -> None:
+    script = Homeserver(
+        answer("s1", join={"!r:x": joined(message("old"))}),
+        answer("s2", join={"!r:x": joined(message("mine", ME, 2), message({}, number=3))}),
+    )
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        subscription = host.subscribe(client)
+        assert host.call(client, "sync_once")["event_count"] == 1
+        assert [frame.target for frame in host.events] == [subscription]
+        first = host.events.pop().payload
+        assert first["is_historic"] and not first["is_own"] and first["body"] == "old"
+        assert first["raw"] == message("old") and first["content"] == first["raw"]["content"]
+        host.call(client, "sync_once")
+        mine, odd = (frame.payload for frame in host.events)
+        assert mine["is_own"] and not mine["is_historic"]
+        # A body that is no text is no body; the content is there all the same.
+        assert "body" not in odd and odd["content"]["body"] == {}
+        assert [query.get("since") for query in script.asked] == [None, "s1"]
+
+
+def test_filters(host: RuntimeHost) -> None:
+    script = Homeserver(
+        answer(
+            "s1",
+            join={
+                "!a:x": joined(message("1"), message("2", ME), message("3", "@b:x")),
+                "!b:x": joined(message("4")),
+            },
+        )
+    )
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        wishes = {
+            host.subscribe(client): ["1", "2", "3", "4"],
+            host.subscribe(client, room_id="!b:x"): ["4"],
+            host.subscribe(client, sender="@a:x"): ["1", "4"],
+            host.subscribe(client, not_own=True): ["1", "3", "4"],
+            host.subscribe(client, msgtype="m.image"): [],
+        }
+        gone = host.subscribe(client)
+        host.send("unsubscribe", client, gone)
+        host.call(client, "sync_once")
+        for wish, bodies in wishes.items():
+            found = [frame.payload["body"] for frame in host.events if frame.target == wish]
+            assert found == bodies
+        assert not [frame for frame in host.events if frame.target == gone]
+
+
+def test_what_was_not_consumed_comes_again(host: RuntimeHost, tmp_path: Path) -> None:
+    script = Homeserver(*[answer("s1", join={"!r:x": joined(message("hi"))})] * 2)
+    with ScriptedServer(script) as server:
+        options = {**SESSION, "store_path": str(tmp_path)}
+        client = host.client(server.url, **options)
+        host.subscribe(client)
+        host.consumes = False
+        host.call(client, "sync_once")
+        # The next sync waits for the one before.
+        waiting = host.submit(client, "sync_once")
+        host.settle(0.2)
+        assert waiting not in host.results and len(script.asked) == 1
+        host.send("close_client", client)
+        assert host.wait(waiting).payload["code"] == "E_CANCELLED"
+
+        host.consumes = True
+        client = host.client(server.url, **options)
+        host.subscribe(client)
+        assert rooms(host, client) == {}
+        host.call(client, "sync_once")
+        host.call(client, "sync_once")
+        assert [query.get("since") for query in script.asked] == [None, None, "s1"]
+        assert [frame.payload["body"] for frame in host.events] == ["hi", "hi"]
+
+
+def test_without_subscriptions_it_commits_at_once(host: RuntimeHost, tmp_path: Path) -> None:
+    script = Homeserver(
+        answer("s1", join={"!r:x": joined(states=[state("m.room.name", name="T")])})
+    )
+    with ScriptedServer(script) as server:
+        options = {**SESSION, "store_path": str(tmp_path)}
+        client = host.client(server.url, **options)
+        host.consumes = False
+        host.call(client, "sync_once")
+        host.send("close_client", client)
+        client = host.client(server.url, store_path=str(tmp_path))
+        assert rooms(host, client)["!r:x"]["name"] == "T"
+        host.call(client, "sync_once")
+        assert script.asked[-1]["since"] == "s1"
+
+
+def test_a_full_queue_pauses_the_sync(host: RuntimeHost) -> None:
+    events = [message("x" * 2000, number=number) for number in range(2000)]
+    script = Homeserver(answer("s1", join={"!r:x": joined(*events)}))
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.subscribe(client)
+        host.bridge.event_limit = 300
+        request = host.submit(client, "sync_once")
+        assert host.bridge.is_ready.wait(5)
+        most = 0
+        while request not in host.results:
+            most = max(most, len(host.bridge.queue))
+            assert host.step(5)
+        assert [frame.payload["event_id"] for frame in host.events] == [
+            event["event_id"] for event in events
+        ]
+        assert most < 1000
+
+
+def test_rooms_are_what_the_events_say(host: RuntimeHost) -> None:
+    named = [
+        state("m.room.name", name="Tea"),
+        state("m.room.topic", topic="old", **{"m.topic": {"m.text": [{"body": "Green"}]}}),
+        state("m.room.canonical_alias", alias="#tea:x"),
+        state("m.room.avatar", url="mxc://x/1"),
+        member(ME), member("@a:x"), member("@b:x", "invite"), member("@c:x", "ban"),
+    ]  # fmt: skip
+    unread = {"notification_count": 4, "highlight_count": 2}
+    script = Homeserver(
+        {
+            **answer(
+                "s1",
+                join={
+                    "!named:x": joined(states=named, unread_notifications=unread),
+                    "!dm:x": joined(
+                        member("@a:x", name="Alice"),
+                        states=[member(ME)],
+                        summary={"m.heroes": ["@a:x"], "m.joined_member_count": 2,
+                                 "m.invited_member_count": 0},
+                    ),
+                    "!v12hash": joined(states=[member(ME), member("@b:x", "leave", "Bob")]),
+                },
+                invite={"!i:x": {"invite_state": {"events": [
+                    member(ME, "invite"), member("@a:x", name="Alice"),
+                    state("m.room.encryption", algorithm="m.megolm.v1.aes-sha2"),
+                ]}}},
+                knock={"!k:x": {"knock_state": {"events": [state("m.room.name", name="Door")]}}},
+                leave={"!l:x": joined(member(ME, "leave")), "!ban:x": joined(member(ME, "ban"))},
+            ),
+            "account_data": {"events": [
+                {"type": "m.direct", "content": {"@a:x": ["!dm:x", 5], "@b:x": "odd"}}
+            ]},
+        }
+    )  # fmt: skip
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        result = host.call(client, "sync_once")
+        assert result["invited_room_ids"] == ["!i:x"]
+        assert sorted(result["left_room_ids"]) == ["!ban:x", "!l:x"]
+        found = rooms(host, client)
+        assert list(found) == sorted(found)
+        assert found["!named:x"] == {
+            "room_id": "!named:x", "name": "Tea", "canonical_alias": "#tea:x", "topic": "Green",
+            "avatar_url": "mxc://x/1", "membership": "join", "joined_member_count": 2,
+            "invited_member_count": 1, "notification_count": 4, "highlight_count": 2,
+            "is_direct": False, "is_encrypted": False,
+        }  # fmt: skip
+        assert found["!dm:x"]["name"] == "Alice" and found["!dm:x"]["is_direct"]
+        assert found["!dm:x"]["joined_member_count"] == 2
+        assert found["!v12hash"]["name"] == "Empty room (was Bob)"
+        assert found["!i:x"]["name"] == "Alice" and found["!i:x"]["is_encrypted"]
+        assert found["!k:x"]["name"] == "Door"
+        memberships = {room_id: room["membership"] for room_id, room in found.items()}
+        assert memberships == {
+            "!named:x": "join", "!dm:x": "join", "!v12hash": "join", "!i:x": "invite",
+            "!k:x": "knock", "!l:x": "leave", "!ban:x": "ban",
+        }  # fmt: skip
+        only = host.call(client, "rooms", membership="invite")["rooms"]
+        assert [room["room_id"] for room in only] == ["!i:x"]
+
+
+def test_names_follow_what_changes(host: RuntimeHost, tmp_path: Path) -> None:
+    steps = [
+        (joined(states=[member(ME), member("@a:x", name="Alice")]), "Alice"),
+        (joined(member("@b:x", name="Bob")), "Alice and Bob"),
+        (joined(state("m.room.name", name="Tea")), "Tea"),
+        (joined(message("nothing new")), "Tea"),
+        (joined(state("m.room.name", name=7)), "Alice and Bob"),
+        (joined(member("@a:x", "leave")), "Bob"),
+        (joined(state("m.room.canonical_alias", alias="#t:x")), "#t:x"),
+        (joined(state("m.room.canonical_alias")), "Bob"),
+        (joined(member("@b:x", "leave", "Bob")), "Empty room (was @a:x and Bob)"),
+    ]
+    script = Homeserver(
+        *(answer(f"s{n}", join={"!r:x": room}) for n, (room, _) in enumerate(steps))
+    )
+    with ScriptedServer(script) as server:
+        client = 0
+        for _, name in steps:
+            # Each step from the store, as if the process had been restarted.
+            host.send("close_client", client)
+            client = host.client(server.url, store_path=str(tmp_path), **SESSION)
+            host.call(client, "sync_once")
+            assert rooms(host, client)["!r:x"]["name"] == name
+
+
+def test_an_invite_that_was_taken_back_and_one_accepted(host: RuntimeHost) -> None:
+    fake = {"invite_state": {"events": [state("m.room.name", name="Fake"), member(ME, "invite")]}}
+    script = Homeserver(
+        answer("s1", invite={"!gone:x": fake, "!in:x": fake}),
+        answer(
+            "s2",
+            leave={"!gone:x": joined(member(ME, "leave"))},
+            join={"!in:x": joined(states=[member(ME), member("@a:x", name="Alice")])},
+        ),
+    )
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.call(client, "sync_once")
+        host.call(client, "sync_once")
+        found = rooms(host, client)
+        assert found["!gone:x"]["membership"] == "leave"
+        # What the invite claimed does not outlive it.
+        assert (found["!in:x"]["membership"], found["!in:x"]["name"]) == ("join", "Alice")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b'{"n":123456789012345678901234567890}',
+        b'{"n":1e999}',
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"body":"\xff\xfe"}',
+        b'{"body":"\\ud800!"}',
+        b'"no object"',
+    ],
+)
+def test_one_malformed_event_never_harms_the_rest(host: RuntimeHost, poison: bytes) -> None:
+    sync = answer(
+        "s1", join={"!r:x": joined(message("before"), message("POISON"), message("after")),
+                    "!s:x": joined(message("elsewhere"))},
+    )  # fmt: skip
+    marked = json.dumps(message("POISON")["content"]).encode()
+    body = json.dumps(sync).encode().replace(marked, poison)
+    assert poison in body
+    script = Homeserver(Answer(body), answer("s2"))
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.subscribe(client)
+        result = host.call(client, "sync_once")
+        assert (result["malformed_count"], result["event_count"]) == (1, 3)
+        bodies = [frame.payload["body"] for frame in host.events]
+        assert bodies == ["before", "after", "elsewhere"]
+        (record,) = [record for record in host.logs if record.get("code") == "E_MALFORMED_EVENT"]
+        assert record["message"].startswith("!r:x: event 1 of its timeline")
+        host.call(client, "sync_once")
+        assert script.asked[-1]["since"] == "s1"
+
+
+def test_a_malformed_encryption_event_still_closes_the_room(host: RuntimeHost) -> None:
+    event = state("m.room.encryption", rotation_period_ms=10**30)
+    script = Homeserver(answer("s1", join={"!r:x": joined(states=[event])}))
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.call(client, "sync_once")
+        error = host.refuse(client, "send_text", room_id="!r:x", body="hi")
+        assert error["code"] == "E_ENCRYPTION_UNSUPPORTED" and not script.sent
+
+
+def test_a_room_nobody_synced_is_asked_about(host: RuntimeHost) -> None:
+    script = Homeserver()
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        assert host.call(client, "send_text", room_id="!n:x", body="hi")["event_id"] == "$sent"
+        script.encryption = Answer({"algorithm": "m.megolm.v1.aes-sha2"})
+        error = host.refuse(client, "send_text", room_id="!n:x", body="hi")
+        assert error["code"] == "E_ENCRYPTION_UNSUPPORTED"
+        for status, code in ((404, "M_UNRECOGNIZED"), (500, "M_UNKNOWN"), (403, "M_FORBIDDEN")):
+            script.encryption = Answer({"errcode": code, "error": "no"}, status)
+            assert host.refuse(client, "send_text", room_id="!n:x", body="hi")["code"] == code
+        script.encryption = Answer(b"<html>", 404)
+        error = host.refuse(client, "send_text", room_id="!n:x", body="hi")
+        assert error["code"] == "E_INVALID_RESPONSE"
+        assert len(script.sent) == 1
+
+
+def test_a_filter_of_ones_own_makes_state_doubtful(host: RuntimeHost) -> None:
+    script = Homeserver(
+        answer("s1", join={"!r:x": joined()}), answer("s2", join={"!r:x": joined()}), answer("s3")
+    )
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.call(client, "sync_once")
+        host.call(client, "send_text", room_id="!r:x", body="known to be clear")
+        assert not [r for r in server.requests if "/state/" in r.path]
+        host.call(client, "sync_once", filter={"room": {"state": {"types": []}}})
+        assert json.loads(script.asked[1]["filter"]) == {"room": {"state": {"types": []}}}
+        script.encryption = Answer({"algorithm": "m.megolm.v1.aes-sha2"})
+        error = host.refuse(client, "send_text", room_id="!r:x", body="hi")
+        assert error["code"] == "E_ENCRYPTION_UNSUPPORTED"
+        assert rooms(host, client)["!r:x"]["is_encrypted"]
+        host.call(client, "sync_once", filter="7", timeout_ms=10, set_presence="offline")
+        assert script.asked[2]["filter"] == "7"
+        assert script.asked[2]["timeout"] == "10" and script.asked[2]["set_presence"] == "offline"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (Answer(b"<html>bad gateway</html>", 502), "E_INVALID_RESPONSE"),
+        (Answer(b'{"next_batch":"s1","rooms":{'), "E_INVALID_RESPONSE"),
+        (Answer(b"[]"), "E_INVALID_RESPONSE"),
+        (Answer({"errcode": "M_LIMIT_EXCEEDED", "error": "slow"}, 429, {"Retry-After": "7"}),
+         "M_LIMIT_EXCEEDED"),
+        (Answer({"errcode": 5, "error": []}, 500), "E_INVALID_RESPONSE"),
+        (Answer({"errcode": "E_INTERNAL", "error": "spoof"}, 500), "E_INVALID_RESPONSE"),
+    ],
+)  # fmt: skip
+def test_a_sync_that_failed_can_be_asked_again(host: RuntimeHost, body: Any, code: str) -> None:
+    script = Homeserver(answer("s0"), body, answer("s2"))
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.call(client, "sync_once")
+        error = host.refuse(client, "sync_once")
+        assert error["code"] == code
+        if code == "M_LIMIT_EXCEEDED":
+            assert error["retry_after_ms"] == 7000 and error["http_status"] == 429
+        assert host.call(client, "sync_once")["next_batch"] == "s2"
+        assert [query.get("since") for query in script.asked] == [None, "s0", "s0"]
+
+
+def test_a_refused_token_is_forgotten_and_the_rest_kept(host: RuntimeHost, tmp_path: Path) -> None:
+    refusal = Answer({"errcode": "M_UNKNOWN_TOKEN", "error": "gone"}, 401)
+    script = Homeserver(answer("s1", join={"!r:x": joined()}), refusal)
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, store_path=str(tmp_path), **SESSION)
+        host.call(client, "sync_once")
+        assert host.refuse(client, "sync_once")["code"] == "M_UNKNOWN_TOKEN"
+        assert host.refuse(client, "sync_once")["code"] == "E_NOT_LOGGED_IN"
+        assert list(rooms(host, client)) == ["!r:x"]
+
+
+def test_a_token_alone_is_enough(host: RuntimeHost) -> None:
+    script = Homeserver(answer("s1", join={"!r:x": joined(message("mine", ME))}))
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, access_token="token")
+        host.subscribe(client)
+        host.call(client, "sync_once")
+        assert host.events[0].payload["is_own"]
+
+
+def test_two_clients_on_one_store(host: RuntimeHost, tmp_path: Path) -> None:
+    first = host.client(store_path=str(tmp_path))
+    second = host.client(store_path=str(tmp_path))
+    assert host.refuse(second, "rooms")["code"] == "E_STORE_LOCKED"
+    assert host.call(first, "rooms") == {"rooms": []}
+    host.send("close_client", first)
+    third = host.client(store_path=str(tmp_path))
+    assert host.call(third, "rooms") == {"rooms": []}
+
+
+def test_a_store_belongs_to_one_user(host: RuntimeHost, tmp_path: Path) -> None:
+    first = host.client(store_path=str(tmp_path), **SESSION)
+    host.call(first, "rooms")
+    host.send("close_client", first)
+    other = host.client(store_path=str(tmp_path), **{**SESSION, "user_id": "@other:x"})
+    error = host.refuse(other, "rooms")
+    assert error["code"] == "E_STORE" and ME in error["message"]
