@@ -44,16 +44,6 @@ bool core_wait_due(struct context *context, const struct timespec *deadline) {
     return atomic_load(&context->due);
 }
 
-static bool wait_timeout(struct context *context, int timeout_ms) {
-    struct timespec deadline;
-
-    if (atomic_load(&context->due) || timeout_ms == 0) {
-        return atomic_load(&context->due);
-    }
-    deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
-    return core_wait_due(context, timeout_ms < 0 ? NULL : &deadline);
-}
-
 /* A reply that somebody has kept is theirs; then the next callback needs a new one. */
 static bool renew(matrix_reply **reply) {
     if (*reply && atomic_load(&(*reply)->references) == 1) {
@@ -101,10 +91,22 @@ int core_run_due(struct context *context, int budget_us) {
     return count ? count : MATRIX_E_NO_MEMORY;
 }
 
+/* What is due may be for nobody, as a mark is: then there is more to wait for. */
+static int wait_and_run(struct context *context, int timeout_ms, int budget_us) {
+    struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    int count = core_run_due(context, budget_us);
+
+    while (count == 0 && timeout_ms &&
+           core_wait_due(context, timeout_ms < 0 ? NULL : &deadline)) {
+        count = core_run_due(context, budget_us);
+    }
+    return count;
+}
+
 int matrix_dispatch(matrix_context context, int timeout_ms, int budget_us) {
     matrix_status status;
     struct context *own;
-    int count = 0;
+    int count;
 
     if (budget_us < 0 && !core_forked()) {
         return core_refuse("dispatch", context.id, NULL, MATRIX_E_INVALID_ARGUMENT,
@@ -114,9 +116,7 @@ int matrix_dispatch(matrix_context context, int timeout_ms, int budget_us) {
     if (!own) {
         return status;
     }
-    if (wait_timeout(own, timeout_ms)) {
-        count = core_run_due(own, budget_us);
-    }
+    count = wait_and_run(own, timeout_ms, budget_us);
     core_end_dispatch(own);
     return count;
 }

@@ -337,6 +337,7 @@ matrix_status core_submit(matrix_client client, const struct operation *operatio
 matrix_status matrix_submit(matrix_client client, const char *operation, matrix_map *arguments,
                             matrix_callback callback, void *user_data, matrix_request *request) {
     const struct operation *found = operation ? matrix_find_operation(operation) : NULL;
+    struct reason reason;
 
     if (found) {
         return core_submit(client, found, NULL, arguments, callback, user_data, request);
@@ -347,7 +348,7 @@ matrix_status matrix_submit(matrix_client client, const char *operation, matrix_
     if (core_forked()) {
         return MATRIX_E_FORKED;
     }
-    return core_refuse_client("submit", client, arguments,
-                              operation ? "operation: is no known operation"
-                                        : "operation: is NULL");
+    core_reason(&reason, operation ? "operation: %.64s is no known operation" : "operation: is NULL",
+                operation);
+    return core_refuse_client("submit", client, arguments, reason.text);
 }

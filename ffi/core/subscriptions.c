@@ -78,7 +78,7 @@ static const struct event_kind *check(const char *kind, const matrix_map *filter
     if (!kind) {
         core_reason(reason, "kind: is NULL");
     } else if (!found) {
-        core_reason(reason, "kind: is no known kind of event");
+        core_reason(reason, "kind: %.64s is no known kind of event", kind);
     } else if (!callback) {
         core_reason(reason, "callback: is NULL");
     } else if (core_check_map(filter, NULL, &found->filter, reason)) {

@@ -56,11 +56,12 @@ static void refuse_arguments(matrix_client client)
                "body", "UTF-8");
     expect_log(matrix_send_text(client, "!a:b", "\xed\xa0\x80", NULL, matrix_ignore, NULL, NULL),
                "body", "UTF-8");
+    expect_log(matrix_submit(client, "\xff", NULL, matrix_ignore, NULL, NULL), "operation", "known");
     CHECK(huge);
     memset(huge, 'x', 100u << 20);
     huge[100u << 20] = 0;
     CHECK_STATUS(matrix_send_text(client, "!a:b", huge, NULL, matrix_ignore, NULL, NULL),
-                 MATRIX_E_QUEUE_FULL);
+                 MATRIX_E_TOO_LARGE);
     free(huge);
 }
 

@@ -8,6 +8,9 @@
 
 extern char **environ;
 
+/* A flag of libc's own, which it adds to each action that it sets, be it the one that was there. */
+#define RESTORER 0x04000000
+
 struct state {
     struct sigaction actions[65];
     sigset_t mask;
@@ -42,7 +45,7 @@ static void compare(const struct state *before, const struct state *after)
 {
     for (int number = 1; number < 65; number++) {
         CHECK(before->actions[number].sa_handler == after->actions[number].sa_handler);
-        CHECK(before->actions[number].sa_flags == after->actions[number].sa_flags);
+        CHECK(((before->actions[number].sa_flags ^ after->actions[number].sa_flags) & ~RESTORER) == 0);
     }
     CHECK(memcmp(&before->mask, &after->mask, sizeof before->mask) == 0);
     CHECK(strcmp(before->locale, after->locale) == 0);
