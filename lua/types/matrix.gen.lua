@@ -297,7 +297,7 @@ function matrix.fennel() end
 
 ---Answers with what it was given, without a homeserver: for trying out a host's own loop.
 ---
----Errors: E_NOT_HANDLED, E_TIMEOUT
+---Errors: E_INVALID_ARGUMENT, E_NOT_HANDLED, E_TIMEOUT
 ---@param options? matrix.PingOptions
 ---@return matrix.PingPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.PingPayload)): matrix.Request
@@ -328,7 +328,7 @@ function Client:list_parts() end
 ---Sends a text message. In an encrypted room it fails, and nothing leaves in clear.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)
 ---
----Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
 ---@param room_id string the room
 ---@param body string the text
 ---@param options? matrix.SendTextOptions
@@ -370,7 +370,7 @@ function Client:rooms(options) end
 ---Creates a room.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3createroom)
 ---
----Errors: M_ROOM_IN_USE, M_FORBIDDEN, M_LIMIT_EXCEEDED, E_NOT_LOGGED_IN
+---Errors: M_ROOM_IN_USE, M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@param options? matrix.CreateRoomOptions
 ---@return matrix.CreateRoomPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.CreateRoomPayload)): matrix.Request
@@ -389,7 +389,7 @@ function Client:create_room(options) end
 ---Joins a room by id or alias.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3joinroomidoralias)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@param room_id_or_alias string the room
 ---@param options? matrix.JoinRoomOptions
 ---@return matrix.JoinRoomPayload payload only inside `matrix.run`
@@ -440,7 +440,7 @@ function Client:whoami() end
 ---Ends the session at the homeserver and forgets its access token.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3logout)
 ---
----Errors: E_NOT_LOGGED_IN
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@return matrix.LogoutPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.LogoutPayload)): matrix.Request
 function Client:logout() end
@@ -464,7 +464,7 @@ function Client:logout() end
 ---Asks the homeserver once for what is new and gives it to the subscriptions; the result follows the events.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync)
 ---
----Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT, E_STORE
 ---@param options? matrix.SyncOnceOptions
 ---@return matrix.SyncOncePayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.SyncOncePayload)): matrix.Request

@@ -49,7 +49,7 @@
  *   done (int): reports made
  *   total (int): reports in all
  *
- * Errors: E_NOT_HANDLED, E_TIMEOUT
+ * Errors: E_INVALID_ARGUMENT, E_NOT_HANDLED, E_TIMEOUT
  */
 MATRIX_API matrix_status matrix_ping(matrix_client client, matrix_map *options,
                                      matrix_callback callback, void *user_data,
@@ -86,7 +86,7 @@ MATRIX_API matrix_status matrix_list_parts(matrix_client client, matrix_map *opt
  * Result:
  *   event_id (string): the event that was made
  *
- * Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
  */
 MATRIX_API matrix_status matrix_send_text(matrix_client client, const char *room_id,
                                           const char *body, matrix_map *options,
@@ -126,7 +126,7 @@ MATRIX_API matrix_status matrix_rooms(matrix_client client, matrix_map *options,
  * Result:
  *   room_id (string): its id
  *
- * Errors: M_ROOM_IN_USE, M_FORBIDDEN, M_LIMIT_EXCEEDED, E_NOT_LOGGED_IN
+ * Errors: M_ROOM_IN_USE, M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
 MATRIX_API matrix_status matrix_create_room(matrix_client client, matrix_map *options,
                                             matrix_callback callback, void *user_data,
@@ -146,7 +146,7 @@ MATRIX_API matrix_status matrix_create_room(matrix_client client, matrix_map *op
  * Result:
  *   room_id (string): its id
  *
- * Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
 MATRIX_API matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
                                           matrix_map *options, matrix_callback callback,
@@ -197,7 +197,7 @@ MATRIX_API matrix_status matrix_whoami(matrix_client client, matrix_map *options
  * Ends the session at the homeserver and forgets its access token. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3logout
  *
- * Errors: E_NOT_LOGGED_IN
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
 MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options,
                                        matrix_callback callback, void *user_data,
@@ -225,7 +225,7 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
  *   invited_room_ids (list<string>): rooms with an invite
  *   left_room_ids (list<string>): rooms left
  *
- * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT, E_STORE
  */
 MATRIX_API matrix_status matrix_sync_once(matrix_client client, matrix_map *options,
                                           matrix_callback callback, void *user_data,
