@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** cold_start URL login|sync: leaves as soon as it is logged in, or has its first sync; prints its peak RSS in MiB. */
+/** cold_start URL login|sync: leaves as soon as it is logged in, or has its first sync; prints its
+ * peak RSS in MiB. */
 #include <sys/resource.h>
 
 #include "../tests/host/c/check.h"
 
-static void done(matrix_request request)
-{
+static void done(matrix_request request) {
     matrix_reply *reply = NULL;
 
     CHECK_OK(matrix_wait(request, 60000, &reply));
@@ -15,8 +15,7 @@ static void done(matrix_request request)
     matrix_reply_free(reply);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     matrix_context context = open_context();
     matrix_client client;
     matrix_request request = {0};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * What a frame pays: host_calls SAMPLES BUSY_MS. Times a submitting call, an empty dispatch and, as the control, two
- * looks at the clock, one sample of each per frame, in wall time and in this thread's CPU time.
+ * What a frame pays: host_calls SAMPLES BUSY_MS. Times a submitting call, an empty dispatch and, as
+ * the control, two looks at the clock, one sample of each per frame, in wall time and in this
+ * thread's CPU time.
  */
 #include "../tests/host/c/check.h"
 #include "clock.h"
@@ -20,8 +21,7 @@ struct moment {
     int64_t cpu;
 };
 
-static struct moment begin(void)
-{
+static struct moment begin(void) {
     struct moment now;
 
     now.cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -29,22 +29,19 @@ static struct moment begin(void)
     return now;
 }
 
-static void end(struct samples *samples, int kind, size_t index, struct moment start)
-{
+static void end(struct samples *samples, int kind, size_t index, struct moment start) {
     samples->wall[kind][index] = clock_ns(CLOCK_MONOTONIC) - start.wall;
     samples->cpu[kind][index] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start.cpu;
 }
 
-static void rest(void)
-{
+static void rest(void) {
     struct timespec pause = {.tv_nsec = 100000};
 
     nanosleep(&pause, NULL);
 }
 
 static void measure(matrix_context context, matrix_client client, struct samples *samples,
-                    size_t count, bool busy)
-{
+                    size_t count, bool busy) {
     struct tally answered = {0};
     struct moment start;
 
@@ -64,8 +61,7 @@ static void measure(matrix_context context, matrix_client client, struct samples
 }
 
 /* The runtime is kept in pure Python, with its lock held, for as long as the samples take. */
-static void keep_busy(matrix_context context, matrix_client client, int busy_ms)
-{
+static void keep_busy(matrix_context context, matrix_client client, int busy_ms) {
     matrix_map *options = matrix_map_new();
 
     CHECK_OK(matrix_map_set_int(options, "busy_ms", busy_ms));
@@ -75,8 +71,7 @@ static void keep_busy(matrix_context context, matrix_client client, int busy_ms)
     CHECK(matrix_dispatch(context, 0, 0) >= 0);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     size_t count = argc == 3 ? (size_t)atoll(argv[1]) : 10000;
     int busy_ms = argc == 3 ? atoi(argv[2]) : 0;
     matrix_context context = open_context();

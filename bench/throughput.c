@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** No-op operations: one after the other, many at once, and what a trivial callback and a dispatch budget cost. */
+/** No-op operations: one after the other, many at once, and what a trivial callback and a dispatch
+ * budget cost. */
 #include "../tests/host/c/check.h"
 #include "clock.h"
 
@@ -7,15 +8,13 @@ enum { ROUND_TRIPS = 5000, BULK = 200000, CALLBACKS = 40000, BUDGET_US = 500 };
 
 static int got;
 
-static void trivial(const matrix_reply *reply, void *user_data)
-{
+static void trivial(const matrix_reply *reply, void *user_data) {
     (void)reply;
     (void)user_data;
     got++;
 }
 
-static void time_round_trips(matrix_context context, matrix_client client)
-{
+static void time_round_trips(matrix_context context, matrix_client client) {
     static int64_t samples[ROUND_TRIPS];
 
     for (int i = 0; i < ROUND_TRIPS; i++) {
@@ -27,8 +26,7 @@ static void time_round_trips(matrix_context context, matrix_client client)
     print_percentiles("round trip", "wall", samples, ROUND_TRIPS);
 }
 
-static void time_bulk(matrix_context context, matrix_client client)
-{
+static void time_bulk(matrix_context context, matrix_client client) {
     int64_t start = clock_ns(CLOCK_MONOTONIC), spent;
     int sent = 0;
 
@@ -43,8 +41,7 @@ static void time_bulk(matrix_context context, matrix_client client)
 }
 
 /* All replies are there before the clock starts: what is timed is the dispatch alone. */
-static void wait_for_all(matrix_context context, matrix_client client)
-{
+static void wait_for_all(matrix_context context, matrix_client client) {
     matrix_request last = {0};
     matrix_reply *reply = NULL;
 
@@ -54,16 +51,14 @@ static void wait_for_all(matrix_context context, matrix_client client)
     (void)context;
 }
 
-static void submit_callbacks(matrix_context context, matrix_client client)
-{
+static void submit_callbacks(matrix_context context, matrix_client client) {
     got = 0;
     for (int i = 0; i < CALLBACKS; i++)
         CHECK_OK(matrix_ping(client, NULL, trivial, NULL, NULL));
     wait_for_all(context, client);
 }
 
-static void time_callbacks(matrix_context context, matrix_client client)
-{
+static void time_callbacks(matrix_context context, matrix_client client) {
     int64_t start;
 
     submit_callbacks(context, client);
@@ -73,8 +68,7 @@ static void time_callbacks(matrix_context context, matrix_client client)
            (double)(clock_ns(CLOCK_MONOTONIC) - start) / CALLBACKS);
 }
 
-static void time_budget(matrix_context context, matrix_client client)
-{
+static void time_budget(matrix_context context, matrix_client client) {
     static int64_t samples[CALLBACKS];
     size_t count = 0;
 
@@ -87,8 +81,7 @@ static void time_budget(matrix_context context, matrix_client client)
     print_percentiles("dispatch, budget 500 us", "cpu", samples, count);
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client = open_client(context);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Maps and JSON text against the tables. */
 #include "map.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,17 +16,18 @@ static const char *const type_names[] = {
     [FIELD_ENUM] = "a string", [FIELD_RECORD] = "a map",    [FIELD_LIST] = "a list",
 };
 
-/* Cuts a sequence that the end of the text has broken off: reasons are UTF-8 too. */
-static void trim_utf8(char *text) {
+/* A reason may quote what a host gave, and cut it: what then is no UTF-8 becomes question marks. */
+static void mend_utf8(char *text) {
     size_t size = strlen(text);
-    size_t at = size;
+    size_t at = 0;
 
-    while (at > 0 && ((unsigned char)text[at - 1] & 0xC0) == 0x80) {
-        at--;
-    }
-    if (at > 0 && (unsigned char)text[at - 1] >= 0xC0 &&
-        !core_is_utf8(text + at - 1, size - at + 1)) {
-        text[at - 1] = 0;
+    while (at < size) {
+        size_t length = (unsigned char)text[at] < 0x80 ? 1 : utf8_sequence(text + at, size - at);
+        if (!length) {
+            text[at] = '?';
+            length = 1;
+        }
+        at += length;
     }
 }
 
@@ -35,7 +37,7 @@ bool core_reason(struct reason *reason, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(reason->text, sizeof reason->text, format, arguments);
     va_end(arguments);
-    trim_utf8(reason->text);
+    mend_utf8(reason->text);
     return false;
 }
 

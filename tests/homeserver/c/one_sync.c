@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * one_sync STORE consume|abandon: one sync of a client with a store. Prints how many messages came. "abandon" dies
- * when the first is due, without having looked at it. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD.
+ * one_sync STORE consume|abandon: one sync of a client with a store. Prints how many messages came.
+ * "abandon" dies when the first is due, without having looked at it. MATRIX_HOMESERVER,
+ * MATRIX_USER, MATRIX_PASSWORD.
  */
 #include <poll.h>
 #include <signal.h>
@@ -11,15 +12,13 @@
 
 static int messages;
 
-static void count_message(const matrix_reply *reply, void *user_data)
-{
+static void count_message(const matrix_reply *reply, void *user_data) {
     (void)reply;
     (void)user_data;
     messages++;
 }
 
-static matrix_client open_stored_client(matrix_context context, const char *store_path)
-{
+static matrix_client open_stored_client(matrix_context context, const char *store_path) {
     matrix_map *options = matrix_map_new();
     matrix_client client = {0};
 
@@ -31,8 +30,7 @@ static matrix_client open_stored_client(matrix_context context, const char *stor
 }
 
 /* The store remembers the session: only the first run logs in. */
-static void log_in_once(matrix_context context, matrix_client client)
-{
+static void log_in_once(matrix_context context, matrix_client client) {
     struct tally known = {0}, login = {0};
 
     CHECK_OK(matrix_whoami(client, NULL, count_reply, &known, NULL));
@@ -46,8 +44,7 @@ static void log_in_once(matrix_context context, matrix_client client)
     pump(context, &login.ok, 1);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     matrix_context context = open_context();
     matrix_client client;
     struct tally synced = {0};

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * slow_consumer COUNT: a host whose queue holds five events is sent COUNT of them in one sync: each comes once, in
- * order, and the sync waits for the host. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD.
+ * slow_consumer COUNT: a host whose queue holds five events is sent COUNT of them in one sync: each
+ * comes once, in order, and the sync waits for the host. MATRIX_HOMESERVER, MATRIX_USER,
+ * MATRIX_PASSWORD.
  */
 #include "check.h"
 
 static int next;
 
-static void in_order(const matrix_reply *reply, void *user_data)
-{
+static void in_order(const matrix_reply *reply, void *user_data) {
     const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));
     char expected[32];
 
@@ -20,16 +20,14 @@ static void in_order(const matrix_reply *reply, void *user_data)
     next++;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int count = argc == 2 ? atoi(argv[1]) : 0;
     matrix_context context;
     matrix_client client;
     matrix_map *limits = matrix_map_new(), *options = matrix_map_new();
     struct tally login = {0}, synced = {0};
     char filter[128];
-    int length =
-        snprintf(filter, sizeof filter, "{\"room\":{\"timeline\":{\"limit\":%d}}}", count);
+    int length = snprintf(filter, sizeof filter, "{\"room\":{\"timeline\":{\"limit\":%d}}}", count);
 
     CHECK_OK(matrix_map_set_int(limits, "max_events", 5));
     CHECK_OK(matrix_init(limits, &context));

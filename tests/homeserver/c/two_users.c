@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * two_users: Alice makes a room and invites Bob, who joins; they talk, and each operation's result is what it should be.
- * MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_USER2, MATRIX_PASSWORD2.
+ * two_users: Alice makes a room and invites Bob, who joins; they talk, and each operation's result
+ * is what it should be. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_USER2,
+ * MATRIX_PASSWORD2.
  */
 #include "check.h"
 
@@ -11,8 +12,7 @@ struct inbox {
     bool is_own;
 };
 
-static void on_message(const matrix_reply *reply, void *user_data)
-{
+static void on_message(const matrix_reply *reply, void *user_data) {
     struct inbox *inbox = user_data;
     const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));
 
@@ -31,8 +31,7 @@ static void on_message(const matrix_reply *reply, void *user_data)
 static matrix_context context;
 
 /** The reply of a request submitted without a callback, while the context is dispatched. */
-static matrix_reply *finish(matrix_request request)
-{
+static matrix_reply *finish(matrix_request request) {
     matrix_reply *reply = NULL;
 
     while (matrix_wait(request, 10, &reply) == MATRIX_E_TIMEOUT)
@@ -44,8 +43,7 @@ static matrix_reply *finish(matrix_request request)
     return reply;
 }
 
-static void finish_string(matrix_request request, const char *key, char *into, size_t size)
-{
+static void finish_string(matrix_request request, const char *key, char *into, size_t size) {
     matrix_reply *reply = finish(request);
 
     snprintf(into, size, "%s", matrix_value_get_string(matrix_reply_value(reply), key, ""));
@@ -53,8 +51,7 @@ static void finish_string(matrix_request request, const char *key, char *into, s
     matrix_reply_free(reply);
 }
 
-static matrix_client log_in(const char *user, const char *password, char *user_id, size_t size)
-{
+static matrix_client log_in(const char *user, const char *password, char *user_id, size_t size) {
     matrix_client client = open_client_at(context, getenv("MATRIX_HOMESERVER"));
     matrix_request request = {0};
     char again[256];
@@ -67,8 +64,7 @@ static matrix_client log_in(const char *user, const char *password, char *user_i
     return client;
 }
 
-static void sync_client(matrix_client client)
-{
+static void sync_client(matrix_client client) {
     char next_batch[512];
     matrix_request request = {0};
 
@@ -77,8 +73,7 @@ static void sync_client(matrix_client client)
 }
 
 /* Syncs until the inbox holds `count` messages: the homeserver may take its time. */
-static void sync_until(matrix_client client, const struct inbox *inbox, int count)
-{
+static void sync_until(matrix_client client, const struct inbox *inbox, int count) {
     matrix_map *options = matrix_map_new();
     matrix_request request = {0};
 
@@ -92,8 +87,7 @@ static void sync_until(matrix_client client, const struct inbox *inbox, int coun
 }
 
 static void create_room(matrix_client client, const char *invite, bool encrypted, char *room_id,
-                        size_t size)
-{
+                        size_t size) {
     matrix_map *options = matrix_map_new();
     matrix_request request = {0};
     char json[300];
@@ -115,8 +109,7 @@ struct expected {
     bool encrypted;
 };
 
-static void check_room(matrix_client client, const char *room_id, struct expected expected)
-{
+static void check_room(matrix_client client, const char *room_id, struct expected expected) {
     matrix_request request = {0};
     matrix_reply *reply;
     const matrix_value *rooms;
@@ -143,8 +136,7 @@ static void check_room(matrix_client client, const char *room_id, struct expecte
     matrix_reply_free(reply);
 }
 
-static void say(matrix_client client, const char *room_id, const char *body)
-{
+static void say(matrix_client client, const char *room_id, const char *body) {
     matrix_request request = {0};
     char event_id[256];
 
@@ -152,8 +144,7 @@ static void say(matrix_client client, const char *room_id, const char *body)
     finish_string(request, "event_id", event_id, sizeof event_id);
 }
 
-static void refuse_in_encrypted_room(matrix_client client, const char *invite)
-{
+static void refuse_in_encrypted_room(matrix_client client, const char *invite) {
     struct tally tally = {0};
     char room_id[256];
 
@@ -169,8 +160,7 @@ static void refuse_in_encrypted_room(matrix_client client, const char *invite)
     CHECK(!strcmp(tally.code, "E_ENCRYPTION_UNSUPPORTED") && tally.ok == 0);
 }
 
-static void log_out(matrix_client client)
-{
+static void log_out(matrix_client client) {
     struct tally tally = {0};
 
     CHECK_OK(matrix_logout(client, NULL, count_reply, &tally, NULL));
@@ -180,8 +170,7 @@ static void log_out(matrix_client client)
     CHECK(!strcmp(tally.code, "E_NOT_LOGGED_IN"));
 }
 
-int main(void)
-{
+int main(void) {
     char alice_id[256], bob_id[256], room_id[256], joined[256];
     struct inbox alice_inbox = {0}, bob_inbox = {0};
     matrix_request request = {0};

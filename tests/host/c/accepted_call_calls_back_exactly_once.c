@@ -3,8 +3,7 @@
 
 enum { EACH = 50 };
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client = open_client(context);
     matrix_client closing = open_client(context);

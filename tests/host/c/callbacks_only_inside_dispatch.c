@@ -10,8 +10,7 @@ static pthread_t dispatcher;
 static int inside;
 static int next;
 
-static void in_order(const matrix_reply *reply, void *user_data)
-{
+static void in_order(const matrix_reply *reply, void *user_data) {
     CHECK(inside);
     CHECK(pthread_equal(pthread_self(), dispatcher));
     CHECK(matrix_reply_ok(reply));
@@ -19,8 +18,7 @@ static void in_order(const matrix_reply *reply, void *user_data)
     next++;
 }
 
-static void *submit_all(void *argument)
-{
+static void *submit_all(void *argument) {
     matrix_client *client = argument;
 
     for (int i = 0; i < COUNT; i++)
@@ -28,8 +26,7 @@ static void *submit_all(void *argument)
     return NULL;
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client = open_client(context);
     pthread_t submitter;

@@ -11,8 +11,7 @@ struct host {
     int got;
 };
 
-static void mine(const matrix_reply *reply, void *user_data)
-{
+static void mine(const matrix_reply *reply, void *user_data) {
     struct host *host = user_data;
 
     CHECK(matrix_reply_ok(reply));
@@ -20,8 +19,7 @@ static void mine(const matrix_reply *reply, void *user_data)
     host->got++;
 }
 
-static void *run_host(void *argument)
-{
+static void *run_host(void *argument) {
     struct host *host = argument;
     matrix_client client;
 
@@ -39,8 +37,7 @@ static void *run_host(void *argument)
     return NULL;
 }
 
-static void two_in_one_thread(void)
-{
+static void two_in_one_thread(void) {
     matrix_context first = open_context(), second = open_context();
     matrix_client of_first = open_client(first), of_second = open_client(second);
     struct tally a = {0}, b = {0};
@@ -57,8 +54,7 @@ static void two_in_one_thread(void)
     CHECK_OK(matrix_shutdown(second, -1));
 }
 
-int main(void)
-{
+int main(void) {
     struct host hosts[THREADS] = {{0}};
     pthread_t threads[THREADS];
 

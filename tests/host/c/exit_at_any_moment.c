@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exit_at_any_moment URL CA_FILE MICROSECONDS: leaves by exit(7) that long after the first call, requests in flight. */
+/* exit_at_any_moment URL CA_FILE MICROSECONDS: leaves by exit(7) that long after the first call,
+ * requests in flight. */
 #include <pthread.h>
 #include <time.h>
 
 #include "check.h"
 
-static long long now_us(void)
-{
+static long long now_us(void) {
     struct timespec time;
 
     clock_gettime(CLOCK_MONOTONIC, &time);
     return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
 }
 
-static matrix_client open_tls_client(matrix_context context, const char *url, const char *ca_file)
-{
+static matrix_client open_tls_client(matrix_context context, const char *url, const char *ca_file) {
     matrix_map *options = matrix_map_new();
     matrix_client client = {0};
 
@@ -25,8 +24,7 @@ static matrix_client open_tls_client(matrix_context context, const char *url, co
     return client;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     long long end;
     matrix_context context;
     matrix_client clients[4];

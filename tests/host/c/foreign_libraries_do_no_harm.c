@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* foreign_libraries_do_no_harm STORE_PATH: a host with its own SQLite and OpenSSL in the global scope. */
+/* foreign_libraries_do_no_harm STORE_PATH: a host with its own SQLite and OpenSSL in the global
+ * scope. */
 #include "check.h"
 
 void sqlite3_open_v2(void);
 void SSL_new(void);
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     matrix_context context = open_context();
     matrix_client client = {0};
     matrix_map *options = matrix_map_new();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every function of a library the host happens to have: none of them may ever be called by the bundle. */
+/* Every function of a library the host happens to have: none of them may ever be called by the
+ * bundle. */
 #include <stdlib.h>
 
 #define TRAP(name)                                                                                 \
     void name(void);                                                                               \
-    void name(void)                                                                                \
-    {                                                                                              \
+    void name(void) {                                                                              \
         abort();                                                                                   \
     }
 

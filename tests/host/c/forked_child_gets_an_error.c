@@ -4,8 +4,7 @@
 
 #include "check.h"
 
-static void be_a_child(matrix_context context, matrix_client client, matrix_request open)
-{
+static void be_a_child(matrix_context context, matrix_client client, matrix_request open) {
     matrix_context other = {0};
     matrix_reply *reply = NULL;
     matrix_subscription subscription = {0};
@@ -25,8 +24,7 @@ static void be_a_child(matrix_context context, matrix_client client, matrix_requ
     CHECK_STATUS(matrix_shutdown(context, -1), MATRIX_E_FORKED);
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client = open_client(context);
     struct tally tally = {0};

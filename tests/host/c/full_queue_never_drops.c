@@ -3,8 +3,7 @@
 
 enum { LIMIT = 16 };
 
-static void refuse_more_requests_than_allowed(void)
-{
+static void refuse_more_requests_than_allowed(void) {
     matrix_context context;
     matrix_client client;
     matrix_map *options = matrix_map_new();
@@ -27,8 +26,7 @@ static void refuse_more_requests_than_allowed(void)
     matrix_map_free(options);
 }
 
-static void refuse_more_bytes_than_allowed(void)
-{
+static void refuse_more_bytes_than_allowed(void) {
     static char body[1 << 20];
     matrix_context context;
     matrix_client client;
@@ -60,8 +58,7 @@ static void refuse_more_bytes_than_allowed(void)
     matrix_map_free(busy);
 }
 
-int main(void)
-{
+int main(void) {
     refuse_more_requests_than_allowed();
     refuse_more_bytes_than_allowed();
     return 0;

@@ -4,8 +4,7 @@
 
 enum { COUNT = 2000 };
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client, temporary;
     matrix_map *options = matrix_map_new();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A host that knows libmatrix only by dlopen(RTLD_LOCAL), as Lua, game engines and plug-in hosts do. */
+/* A host that knows libmatrix only by dlopen(RTLD_LOCAL), as Lua, game engines and plug-in hosts
+ * do. */
 #include <dlfcn.h>
 
 #include "check.h"
@@ -10,8 +11,7 @@
 
 static char parts[8192];
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
     matrix_context context = {0};
     matrix_client client = {0};

@@ -6,14 +6,12 @@
 static matrix_context context;
 static int ran;
 
-static void *dispatch_elsewhere(void *result)
-{
+static void *dispatch_elsewhere(void *result) {
     *(int *)result = matrix_dispatch(context, 0, 0);
     return NULL;
 }
 
-static void nest(const matrix_reply *reply, void *user_data)
-{
+static void nest(const matrix_reply *reply, void *user_data) {
     matrix_reply *taken = NULL;
     matrix_request other = {0};
     pthread_t thread;
@@ -31,8 +29,7 @@ static void nest(const matrix_reply *reply, void *user_data)
     ran++;
 }
 
-int main(void)
-{
+int main(void) {
     matrix_client client;
 
     context = open_context();

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* other_python_is_a_conflict LIBPYTHON local|global: what a host gets that has another Python loaded. */
+/* other_python_is_a_conflict LIBPYTHON local|global: what a host gets that has another Python
+ * loaded. */
 #include <dlfcn.h>
 
 #include "check.h"
 
 static char logged[2048];
 
-static void remember(const matrix_reply *reply, void *user_data)
-{
+static void remember(const matrix_reply *reply, void *user_data) {
     (void)user_data;
     snprintf(logged, sizeof logged, "%s",
              matrix_value_get_string(matrix_reply_value(reply), "message", ""));
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int scope = argc == 3 && !strcmp(argv[2], "global") ? RTLD_GLOBAL : RTLD_LOCAL;
     void *python = argc == 3 ? dlopen(argv[1], RTLD_NOW | scope) : NULL;
     matrix_context context;

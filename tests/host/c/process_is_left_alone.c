@@ -22,8 +22,7 @@ struct state {
     mode_t umask;
 };
 
-static void take(struct state *state)
-{
+static void take(struct state *state) {
     size_t used = 0;
 
     memset(state, 0, sizeof *state);
@@ -41,11 +40,11 @@ static void take(struct state *state)
     umask(state->umask);
 }
 
-static void compare(const struct state *before, const struct state *after)
-{
+static void compare(const struct state *before, const struct state *after) {
     for (int number = 1; number < 65; number++) {
         CHECK(before->actions[number].sa_handler == after->actions[number].sa_handler);
-        CHECK(((before->actions[number].sa_flags ^ after->actions[number].sa_flags) & ~RESTORER) == 0);
+        CHECK(((before->actions[number].sa_flags ^ after->actions[number].sa_flags) & ~RESTORER) ==
+              0);
     }
     CHECK(memcmp(&before->mask, &after->mask, sizeof before->mask) == 0);
     CHECK(strcmp(before->locale, after->locale) == 0);
@@ -58,9 +57,9 @@ static void compare(const struct state *before, const struct state *after)
     }
 }
 
-/* argv[1]: the URL of a server that closes each connection at once: writes to it must kill nobody. */
-int main(int argc, char **argv)
-{
+/* argv[1]: the URL of a server that closes each connection at once: writes to it must kill nobody.
+ */
+int main(int argc, char **argv) {
     static struct state before, after;
     struct tally failed = {0}, parts = {0};
     matrix_context context;
@@ -72,7 +71,8 @@ int main(int argc, char **argv)
     context = open_context();
     client = open_client_at(context, argv[1]);
     for (int i = 0; i < 20; i++)
-        CHECK_OK(matrix_login_password(client, "nobody", "secret", NULL, count_reply, &failed, NULL));
+        CHECK_OK(
+            matrix_login_password(client, "nobody", "secret", NULL, count_reply, &failed, NULL));
     CHECK_OK(matrix_list_parts(client, NULL, count_reply, &parts, NULL));
     pump(context, &failed.failed, 20);
     pump(context, &parts.ok, 1);

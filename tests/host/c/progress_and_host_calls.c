@@ -8,8 +8,7 @@ struct course {
     uint64_t stale;
 };
 
-static void on_progress(const matrix_reply *reply, void *user_data)
-{
+static void on_progress(const matrix_reply *reply, void *user_data) {
     struct course *course = user_data;
     int64_t count = matrix_value_get_int(matrix_reply_value(reply), "done", -1);
 
@@ -21,16 +20,14 @@ static void on_progress(const matrix_reply *reply, void *user_data)
     course->reports++;
 }
 
-static void on_done(const matrix_reply *reply, void *user_data)
-{
+static void on_done(const matrix_reply *reply, void *user_data) {
     struct course *course = user_data;
 
     CHECK(matrix_reply_ok(reply));
     course->done++;
 }
 
-static void on_call(const matrix_reply *reply, void *user_data)
-{
+static void on_call(const matrix_reply *reply, void *user_data) {
     struct course *course = user_data;
     const matrix_host_call *call = matrix_reply_as_host_call(reply, matrix_reply_value(reply));
     matrix_map *answer = matrix_map_new();
@@ -45,13 +42,11 @@ static void on_call(const matrix_reply *reply, void *user_data)
     course->calls++;
 }
 
-static void keep_silent(const matrix_reply *reply, void *user_data)
-{
+static void keep_silent(const matrix_reply *reply, void *user_data) {
     ((struct course *)user_data)->stale = matrix_reply_call_id(reply);
 }
 
-static matrix_request ask(matrix_client client, matrix_callback callback, void *user_data)
-{
+static matrix_request ask(matrix_client client, matrix_callback callback, void *user_data) {
     matrix_map *options = matrix_map_new();
     matrix_request request = {0};
 
@@ -62,8 +57,7 @@ static matrix_request ask(matrix_client client, matrix_callback callback, void *
     return request;
 }
 
-static void on_answer(const matrix_reply *reply, void *user_data)
-{
+static void on_answer(const matrix_reply *reply, void *user_data) {
     const matrix_value *answer = matrix_value_get(matrix_reply_value(reply), "answer");
 
     CHECK(matrix_reply_ok(reply));
@@ -71,8 +65,7 @@ static void on_answer(const matrix_reply *reply, void *user_data)
     (*(int *)user_data)++;
 }
 
-int main(void)
-{
+int main(void) {
     struct course course = {.context = open_context(), .last = -1};
     matrix_client client = open_client(course.context);
     matrix_map *options = matrix_map_new();

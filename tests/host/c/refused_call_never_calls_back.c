@@ -3,15 +3,13 @@
 
 static int calls;
 
-static void never(const matrix_reply *reply, void *user_data)
-{
+static void never(const matrix_reply *reply, void *user_data) {
     (void)reply;
     (void)user_data;
     calls++;
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client = open_client(context);
     matrix_request request = {77};

@@ -7,8 +7,7 @@
     __typeof__(&name) name##_ = (__typeof__(&name))dlsym(library, #name);                          \
     CHECK(name##_)
 
-static void use_once(const char *path)
-{
+static void use_once(const char *path) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     matrix_context context = {0};
     matrix_client client = {0};
@@ -41,8 +40,7 @@ static void use_once(const char *path)
 }
 
 /* Also with work still going on: the library stays, and the process ends in peace. */
-static void leave_busy(const char *path)
-{
+static void leave_busy(const char *path) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     matrix_context context = {0};
 
@@ -52,8 +50,7 @@ static void leave_busy(const char *path)
     CHECK(dlclose(library) == 0);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     CHECK(argc == 2);
     for (int i = 0; i < 5; i++)
         use_once(argv[1]);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 
-static void check_client_is_void(matrix_client client)
-{
+static void check_client_is_void(matrix_client client) {
     matrix_request request = {0};
     matrix_subscription subscription = {0};
 
@@ -12,8 +11,7 @@ static void check_client_is_void(matrix_client client)
     CHECK_STATUS(matrix_close_client(client), MATRIX_E_INVALID_HANDLE);
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context(), other = open_context();
     matrix_client client = open_client(context), kept = open_client(context);
     matrix_subscription subscription = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes in by a map comes out as the same values: every type, nesting, limits of int64, NULs, empty things. */
+/* What goes in by a map comes out as the same values: every type, nesting, limits of int64, NULs,
+ * empty things. */
 #include <math.h>
 
 #include "check.h"
@@ -9,8 +10,7 @@ static const char text[] =
     "\"least\":-9223372036854775808,\"half\":0.5,\"nul\":\"a\\u0000b\",\"empty\":\"\","
     "\"list\":[1,[2,[]],{}],\"map\":{\"k\":{\"\":\"no name\"}},\"face\":\"\\ud83d\\ude00\"}}";
 
-static void check_payload(const matrix_value *payload)
-{
+static void check_payload(const matrix_value *payload) {
     const matrix_value *list = matrix_value_get(payload, "list");
     const matrix_value *nul = matrix_value_get(payload, "nul");
 
@@ -28,17 +28,16 @@ static void check_payload(const matrix_value *payload)
     CHECK(matrix_value_at(list, 1)->as.list.count == 2);
     CHECK(matrix_value_at(list, 2)->type == MATRIX_TYPE_MAP);
     CHECK(matrix_value_at(list, 3) == NULL);
-    CHECK(!strcmp(matrix_value_get_string(
-                      matrix_value_get(matrix_value_get(payload, "map"), "k"), "", "x"),
-                  "no name"));
+    CHECK(!strcmp(
+        matrix_value_get_string(matrix_value_get(matrix_value_get(payload, "map"), "k"), "", "x"),
+        "no name"));
     CHECK(!strcmp(matrix_value_get_string(payload, "face", ""), "\xf0\x9f\x98\x80"));
     CHECK(matrix_value_get_int(payload, "missing", 7) == 7);
     CHECK(matrix_value_get_int(payload, "face", 7) == 7);
     CHECK(matrix_value_get(NULL, "x") == NULL && matrix_value_get(list, "x") == NULL);
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client = open_client(context);
     matrix_request request = {0};

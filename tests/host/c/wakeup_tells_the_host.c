@@ -7,14 +7,12 @@
 static sem_t due;
 static atomic_int wakeups;
 
-static void wake(void *user_data)
-{
+static void wake(void *user_data) {
     atomic_fetch_add(&wakeups, 1);
     sem_post(user_data);
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context();
     matrix_client client = open_client(context);
     struct tally tally = {0};
