@@ -93,11 +93,14 @@ int core_run_due(struct context *context, int budget_us) {
 
 /* What is due may be for nobody, as a mark is: then there is more to wait for. */
 static int wait_and_run(struct context *context, int timeout_ms, int budget_us) {
-    struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
-    int count = core_run_due(context, budget_us);
+    int count = atomic_load(&context->due) ? core_run_due(context, budget_us) : 0;
+    struct timespec deadline;
 
-    while (count == 0 && timeout_ms &&
-           core_wait_due(context, timeout_ms < 0 ? NULL : &deadline)) {
+    if (count || !timeout_ms) {
+        return count;
+    }
+    deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    while (count == 0 && core_wait_due(context, timeout_ms < 0 ? NULL : &deadline)) {
         count = core_run_due(context, budget_us);
     }
     return count;
