@@ -1,4 +1,4 @@
-"""Prints the benchmark tables: `python -m bench`. Machines are noisy: only ratios within one run count.
+"""Prints the benchmark tables: `python -m bench`. Only ratios within one run count.
 
 It needs build/stage, a C compiler, and for the comparison a Python with matrix-nio (the one the
 variable MATRIX_NIO_PYTHON names; `make bench` sets it up).

@@ -1,4 +1,4 @@
-"""The same as cold_start.c with bare matrix-nio: nio_start.py URL login|sync; prints its peak RSS in MiB."""
+"""cold_start.c with bare matrix-nio: nio_start.py URL login|sync; prints its peak RSS in MiB."""
 
 import asyncio
 import resource

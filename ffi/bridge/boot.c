@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting Python as a guest: no environment, no signals, no stdio, no site, only what lies under home. */
+/* Starting Python as a guest: no environment, no signals, no stdio, no site, only what lies under
+ * home. */
 #include "boot.h"
 
 #include <Python.h>
@@ -20,8 +21,7 @@
 #define DEEPBIND RTLD_DEEPBIND
 #endif
 
-static bool fail(struct boot_failure *failure, const char *code, const char *format, ...)
-{
+static bool fail(struct boot_failure *failure, const char *code, const char *format, ...) {
     va_list arguments;
 
     failure->code = code;
@@ -31,11 +31,12 @@ static bool fail(struct boot_failure *failure, const char *code, const char *for
     return false;
 }
 
-/* ---- whose Python this is ------------------------------------------------------------------------ */
+/* ---- whose Python this is
+ * ------------------------------------------------------------------------ */
 
-/* Whether `version` begins with `parts` numbers of ours: 3 for the very same, 2 for the same minor version. */
-static bool is_version(const char *version, int parts)
-{
+/* Whether `version` begins with `parts` numbers of ours: 3 for the very same, 2 for the same minor
+ * version. */
+static bool is_version(const char *version, int parts) {
     const char *ours = MATRIX_PYTHON_VERSION;
 
     for (; *ours && *ours == *version; ours++, version++)
@@ -45,20 +46,19 @@ static bool is_version(const char *version, int parts)
 }
 
 /* The first question to Python, and harmless whoever answers it. */
-static bool check_version(int parts, struct boot_failure *failure)
-{
+static bool check_version(int parts, struct boot_failure *failure) {
     Dl_info other = {0};
 
     if (is_version(Py_GetVersion(), parts))
         return true;
     dladdr((void *)(uintptr_t)&Py_GetVersion, &other);
     return fail(failure, "E_PYTHON_CONFLICT", "%s is Python %.20s, libmatrix carries %s",
-                other.dli_fname ? other.dli_fname : "another library", Py_GetVersion(), MATRIX_PYTHON_VERSION);
+                other.dli_fname ? other.dli_fname : "another library", Py_GetVersion(),
+                MATRIX_PYTHON_VERSION);
 }
 
 /* Of the same version, yet not the copy we carry: its state is somebody else's. */
-static bool check_owner(const char *home, struct boot_failure *failure)
-{
+static bool check_owner(const char *home, struct boot_failure *failure) {
     char ours[PATH_MAX], wanted[PATH_MAX], found[PATH_MAX];
     Dl_info other = {0};
 
@@ -73,10 +73,10 @@ static bool check_owner(const char *home, struct boot_failure *failure)
     return true;
 }
 
-/* ---- configuration ------------------------------------------------------------------------------- */
+/* ---- configuration
+ * ------------------------------------------------------------------------------- */
 
-static PyStatus preinitialize(void)
-{
+static PyStatus preinitialize(void) {
     PyPreConfig config;
 
     PyPreConfig_InitIsolatedConfig(&config);
@@ -87,16 +87,14 @@ static PyStatus preinitialize(void)
     return Py_PreInitialize(&config);
 }
 
-static PyStatus set_path(PyConfig *config, wchar_t **field, const char *home, const char *rest)
-{
+static PyStatus set_path(PyConfig *config, wchar_t **field, const char *home, const char *rest) {
     char path[PATH_MAX];
 
     snprintf(path, sizeof path, "%s%s", home, rest);
     return PyConfig_SetBytesString(config, field, path);
 }
 
-static PyStatus add_path(PyConfig *config, const char *home, const char *rest)
-{
+static PyStatus add_path(PyConfig *config, const char *home, const char *rest) {
     wchar_t *path = NULL;
     PyStatus status = set_path(config, &path, home, rest);
 
@@ -106,8 +104,7 @@ static PyStatus add_path(PyConfig *config, const char *home, const char *rest)
     return status;
 }
 
-static void set_flags(PyConfig *config)
-{
+static void set_flags(PyConfig *config) {
     config->use_environment = 0;
     config->site_import = 0;
     config->user_site_directory = 0;
@@ -120,9 +117,8 @@ static void set_flags(PyConfig *config)
 }
 
 /* Every path Python would otherwise look for on PATH; none of the names has to exist. */
-static PyStatus set_paths(PyConfig *config, const char *home)
-{
-    wchar_t **prefixes[] = {&config->home,        &config->prefix,      &config->exec_prefix,
+static PyStatus set_paths(PyConfig *config, const char *home) {
+    wchar_t **prefixes[] = {&config->home, &config->prefix, &config->exec_prefix,
                             &config->base_prefix, &config->base_exec_prefix};
     wchar_t **programs[] = {&config->program_name, &config->executable, &config->base_executable};
     const char *searched[] = {"/python/stdlib", "/python/dynload", "/python/site"};
@@ -137,13 +133,13 @@ static PyStatus set_paths(PyConfig *config, const char *home)
     return status;
 }
 
-static bool initialize(const char *home, struct boot_failure *failure)
-{
+static bool initialize(const char *home, struct boot_failure *failure) {
     PyConfig config;
     PyStatus status = preinitialize();
 
     if (PyStatus_Exception(status))
-        return fail(failure, "E_PYTHON", "Python: %s", status.err_msg ? status.err_msg : "cannot start");
+        return fail(failure, "E_PYTHON", "Python: %s",
+                    status.err_msg ? status.err_msg : "cannot start");
     PyConfig_InitIsolatedConfig(&config);
     set_flags(&config);
     status = set_paths(&config, home);
@@ -151,16 +147,19 @@ static bool initialize(const char *home, struct boot_failure *failure)
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
     if (PyStatus_Exception(status))
-        return fail(failure, "E_PYTHON", "Python: %s", status.err_msg ? status.err_msg : "cannot start");
+        return fail(failure, "E_PYTHON", "Python: %s",
+                    status.err_msg ? status.err_msg : "cannot start");
     return true;
 }
 
-/* ---- before anything is imported ----------------------------------------------------------------- */
+/* ---- before anything is imported
+ * ----------------------------------------------------------------- */
 
-/* OpenSSL's own exit handler crashes processes whose threads still run; it must not be registered. */
-static void keep_openssl_from_exit(const char *home)
-{
-    /* OPENSSL_INIT_NO_ATEXIT; and NO_LOAD_CONFIG: the machine's or OPENSSL_CONF's may load another OpenSSL. */
+/* OpenSSL's own exit handler crashes processes whose threads still run; it must not be registered.
+ */
+static void keep_openssl_from_exit(const char *home) {
+    /* OPENSSL_INIT_NO_ATEXIT; and NO_LOAD_CONFIG: the machine's or OPENSSL_CONF's may load another
+     * OpenSSL. */
     enum { NO_ATEXIT = 0x00080000, NO_LOAD_CONFIG = 0x00000080 };
     int (*init)(uint64_t, const void *) = NULL;
     char path[PATH_MAX];
@@ -176,8 +175,7 @@ static void keep_openssl_from_exit(const char *home)
 }
 
 /* Libraries look for symbols in themselves first, whatever SQLite or OpenSSL the host exports. */
-static bool bind_deep(void)
-{
+static bool bind_deep(void) {
     PyObject *set = PySys_GetObject("setdlopenflags");
     PyObject *done = set ? PyObject_CallFunction(set, "i", RTLD_NOW | DEEPBIND) : NULL;
 
@@ -186,11 +184,10 @@ static bool bind_deep(void)
 }
 
 /*
- * The first import of _signal takes SIGINT even from a Python that was told to leave signals alone. It is given back
- * at once, and a SIGINT that came in between goes where it would have gone.
+ * The first import of _signal takes SIGINT even from a Python that was told to leave signals alone.
+ * It is given back at once, and a SIGINT that came in between goes where it would have gone.
  */
-static bool import_signal(void)
-{
+static bool import_signal(void) {
     struct sigaction host;
     PyObject *imported;
 
@@ -206,8 +203,7 @@ static bool import_signal(void)
     return imported != NULL;
 }
 
-static bool import_and_call(const char *module, const char *function)
-{
+static bool import_and_call(const char *module, const char *function) {
     PyObject *imported = PyImport_ImportModule(module);
     PyObject *done = imported ? PyObject_CallMethod(imported, function, NULL) : NULL;
 
@@ -217,14 +213,14 @@ static bool import_and_call(const char *module, const char *function)
 }
 
 /* The Python error that is set, as a failure. */
-static bool fail_python(struct boot_failure *failure)
-{
+static bool fail_python(struct boot_failure *failure) {
     PyObject *type, *value, *trace, *text;
 
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
     text = value ? PyObject_Str(value) : NULL;
-    fail(failure, "E_PYTHON", "%.400s", text && PyUnicode_AsUTF8(text) ? PyUnicode_AsUTF8(text) : "Python failed");
+    fail(failure, "E_PYTHON", "%.400s",
+         text && PyUnicode_AsUTF8(text) ? PyUnicode_AsUTF8(text) : "Python failed");
     PyErr_Clear();
     Py_XDECREF(text);
     Py_XDECREF(type);
@@ -233,8 +229,7 @@ static bool fail_python(struct boot_failure *failure)
     return false;
 }
 
-bool boot_python(const char *home, struct boot_failure *failure)
-{
+bool boot_python(const char *home, struct boot_failure *failure) {
     char path[PATH_MAX];
     struct stat found;
     bool is_ready;
@@ -255,8 +250,7 @@ bool boot_python(const char *home, struct boot_failure *failure)
     return is_ready;
 }
 
-bool boot_hosted(const char *home, struct boot_failure *failure)
-{
+bool boot_hosted(const char *home, struct boot_failure *failure) {
     PyGILState_STATE state;
     PyObject *paths, *path;
     bool is_ready = false;

@@ -13,8 +13,15 @@ struct boot_failure {
     char text[MATRIX_BOOT_TEXT];
 };
 
-/** Starts an isolated Python out of `home`; the calling thread becomes its main thread and does not hold its lock. */
+/** Starts an isolated Python out of `home`; the calling thread becomes its main thread and does not
+ * hold its lock. */
 bool boot_python(const char *home, struct boot_failure *failure);
+
+/**
+ * OpenSSL's own exit handler crashes processes whose threads still run: keeps the copy under `home`
+ * from registering it.
+ */
+void boot_openssl(const char *home);
 
 /** Makes the packages under `home` importable in a Python that runs already. */
 bool boot_hosted(const char *home, struct boot_failure *failure);

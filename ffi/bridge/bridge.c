@@ -8,22 +8,40 @@
 /* Set once, before Python starts. */
 static const struct matrix_bridge_core *core;
 
-int matrix_bridge_request_fd(void) { return core->request_fd; }
+int matrix_bridge_request_fd(void) {
+    return core->request_fd;
+}
 
-size_t matrix_bridge_take(const char **json) { return core->take(json); }
+size_t matrix_bridge_take(const char **json) {
+    return core->take(json);
+}
 
-int matrix_bridge_post(const char *frames, size_t size) { return core->post(frames, size); }
+int matrix_bridge_post(const char *frames, size_t size) {
+    return core->post(frames, size);
+}
 
-int matrix_bridge_is_full(uint64_t context) { return core->is_full(context); }
+int matrix_bridge_is_full(uint64_t context) {
+    return core->is_full(context);
+}
 
-void matrix_bridge_ready(void) { core->ready(); }
+void matrix_bridge_ready(void) {
+    core->ready();
+}
 
-void matrix_bridge_failed(const char *code, const char *message) { core->failed(code, message); }
+void matrix_bridge_failed(const char *code, const char *message) {
+    core->failed(code, message);
+}
 
-int matrix_bridge_stopping(void) { return core->stopping(); }
+void matrix_bridge_prepare_openssl(void) {
+    boot_openssl(core->home);
+}
 
-__attribute__((visibility("default"))) int matrix_bridge_main(const struct matrix_bridge_core *given)
-{
+int matrix_bridge_stopping(void) {
+    return core->stopping();
+}
+
+__attribute__((visibility("default"))) int
+matrix_bridge_main(const struct matrix_bridge_core *given) {
     struct boot_failure failure;
 
     core = given;

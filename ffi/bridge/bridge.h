@@ -2,8 +2,9 @@
 /**
  * What libmatrix.so (the core, no Python in it) and bridge.so (Python in it) know of each other.
  *
- * The core's runtime thread loads libpython and bridge.so, then calls matrix_bridge_main() and stays in it until the
- * runtime has stopped. Messages to the runtime and frames from it are described in docs/internals.md.
+ * The core's runtime thread loads libpython and bridge.so, then calls matrix_bridge_main() and
+ * stays in it until the runtime has stopped. Messages to the runtime and frames from it are
+ * described in docs/internals.md.
  */
 #ifndef MATRIX_BRIDGE_H
 #define MATRIX_BRIDGE_H
@@ -18,15 +19,17 @@ enum matrix_frame_kind {
     MATRIX_FRAME_RESULT = 1,   /* target: request; flags bit 0: ok */
     MATRIX_FRAME_PROGRESS = 2, /* target: request */
     MATRIX_FRAME_EVENT = 3,    /* target: subscription */
-    MATRIX_FRAME_CALL = 4,     /* target: call id, extra: the request it is for; void when that has ended */
-    MATRIX_FRAME_LOG = 5,      /* flags: level */
-    MATRIX_FRAME_MARK = 6,     /* target: client, extra: mark; goes back as "consumed" */
-    MATRIX_FRAME_CLOSED = 7    /* the context holds nothing of the runtime any more */
+    MATRIX_FRAME_CALL =
+        4, /* target: call id, extra: the request it is for; void when that has ended */
+    MATRIX_FRAME_LOG = 5,   /* flags: level */
+    MATRIX_FRAME_MARK = 6,  /* target: client, extra: mark; goes back as "consumed" */
+    MATRIX_FRAME_CLOSED = 7 /* the context holds nothing of the runtime any more */
 };
 
 #define MATRIX_FRAME_OK 1u
 
-/** In front of each payload, host byte order; payload and one NUL follow, then the next frame, unaligned. */
+/** In front of each payload, host byte order; payload and one NUL follow, then the next frame,
+ * unaligned. */
 struct matrix_frame {
     uint32_t size; /* bytes of the payload, JSON text, without the NUL */
     uint16_t kind;
@@ -36,17 +39,21 @@ struct matrix_frame {
     uint64_t extra;
 };
 
-/** The core, as the bridge sees it. Every function is safe on any thread and never calls back into Python. */
+/** The core, as the bridge sees it. Every function is safe on any thread and never calls back into
+ * Python. */
 struct matrix_bridge_core {
     uint32_t abi;     /* MATRIX_BRIDGE_ABI */
     int request_fd;   /* readable while messages to the runtime wait */
     const char *home; /* absolute path of lib/libmatrix */
     int hosted;       /* the process is Python itself: use its interpreter */
-    /* All waiting messages as one JSON list; valid until the next take. Returns its bytes; 0: none. */
+    /* All waiting messages as one JSON list; valid until the next take. Returns its bytes; 0: none.
+     */
     size_t (*take)(const char **json);
-    /* Frames to their contexts' queues. Returns 1 when an event went to a context above its limit, else 0. */
+    /* Frames to their contexts' queues. Returns 1 when an event went to a context above its limit,
+     * else 0. */
     int (*post)(const void *frames, size_t size);
-    /* Whether a context is above its event limit; when it no longer is, the message "drained" is sent once. */
+    /* Whether a context is above its event limit; when it no longer is, the message "drained" is
+     * sent once. */
     int (*is_full)(uint64_t context);
     /* Python is up; from here on the process's exit stops the runtime first. */
     void (*ready)(void);
@@ -56,7 +63,8 @@ struct matrix_bridge_core {
     int (*stopping)(void);
 };
 
-/** Starts Python, runs the runtime until it stops. Returns 0 when it was asked to stop. The one export of bridge.so. */
+/** Starts Python, runs the runtime until it stops. Returns 0 when it was asked to stop. The one
+ * export of bridge.so. */
 int matrix_bridge_main(const struct matrix_bridge_core *core);
 
 #endif

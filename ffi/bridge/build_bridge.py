@@ -22,6 +22,7 @@ ffibuilder.cdef(
     void matrix_bridge_ready(void);
     void matrix_bridge_failed(const char *code, const char *message);
     int matrix_bridge_stopping(void);
+    void matrix_bridge_prepare_openssl(void);
 
     extern "Python+C" int matrix_bridge_run(int hosted);
     """

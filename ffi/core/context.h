@@ -5,7 +5,8 @@
 
 #include "internal.h"
 
-/** Frees all that a context holds and gives its slot back; releases its lock, which must be held. */
+/** Frees all that a context holds and gives its slot back; releases its lock, which must be held.
+ */
 void core_context_free(struct context *context);
 /** Closes the fd and removes the wakeup callback. Call with no lock held. */
 void core_context_close_fd(struct context *context);

@@ -20,15 +20,19 @@ struct delivery {
     bool wake;               /* the runtime is to be woken */
 };
 
-/** Takes the next frame that was posted before sequence number `until`. Call with the context's lock held. */
+/** Takes the next frame that was posted before sequence number `until`. Call with the context's
+ * lock held. */
 enum step core_take_step(struct context *context, uint64_t until, struct delivery *delivery);
 /** Does what a step left to be done without the lock. */
 void core_after_step(struct delivery *delivery);
-/** Runs what was due when it was called; returns how many callbacks ran. Called and left with the lock held. */
+/** Runs what was due when it was called; returns how many callbacks ran. Called and left with the
+ * lock held. */
 int core_run_due(struct context *context, int budget_us);
-/** Waits until something is due or `deadline` (NULL: none) has passed. Called and left with the lock held. */
+/** Waits until something is due or `deadline` (NULL: none) has passed. Called and left with the
+ * lock held. */
 bool core_wait_due(struct context *context, const struct timespec *deadline);
-/** Makes the calling thread the one that dispatches; the context comes back locked, or NULL with `*status`. */
+/** Makes the calling thread the one that dispatches; the context comes back locked, or NULL with
+ * `*status`. */
 struct context *core_begin_dispatch(uint64_t id, matrix_status *status);
 /** Ends it and releases the lock. */
 void core_end_dispatch(struct context *context);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Handles: numbers below 2^63 that are never used again. From the top: what it is (3 bits), the slot of its context
- * (12), and a serial number (48) that a slot counts on through all the contexts it ever holds.
+ * Handles: numbers below 2^63 that are never used again. From the top: what it is (3 bits), the
+ * slot of its context (12), and a serial number (48) that a slot counts on through all the contexts
+ * it ever holds.
  */
 #ifndef MATRIX_CORE_HANDLES_H
 #define MATRIX_CORE_HANDLES_H

@@ -11,13 +11,15 @@ enum inbox_bound { INBOX_BOUNDED, INBOX_ALWAYS };
 /** Makes the fd the runtime waits on. E_TOO_MANY_FILES or E_NO_MEMORY when it cannot. */
 matrix_status core_inbox_open(void);
 int core_inbox_fd(void);
-/** Begins a message; what follows is its body, then core_message_end(). `name` needs no escaping. */
+/** Begins a message; what follows is its body, then core_message_end(). `name` needs no escaping.
+ */
 void core_message_begin(struct buffer *buffer, const char *kind, uint64_t context, uint64_t client,
                         uint64_t target, const char *name);
 void core_message_end(struct buffer *buffer);
 /**
- * Adds a message; call with the context's lock held. A large one is taken over from `buffer`. `*wake` becomes true
- * when core_inbox_wake() must follow once the lock is released. Refuses with E_TOO_LARGE, E_QUEUE_FULL or E_NO_MEMORY.
+ * Adds a message; call with the context's lock held. A large one is taken over from `buffer`.
+ * `*wake` becomes true when core_inbox_wake() must follow once the lock is released. Refuses with
+ * E_TOO_LARGE, E_QUEUE_FULL or E_NO_MEMORY.
  */
 matrix_status core_inbox_add(struct context *context, struct buffer *buffer, enum inbox_bound bound,
                              bool *wake);

@@ -8,9 +8,9 @@
  *     wakeup.callback_lock > wakeup.fd_lock > nothing, taken while none of the above is held
  *     runtime.lock (runtime.c): alone
  *
- * No lock is held while a callback of the host runs, except wakeup.callback_lock for the wakeup callback.
- * Contexts are made once and their memory is used again, never freed: whoever has a handle may lock the context
- * it names and then see whether the handle is still its own.
+ * No lock is held while a callback of the host runs, except wakeup.callback_lock for the wakeup
+ * callback. Contexts are made once and their memory is used again, never freed: whoever has a
+ * handle may lock the context it names and then see whether the handle is still its own.
  */
 #ifndef MATRIX_CORE_INTERNAL_H
 #define MATRIX_CORE_INTERNAL_H
@@ -30,7 +30,8 @@ struct static_text {
     size_t size;
 };
 
-/* ---- the queue ---------------------------------------------------------------------------------- */
+/* ---- the queue ----------------------------------------------------------------------------------
+ */
 
 enum item_kind {
     ITEM_BLOCK, /* struct block */
@@ -47,10 +48,10 @@ struct item {
 struct block {
     struct item item;
     atomic_uint references;
-    size_t size;      /* of data */
-    size_t read;      /* how far dispatch is */
-    uint32_t frames;  /* in all */
-    uint32_t passed;  /* log records that gave way before this one, when this is one */
+    size_t size;     /* of data */
+    size_t read;     /* how far dispatch is */
+    uint32_t frames; /* in all */
+    uint32_t passed; /* log records that gave way before this one, when this is one */
     char data[];
 };
 
@@ -67,8 +68,9 @@ struct request {
     uint32_t progress_waiting; /* reports in the queue: only the last one runs */
     bool cancelled;
     struct call *calls; /* questions it has asked the host: void when it ends */
-    const struct static_text *ended; /* set: the core has ended it; what the runtime says no longer counts */
-    matrix_reply *parked;            /* the reply, for matrix_wait() */
+    const struct static_text
+        *ended;           /* set: the core has ended it; what the runtime says no longer counts */
+    matrix_reply *parked; /* the reply, for matrix_wait() */
 };
 
 struct client {
@@ -89,7 +91,8 @@ struct hook {
     void *user_data;
 };
 
-/* ---- the wakeup --------------------------------------------------------------------------------- */
+/* ---- the wakeup ---------------------------------------------------------------------------------
+ */
 
 struct wakeup {
     pthread_mutex_t callback_lock;
@@ -104,7 +107,8 @@ struct wakeup {
     bool readable; /* what the fd says */
 };
 
-/* ---- contexts ----------------------------------------------------------------------------------- */
+/* ---- contexts -----------------------------------------------------------------------------------
+ */
 
 struct limits {
     size_t requests;
@@ -196,7 +200,8 @@ bool core_in_own_callback(const struct context *context);
 
 /* queue.c; all but core_post are called with the context's lock held */
 
-/** Sets `due` by what is there and tells waiting threads; core_wakeup() must follow once the lock is released. */
+/** Sets `due` by what is there and tells waiting threads; core_wakeup() must follow once the lock
+ * is released. */
 void core_update_due(struct context *context);
 void core_enqueue(struct context *context, struct item *item, uint32_t frames);
 /** Ends an open request with an error of the core's own. */
@@ -226,7 +231,8 @@ void core_wakeup_rearm(struct context *context);
 
 /* log.c */
 
-/** Appends a record that is a block of one frame; frees it when it is not wanted. Call with the lock held. */
+/** Appends a record that is a block of one frame; frees it when it is not wanted. Call with the
+ * lock held. */
 void core_log_push(struct context *context, struct block *record);
 /** Drops all records. Call with the lock held. */
 void core_log_clear(struct context *context);
@@ -238,8 +244,8 @@ struct block *core_log_record(const char *message, const char *code);
 void core_log_finish(struct block *record);
 
 /**
- * Refuses a call: writes the reason into `map` (may be NULL) and into the log of the context that `id` belongs to.
- * Returns `status`. Call with no lock held.
+ * Refuses a call: writes the reason into `map` (may be NULL) and into the log of the context that
+ * `id` belongs to. Returns `status`. Call with no lock held.
  */
 matrix_status core_refuse(const char *function, uint64_t id, matrix_map *map, matrix_status status,
                           const char *reason);

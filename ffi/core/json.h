@@ -8,7 +8,8 @@
 /** Deeper nesting is refused on the way in and unreadable on the way out. */
 #define CORE_MAX_DEPTH 128
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------
+ */
 
 /** Memory that a buffer outgrew into; the inbox takes large ones over as they are. */
 struct chunk {
@@ -45,7 +46,8 @@ void buffer_base64(struct buffer *buffer, const void *data, size_t size);
 /** Whether `size` bytes are valid UTF-8. */
 bool core_is_utf8(const char *data, size_t size);
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------
+ */
 
 /** Memory that is given out in pieces and freed in one go. */
 struct arena {
@@ -60,7 +62,8 @@ void *arena_take(struct arena *arena, size_t size);
 void arena_reset(struct arena *arena);
 void arena_free(struct arena *arena);
 
-/** In front of the entries of each map that core_parse() makes: the structs that were made from it. */
+/** In front of the entries of each map that core_parse() makes: the structs that were made from it.
+ */
 struct map_header {
     _Alignas(16) struct cached_record *records;
 };

@@ -10,8 +10,8 @@
 typedef int bridge_main(const struct matrix_bridge_core *core);
 
 /**
- * Loads what the bridge needs, and the bridge; fills `core->home` and `core->hosted`. Returns NULL, or the code of an
- * error with the reason in `message`.
+ * Loads what the bridge needs, and the bridge; fills `core->home` and `core->hosted`. Returns NULL,
+ * or the code of an error with the reason in `message`.
  */
 const char *core_load_bridge(struct matrix_bridge_core *core, bridge_main **bridge, char *message,
                              size_t size);

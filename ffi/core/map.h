@@ -40,7 +40,8 @@ bool core_reason(struct reason *reason, const char *format, ...)
 const struct map_entry *core_map_find(const matrix_map *map, const char *key);
 /** The integer under `key`, or `fallback`. */
 int64_t core_map_int(const matrix_map *map, const char *key, int64_t fallback);
-/** Every key must be one of `required` or `optional` (either may be NULL), of its type; required ones must be there. */
+/** Every key must be one of `required` or `optional` (either may be NULL), of its type; required
+ * ones must be there. */
 bool core_check_map(const matrix_map *map, const struct fields *required,
                     const struct fields *optional, struct reason *reason);
 struct yyjson_val;
@@ -50,7 +51,8 @@ const char *core_wrong_value(struct yyjson_val *value);
 /** JSON text given as argument `field`. */
 bool core_check_text(const struct field *field, const char *text, size_t size,
                      struct reason *reason);
-/** Appends `"key":value` for each entry that is not left out; `first` says whether no comma is due yet. */
+/** Appends `"key":value` for each entry that is not left out; `first` says whether no comma is due
+ * yet. */
 void core_map_write(const matrix_map *map, const struct fields *required,
                     const struct fields *optional, struct buffer *buffer, bool first);
 /** The whole map as JSON text. */

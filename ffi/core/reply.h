@@ -25,8 +25,8 @@ matrix_reply *core_reply_new(void);
 /** Makes a reply that nobody else holds empty again. */
 void core_reply_reset(matrix_reply *reply);
 /** Points a reply at one frame of `block`, taking over one reference. */
-void core_reply_set_frame(matrix_reply *reply, struct block *block, const struct matrix_frame *frame,
-                          const char *text);
+void core_reply_set_frame(matrix_reply *reply, struct block *block,
+                          const struct matrix_frame *frame, const char *text);
 /** Makes a reply the end of a request by the core itself. */
 void core_reply_set_ended(matrix_reply *reply, const struct request *request);
 /** Lets go of a large block that only a small part of is needed from. */

@@ -7,7 +7,8 @@
 
 #include "internal.h"
 
-/** Whether this process is a forked child: every function then returns E_FORKED, before it takes any lock. */
+/** Whether this process is a forked child: every function then returns E_FORKED, before it takes
+ * any lock. */
 bool core_forked(void);
 /** Starts the runtime thread unless it was started; MATRIX_OK or why not. */
 matrix_status core_runtime_start(void);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The one way by which every operation enters: arguments checked by the tables, then one message to the runtime. */
+/** The one way by which every operation enters: arguments checked by the tables, then one message
+ * to the runtime. */
 #ifndef MATRIX_CORE_SUBMIT_H
 #define MATRIX_CORE_SUBMIT_H
 
@@ -21,8 +22,9 @@ union core_argument {
 };
 
 /**
- * Submits `operation` with its positional arguments, one for each of operation->arguments (NULL: none). With
- * `arguments` NULL the map may hold positional arguments too, and must hold them all: that is matrix_submit().
+ * Submits `operation` with its positional arguments, one for each of operation->arguments (NULL:
+ * none). With `arguments` NULL the map may hold positional arguments too, and must hold them all:
+ * that is matrix_submit().
  */
 matrix_status core_submit(matrix_client client, const struct operation *operation,
                           const union core_argument *arguments, matrix_map *options,

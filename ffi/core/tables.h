@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The shape of the tables that are generated from ffi/api into tables.gen.c. All lists are sorted as in the TOML files. */
+/** The shape of the tables that are generated from ffi/api into tables.gen.c. All lists are sorted
+ * as in the TOML files. */
 #ifndef MATRIX_CORE_TABLES_H
 #define MATRIX_CORE_TABLES_H
 
@@ -29,7 +30,7 @@ struct record;
 struct field {
     const char *name;
     enum field_type type;
-    enum field_type item;                 /* for FIELD_LIST */
+    enum field_type item;                  /* for FIELD_LIST */
     const struct enumeration *enumeration; /* for FIELD_ENUM, alone or as item */
     const struct record *record;           /* for FIELD_RECORD, alone or as item */
     bool required;

@@ -1,4 +1,4 @@
-"""A host that is Python itself: loads libmatrix by ctypes and has a request answered by its own interpreter."""
+"""A host that is Python itself: loads libmatrix by ctypes and lets it use this interpreter."""
 
 from __future__ import annotations
 

@@ -173,10 +173,8 @@ def test_forked_child_gets_an_error(run_host: Run) -> None:
 
 
 @pytest.mark.homeserver
-def test_exit_at_any_moment(
-    compile_host: Callable[..., Path], homeserver: Homeserver
-) -> None:
-    """60 times, from before Python is up to well into requests over TLS; no crash, no hang over 2 s."""
+def test_exit_at_any_moment(compile_host: Callable[..., Path], homeserver: Homeserver) -> None:
+    """60 times, from before Python is up to well into requests: no crash, no hang over 2 s."""
     program = compile_host("exit_at_any_moment")
     seed = int(os.environ.get("MATRIX_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"MATRIX_TEST_SEED={seed}")

@@ -1,4 +1,4 @@
-"""More than one lua_State in a process: one after the other, side by side, in threads, short of memory."""
+"""More than one lua_State in a process: in turn, side by side, in threads, short of memory."""
 
 from __future__ import annotations
 

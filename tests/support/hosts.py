@@ -46,7 +46,7 @@ def compile_host(
 
 @pytest.fixture(scope="session")
 def run_host(compile_host: Callable[..., Path]) -> Program:
-    """`run_host(name, *arguments, env=…, extra=…)` compiles, runs and checks that it left with 0."""
+    """`run_host(name, *arguments, env=…, extra=…)` compiles, runs, and wants 0 as the exit code."""
     compiled: dict[str, Path] = {}
 
     def run_one(
