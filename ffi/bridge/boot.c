@@ -155,9 +155,7 @@ static bool initialize(const char *home, struct boot_failure *failure) {
 /* ---- before anything is imported
  * ----------------------------------------------------------------- */
 
-/* OpenSSL's own exit handler crashes processes whose threads still run; it must not be registered.
- */
-static void keep_openssl_from_exit(const char *home) {
+void boot_openssl(const char *home) {
     /* OPENSSL_INIT_NO_ATEXIT; and NO_LOAD_CONFIG: the machine's or OPENSSL_CONF's may load another
      * OpenSSL. */
     enum { NO_ATEXIT = 0x00080000, NO_LOAD_CONFIG = 0x00000080 };
@@ -240,7 +238,6 @@ bool boot_python(const char *home, struct boot_failure *failure) {
     snprintf(path, sizeof path, "%s/python/stdlib/encodings", home);
     if (stat(path, &found) != 0)
         return fail(failure, "E_PYTHON", "%.400s is missing", path);
-    keep_openssl_from_exit(home);
     if (!initialize(home, failure))
         return false;
     is_ready = import_signal() && bind_deep() && import_and_call("libmatrix.output", "install");

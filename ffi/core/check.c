@@ -11,9 +11,9 @@
 #include <yyjson.h>
 
 static const char *const type_names[] = {
-    [FIELD_BOOL] = "a bool", [FIELD_INT] = "an integer",    [FIELD_DOUBLE] = "a number",
+    [FIELD_BOOL] = "a bool",     [FIELD_INT] = "an integer",    [FIELD_DOUBLE] = "a number",
     [FIELD_STRING] = "a string", [FIELD_BYTES] = "base64 text", [FIELD_JSON] = "JSON",
-    [FIELD_ENUM] = "a string", [FIELD_RECORD] = "a map",    [FIELD_LIST] = "a list",
+    [FIELD_ENUM] = "a string",   [FIELD_RECORD] = "a map",      [FIELD_LIST] = "a list",
 };
 
 /* A reason may quote what a host gave, and cut it: what then is no UTF-8 becomes question marks. */
@@ -70,7 +70,7 @@ const char *core_wrong_value(yyjson_val *value) {
     return wrong_value(value, 0);
 }
 
-/* ---- values ------------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static bool check_value(const char *path, const struct field *field, enum field_type type,
                         yyjson_val *value, struct reason *reason);
@@ -203,14 +203,14 @@ bool core_check_text(const struct field *field, const char *text, size_t size,
         return core_reason(reason, "%s: is not valid JSON", field->name);
     }
     wrong = core_wrong_value(yyjson_doc_get_root(document));
-    valid = wrong ? core_reason(reason, "%s: %s", field->name, wrong)
-                  : check_value(field->name, field, field->type, yyjson_doc_get_root(document),
-                                reason);
+    valid =
+        wrong ? core_reason(reason, "%s: %s", field->name, wrong)
+              : check_value(field->name, field, field->type, yyjson_doc_get_root(document), reason);
     yyjson_doc_free(document);
     return valid;
 }
 
-/* ---- maps --------------------------------------------------------------------------------------- */
+/* ---- maps ----------------------------------------------------------------------------------- */
 
 static const struct field *find_field(const struct fields *fields, const struct map_entry *entry) {
     size_t index;

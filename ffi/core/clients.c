@@ -89,7 +89,7 @@ matrix_status matrix_create_client(matrix_context context, matrix_map *options,
     return MATRIX_OK;
 }
 
-/* ---- closing ------------------------------------------------------------------------------------ */
+/* ---- closing -------------------------------------------------------------------------------- */
 
 static void end_subscriptions(struct context *context, uint64_t client) {
     struct handle_map *map = &context->subscriptions;
@@ -124,7 +124,8 @@ matrix_status matrix_close_client(matrix_client client) {
         return core_refuse_status("close_client", client.id, NULL, MATRIX_E_INVALID_HANDLE,
                                   "client");
     }
-    /* The core ends them itself: at once, however busy the runtime is. What it still says of them is dropped. */
+    /* The core ends them itself: at once, however busy the runtime is. What it still says of them
+     * is dropped. */
     while (own->requests) {
         core_end_request(context, own->requests, core_status_text(MATRIX_E_CANCELLED));
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two Pythons cannot live in one process: extension modules find the functions of whichever came first. So look
- * before ours is loaded.
+ * Two Pythons cannot live in one process: extension modules find the functions of whichever came
+ * first. So look before ours is loaded.
  */
 #include <dlfcn.h>
 #include <link.h>
@@ -54,7 +54,8 @@ static enum python_found check_visible(void *version, const char *own_library, c
         return PYTHON_CONFLICT;
     }
     if (!initialized || !((initialized_function *)initialized)()) {
-        snprintf(message, size, "the process has a Python that does not run in %s; libmatrix has %s in %s",
+        snprintf(message, size,
+                 "the process has a Python that does not run in %s; libmatrix has %s in %s",
                  file_of(version), MATRIX_PYTHON_VERSION, own_library);
         return PYTHON_CONFLICT;
     }

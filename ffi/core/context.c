@@ -14,12 +14,12 @@
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct context *) slots[HANDLE_SLOTS];
-/* -- protected by registry -- */
+/* ---- protected by registry ------------------------------------------------------------------ */
 static unsigned slots_made;
 static unsigned free_slots[HANDLE_SLOTS];
 static unsigned free_count;
 
-/* ---- finding ------------------------------------------------------------------------------------ */
+/* ---- finding -------------------------------------------------------------------------------- */
 
 struct context *core_slot(unsigned slot) {
     return atomic_load_explicit(&slots[slot], memory_order_acquire);
@@ -58,7 +58,7 @@ bool core_in_own_callback(const struct context *context) {
     return context->in_callback && pthread_equal(context->dispatcher, pthread_self());
 }
 
-/* ---- making ------------------------------------------------------------------------------------- */
+/* ---- making --------------------------------------------------------------------------------- */
 
 static struct context *make_slot(unsigned slot) {
     struct context *context = calloc(1, sizeof *context);
@@ -216,7 +216,7 @@ matrix_status matrix_init(matrix_map *options, matrix_context *context) {
     return MATRIX_OK;
 }
 
-/* ---- ending ------------------------------------------------------------------------------------- */
+/* ---- ending --------------------------------------------------------------------------------- */
 
 void core_context_close_fd(struct context *context) {
     struct wakeup *wakeup = &context->wakeup;
@@ -292,7 +292,7 @@ void core_context_free(struct context *context) {
     give_back_slot(context);
 }
 
-/* ---- small things about contexts ---------------------------------------------------------------- */
+/* ---- small things about contexts ------------------------------------------------------------ */
 
 int matrix_fd(matrix_context context) {
     struct context *own;

@@ -5,7 +5,8 @@
 
 #define FIRST_CAPACITY 64
 
-/* Serials follow each other: spread out, or they would be one long row that every removal has to walk along. */
+/* Serials follow each other: spread out, or they would be one long row that every removal has to
+ * walk along. */
 static size_t home_of(const struct handle_map *map, uint64_t id) {
     return (size_t)(id * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (map->capacity - 1);
 }

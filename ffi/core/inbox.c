@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages lie one after the other in chunks, each with a comma in front. Taking swaps the chunks out under the lock
- * and makes one list of them outside it: a single chunk becomes the list in place.
+ * Messages lie one after the other in chunks, each with a comma in front. Taking swaps the chunks
+ * out under the lock and makes one list of them outside it: a single chunk becomes the list in
+ * place.
  */
 #include "inbox.h"
 
@@ -19,14 +20,16 @@
 static struct {
     pthread_mutex_t lock;
     int fd; /* immutable once opened */
-    /* -- protected by lock -- */
+    /* ---- protected by lock ----------------------------------------------------------------------
+     */
     struct chunk *first;
     struct chunk *last;
     struct chunk *spares; /* empty ones, so that a busy inbox allocates nothing */
     size_t spare_count;
     uint64_t epoch; /* counts takes: what a context had pending before is gone */
     bool closed;
-    /* -- the runtime thread's own -- */
+    /* ---- the runtime thread's own ---------------------------------------------------------------
+     */
     struct chunk *taken;
     char *joined;
 } inbox = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
@@ -63,7 +66,7 @@ void core_inbox_wake(void) {
     (void)written; /* it fails only when the fd is readable already */
 }
 
-/* ---- messages ----------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------- */
 
 void core_message_begin(struct buffer *buffer, const char *kind, uint64_t context, uint64_t client,
                         uint64_t target, const char *name) {
@@ -180,7 +183,7 @@ void core_inbox_note(struct context *context, const char *kind, uint64_t client,
     core_inbox_add(context, &buffer, INBOX_ALWAYS, wake);
 }
 
-/* ---- the runtime's side ------------------------------------------------------------------------- */
+/* ---- the runtime's side --------------------------------------------------------------------- */
 
 static void free_chunks(struct chunk *chunk) {
     while (chunk) {
@@ -190,7 +193,8 @@ static void free_chunks(struct chunk *chunk) {
     }
 }
 
-/* Keeps chunks of the usual size for the next messages; returns the others, to be freed. Under the lock. */
+/* Keeps chunks of the usual size for the next messages; returns the others, to be freed. Under the
+ * lock. */
 static struct chunk *recycle(struct chunk *chunk) {
     struct chunk *rest = NULL;
 

@@ -8,8 +8,7 @@
 /** Deeper nesting is refused on the way in and unreadable on the way out. */
 #define CORE_MAX_DEPTH 128
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /** Memory that a buffer outgrew into; the inbox takes large ones over as they are. */
 struct chunk {
@@ -46,8 +45,7 @@ void buffer_base64(struct buffer *buffer, const void *data, size_t size);
 /** Whether `size` bytes are valid UTF-8. */
 bool core_is_utf8(const char *data, size_t size);
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 /** Memory that is given out in pieces and freed in one go. */
 struct arena {

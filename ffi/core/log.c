@@ -11,7 +11,7 @@
 #define DROPPED_SIZE 32 /* room behind a record for its count */
 #define UNCOUNTED ",\"dropped\":0}"
 
-/* ---- the ring ----------------------------------------------------------------------------------- */
+/* ---- the ring ------------------------------------------------------------------------------- */
 
 static struct block *take_oldest(struct context *context) {
     struct block *oldest = context->first_log;
@@ -71,7 +71,7 @@ void core_log_clear(struct context *context) {
     context->logs_dropped = 0;
 }
 
-/* ---- records ------------------------------------------------------------------------------------ */
+/* ---- records -------------------------------------------------------------------------------- */
 
 struct block *core_log_block(const struct matrix_frame *frame, const char *text) {
     struct block *record = core_block_new(sizeof *frame + frame->size + DROPPED_SIZE);
@@ -131,7 +131,7 @@ void core_log_finish(struct block *record) {
     memcpy(record->data, &frame, sizeof frame);
 }
 
-/* ---- matrix.h ----------------------------------------------------------------------------------- */
+/* ---- matrix.h ------------------------------------------------------------------------------- */
 
 matrix_status matrix_set_log_callback(matrix_context context, matrix_log_level level,
                                       matrix_callback callback, void *user_data) {

@@ -43,7 +43,7 @@ const struct map_entry *core_map_find(const matrix_map *map, const char *key) {
     return NULL;
 }
 
-/* ---- setting ------------------------------------------------------------------------------------ */
+/* ---- setting -------------------------------------------------------------------------------- */
 
 static matrix_status fail(matrix_map *map, const char *key, const char *what) {
     struct reason reason;
@@ -207,7 +207,7 @@ matrix_status matrix_map_set_map(matrix_map *map, const char *key, const matrix_
     return put_buffer(map, key, MATRIX_TYPE_MAP, &buffer);
 }
 
-/* ---- reading JSON ------------------------------------------------------------------------------- */
+/* ---- reading JSON --------------------------------------------------------------------------- */
 
 static matrix_type type_of(yyjson_val *value) {
     switch (yyjson_get_type(value)) {
@@ -273,8 +273,8 @@ static matrix_status fill(matrix_map *map, yyjson_val *object) {
     yyjson_obj_foreach(object, index, max, key, value) {
         bool has_nul = strlen(yyjson_get_str(key)) != yyjson_get_len(key);
         if (!status) {
-            status = has_nul ? MATRIX_E_INVALID_ARGUMENT
-                             : put_value(map, yyjson_get_str(key), value);
+            status =
+                has_nul ? MATRIX_E_INVALID_ARGUMENT : put_value(map, yyjson_get_str(key), value);
         }
     }
     return status;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the runtime posts. Everything is copied and sorted before a context's lock is taken: runs of frames of one
- * context become pieces (blocks for dispatch, log records, replies that are waited for), and the pieces are then
- * put into the context at once.
+ * What the runtime posts. Everything is copied and sorted before a context's lock is taken: runs of
+ * frames of one context become pieces (blocks for dispatch, log records, replies that are waited
+ * for), and the pieces are then put into the context at once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ void core_block_release(struct block *block) {
     }
 }
 
-/* ---- the queue; with the context's lock held ---------------------------------------------------- */
+/* ---- the queue; with the context's lock held ------------------------------------------------ */
 
 void core_update_due(struct context *context) {
     bool due = context->first || (context->first_log && context->on_log.callback);
@@ -99,7 +99,7 @@ void core_end_all_requests(struct context *context, const struct static_text *te
     }
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------- */
+/* ---- pieces --------------------------------------------------------------------------------- */
 
 /* What one frame, or a run of them, becomes. */
 struct piece {
@@ -127,8 +127,7 @@ static void *patient_malloc(size_t size) {
 /* Whether a frame is a piece of its own. */
 static bool is_alone(const struct matrix_frame *frame) {
     return frame->kind == MATRIX_FRAME_LOG || frame->kind == MATRIX_FRAME_CALL ||
-           (frame->kind == MATRIX_FRAME_RESULT &&
-            handle_tag(frame->target) == TAG_WAITED_REQUEST);
+           (frame->kind == MATRIX_FRAME_RESULT && handle_tag(frame->target) == TAG_WAITED_REQUEST);
 }
 
 static struct block *copy_frames(const char *start, size_t size, uint32_t frames) {
@@ -238,7 +237,7 @@ static void free_piece(struct piece *piece) {
     free(piece);
 }
 
-/* ---- putting pieces into a context; with its lock held ------------------------------------------ */
+/* ---- putting pieces into a context; with its lock held -------------------------------------- */
 
 /* False when the question is void already: the request that asked has ended. */
 static bool note_call(struct context *context, struct piece *piece) {

@@ -36,8 +36,8 @@ void core_reply_reset(matrix_reply *reply) {
     reply->target = 0;
 }
 
-void core_reply_set_frame(matrix_reply *reply, struct block *block, const struct matrix_frame *frame,
-                          const char *text) {
+void core_reply_set_frame(matrix_reply *reply, struct block *block,
+                          const struct matrix_frame *frame, const char *text) {
     /* The numbers of the first five kinds of frames are those of the kinds of replies. */
     reply->kind = (matrix_reply_kind)frame->kind;
     reply->ok = frame->kind != MATRIX_FRAME_RESULT || (frame->flags & MATRIX_FRAME_OK);
@@ -72,7 +72,7 @@ void core_reply_detach(matrix_reply *reply) {
     reply->text = copy;
 }
 
-/* ---- matrix.h ----------------------------------------------------------------------------------- */
+/* ---- matrix.h ------------------------------------------------------------------------------- */
 
 matrix_reply_kind matrix_reply_get_kind(const matrix_reply *reply) {
     return reply ? reply->kind : (matrix_reply_kind)0;

@@ -69,9 +69,10 @@ matrix_status matrix_set_progress_callback(matrix_request request, matrix_callba
     return MATRIX_OK;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------ */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
-/* Waits until `request` has its reply. NULL: somebody else took it, or the time was not enough (`*late`). */
+/* Waits until `request` has its reply. NULL: somebody else took it, or the time was not enough
+ * (`*late`). */
 static struct request *await(struct context *context, matrix_request request, int timeout_ms,
                              bool *late) {
     struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);

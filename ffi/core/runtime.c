@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one runtime thread of the process: started by the first context, never restarted, told to stop by exit().
+ * The one runtime thread of the process: started by the first context, never restarted, told to
+ * stop by exit().
  */
 #include "runtime.h"
 
@@ -24,16 +25,19 @@ enum runtime_state { RUNTIME_NONE, RUNTIME_STARTING, RUNTIME_READY, RUNTIME_FAIL
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    /* -- protected by lock -- */
+    /* ---- protected by lock ----------------------------------------------------------------------
+     */
     enum runtime_state state;
     bool prepared;
     matrix_status failure_status;
     char failure_message[FAILURE_SIZE];
-    /* -- atomic -- */
+    /* ---- atomic ---------------------------------------------------------------------------------
+     */
     _Atomic(const struct static_text *) failure; /* set once, never freed */
     atomic_bool forked;
     atomic_bool stopping;
-    /* -- written before the thread starts -- */
+    /* ---- written before the thread starts -------------------------------------------------------
+     */
     pthread_t thread;
     pid_t process;
     sem_t left; /* posted when the thread has left the bridge */
@@ -47,7 +51,7 @@ bool core_stopping(void) {
     return atomic_load(&runtime.stopping);
 }
 
-/* ---- failure ------------------------------------------------------------------------------------ */
+/* ---- failure -------------------------------------------------------------------------------- */
 
 const struct static_text *core_runtime_failure(matrix_status *status) {
     const struct static_text *failure = atomic_load(&runtime.failure);
@@ -59,8 +63,7 @@ const struct static_text *core_runtime_failure(matrix_status *status) {
 }
 
 struct block *core_runtime_failure_record(void) {
-    return core_log_record(runtime.failure_message,
-                           matrix_status_string(runtime.failure_status));
+    return core_log_record(runtime.failure_message, matrix_status_string(runtime.failure_status));
 }
 
 static const struct static_text *make_failure(const char *code, const char *message) {
@@ -129,15 +132,16 @@ static void runtime_failed(const char *code, const char *message) {
     }
 }
 
-/* ---- exit and fork ------------------------------------------------------------------------------ */
+/* ---- exit and fork -------------------------------------------------------------------------- */
 
 static void in_forked_child(void) {
     atomic_store(&runtime.forked, true);
 }
 
 /*
- * Registered early and once more when Python is up: exit handlers run last in, first out, so the runtime stops before
- * anything Python has loaded is torn down. The second time there is nothing left to wait for.
+ * Registered early and once more when Python is up: exit handlers run last in, first out, so the
+ * runtime stops before anything Python has loaded is torn down. The second time there is nothing
+ * left to wait for.
  */
 static void at_exit(void) {
     struct timespec deadline = core_deadline(EXIT_WAIT_MS);
@@ -165,7 +169,7 @@ static int runtime_stopping(void) {
     return core_stopping();
 }
 
-/* ---- the thread --------------------------------------------------------------------------------- */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 static void *run(void *unused) {
     struct matrix_bridge_core core = {
@@ -195,7 +199,8 @@ static void *run(void *unused) {
     return NULL;
 }
 
-/* The thread inherits the mask: no signal of the process is ever delivered to it or to threads it makes. */
+/* The thread inherits the mask: no signal of the process is ever delivered to it or to threads it
+ * makes. */
 static int start_thread(void) {
     pthread_attr_t attributes;
     sigset_t all;
@@ -246,7 +251,7 @@ matrix_status core_runtime_start(void) {
     return status;
 }
 
-/* ---- matrix.h ----------------------------------------------------------------------------------- */
+/* ---- matrix.h ------------------------------------------------------------------------------- */
 
 matrix_status matrix_wait_ready(matrix_context context, int timeout_ms) {
     struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
@@ -264,9 +269,8 @@ matrix_status matrix_wait_ready(matrix_context context, int timeout_ms) {
     pthread_mutex_unlock(&own->lock);
     pthread_mutex_lock(&runtime.lock);
     while (runtime.state == RUNTIME_STARTING && !error) {
-        error = timeout_ms < 0
-                    ? pthread_cond_wait(&runtime.changed, &runtime.lock)
-                    : pthread_cond_timedwait(&runtime.changed, &runtime.lock, &deadline);
+        error = timeout_ms < 0 ? pthread_cond_wait(&runtime.changed, &runtime.lock)
+                               : pthread_cond_timedwait(&runtime.changed, &runtime.lock, &deadline);
     }
     if (runtime.state == RUNTIME_READY) {
         status = MATRIX_OK;

@@ -6,7 +6,7 @@
 #include "dispatch.h"
 #include "inbox.h"
 
-/* ---- taking frames off the queue ---------------------------------------------------------------- */
+/* ---- taking frames off the queue ------------------------------------------------------------ */
 
 static void pop_item(struct context *context) {
     context->first = context->first->next;
@@ -15,7 +15,8 @@ static void pop_item(struct context *context) {
     }
 }
 
-/* Reads the next frame of the first block. The block in `delivery` then holds a reference of its own. */
+/* Reads the next frame of the first block. The block in `delivery` then holds a reference of its
+ * own. */
 static const char *pop_frame(struct context *context, struct matrix_frame *frame,
                              struct delivery *delivery) {
     struct block *block = (struct block *)(void *)context->first;
@@ -45,7 +46,7 @@ static enum step deliver(struct delivery *delivery, const struct matrix_frame *f
     return STEP_CALLBACK;
 }
 
-/* ---- the kinds of frames ------------------------------------------------------------------------ */
+/* ---- the kinds of frames -------------------------------------------------------------------- */
 
 static void close_request(struct context *context, struct request *request,
                           struct delivery *delivery) {
@@ -170,7 +171,7 @@ static enum step step_log(struct context *context, struct delivery *delivery) {
     return deliver(delivery, &frame, record->data + sizeof frame);
 }
 
-/* ---- the next one ------------------------------------------------------------------------------- */
+/* ---- the next one --------------------------------------------------------------------------- */
 
 static bool log_is_next(const struct context *context) {
     if (!context->first_log || !context->on_log.callback) {

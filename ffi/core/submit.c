@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that takes time, the checks and the text of the message, is done before any lock is taken; what is left
- * under the lock is an entry in a table and a copy into the inbox.
+ * Everything that takes time, the checks and the text of the message, is done before any lock is
+ * taken; what is left under the lock is an entry in a table and a copy into the inbox.
  */
 #include "submit.h"
 
@@ -31,7 +31,7 @@ const struct operation *matrix_find_operation(const char *name) {
     return NULL;
 }
 
-/* ---- positional arguments ----------------------------------------------------------------------- */
+/* ---- positional arguments ------------------------------------------------------------------- */
 
 static bool write_text(const struct field *field, const char *text, struct buffer *buffer,
                        struct reason *reason) {
@@ -143,7 +143,7 @@ static bool write_body(const struct call_of *call, struct buffer *buffer, struct
     return true;
 }
 
-/* ---- acceptance --------------------------------------------------------------------------------- */
+/* ---- acceptance ----------------------------------------------------------------------------- */
 
 static void join_client(struct client *client, struct request *request) {
     request->client = client;
@@ -219,7 +219,7 @@ static matrix_status accept(uint64_t client_id, uint64_t context_id, struct requ
     return status;
 }
 
-/* ---- the way in --------------------------------------------------------------------------------- */
+/* ---- the way in ----------------------------------------------------------------------------- */
 
 static struct request *make_request(struct context *context, matrix_callback callback,
                                     void *user_data) {
@@ -227,7 +227,8 @@ static struct request *make_request(struct context *context, matrix_callback cal
     struct request *request = serial ? calloc(1, sizeof *request) : NULL;
 
     if (request) {
-        request->id = handle_make(callback ? TAG_REQUEST : TAG_WAITED_REQUEST, context->slot, serial);
+        request->id =
+            handle_make(callback ? TAG_REQUEST : TAG_WAITED_REQUEST, context->slot, serial);
         request->callback = callback;
         request->user_data = user_data;
     }
@@ -290,8 +291,8 @@ static matrix_status submit(matrix_client client, const struct call_of *call,
         return core_refuse_client(name, client, call->options, reason.text);
     }
     core_message_end(buffer);
-    status = buffer->no_memory ? MATRIX_E_NO_MEMORY
-                               : accept(client.id, context_id, request, buffer);
+    status =
+        buffer->no_memory ? MATRIX_E_NO_MEMORY : accept(client.id, context_id, request, buffer);
     if (status) {
         return refuse(client, call, status);
     }
@@ -348,7 +349,8 @@ matrix_status matrix_submit(matrix_client client, const char *operation, matrix_
     if (core_forked()) {
         return MATRIX_E_FORKED;
     }
-    core_reason(&reason, operation ? "operation: %.64s is no known operation" : "operation: is NULL",
+    core_reason(&reason,
+                operation ? "operation: %.64s is no known operation" : "operation: is NULL",
                 operation);
     return core_refuse_client("submit", client, arguments, reason.text);
 }

@@ -179,7 +179,7 @@ bool core_parse(struct arena *arena, const char *text, size_t size, matrix_value
     return done;
 }
 
-/* ---- the getters of matrix.h -------------------------------------------------------------------- */
+/* ---- the getters of matrix.h ---------------------------------------------------------------- */
 
 const matrix_value *matrix_value_get(const matrix_value *map, const char *key) {
     size_t size;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `due` is written under the context's lock, the fd under fd_lock. Whoever changed `due` compares the two afterwards,
- * so the fd ends up saying what `due` says, and no system call is made under the context's lock.
+ * `due` is written under the context's lock, the fd under fd_lock. Whoever changed `due` compares
+ * the two afterwards, so the fd ends up saying what `due` says, and no system call is made under
+ * the context's lock.
  */
 #include <unistd.h>
 

@@ -120,8 +120,7 @@ extern "C" {
 
 #include <matrix/status.gen.h>
 
-/* ---- handles ------------------------------------------------------------------------------------
- */
+/* ---- handles -------------------------------------------------------------------------------- */
 
 /** A group of clients with one queue, one file descriptor and one dispatching thread. */
 typedef struct matrix_context {
@@ -143,8 +142,7 @@ typedef struct matrix_subscription {
     uint64_t id;
 } matrix_subscription;
 
-/* ---- values: what comes out ---------------------------------------------------------------------
- */
+/* ---- values: what comes out ----------------------------------------------------------------- */
 
 typedef enum matrix_type {
     MATRIX_TYPE_NULL = 0,
@@ -204,8 +202,7 @@ MATRIX_API double matrix_value_get_double(const matrix_value *map, const char *k
 /** The bool under `key`, or `fallback` when it is missing or no bool. */
 MATRIX_API bool matrix_value_get_bool(const matrix_value *map, const char *key, bool fallback);
 
-/* ---- maps: what goes in -------------------------------------------------------------------------
- */
+/* ---- maps: what goes in --------------------------------------------------------------------- */
 
 /** Options, event content and other maps, filled by key. Not to be used by two threads at once. */
 typedef struct matrix_map matrix_map;
@@ -238,8 +235,7 @@ MATRIX_API matrix_status matrix_map_set_map(matrix_map *map, const char *key,
  */
 MATRIX_API const char *matrix_map_error(const matrix_map *map);
 
-/* ---- replies ------------------------------------------------------------------------------------
- */
+/* ---- replies -------------------------------------------------------------------------------- */
 
 typedef enum matrix_reply_kind {
     MATRIX_REPLY_RESULT = 1,   /**< the one final answer to a request */
@@ -280,8 +276,7 @@ MATRIX_API matrix_reply *matrix_reply_keep(const matrix_reply *reply);
 /** Frees a reply that was waited for, taken by matrix_next() or kept. */
 MATRIX_API void matrix_reply_free(matrix_reply *reply);
 
-/* ---- contexts -----------------------------------------------------------------------------------
- */
+/* ---- contexts ------------------------------------------------------------------------------- */
 
 /**
  * Makes a context; the first of the process starts the runtime thread. Returns at once: if Python
@@ -340,8 +335,7 @@ MATRIX_API matrix_status matrix_respond(matrix_context context, uint64_t call_id
  */
 MATRIX_API matrix_status matrix_shutdown(matrix_context context, int timeout_ms);
 
-/* ---- clients ------------------------------------------------------------------------------------
- */
+/* ---- clients -------------------------------------------------------------------------------- */
 
 /** Makes a client; nothing is sent yet. The keys of `options` are in docs/reference (client
  * options). */
@@ -351,8 +345,7 @@ MATRIX_API matrix_status matrix_create_client(matrix_context context, matrix_map
  * logout. */
 MATRIX_API matrix_status matrix_close_client(matrix_client client);
 
-/* ---- requests -----------------------------------------------------------------------------------
- */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 /**
  * Submits any operation by name with all its arguments in one map; the typed functions of
@@ -376,8 +369,7 @@ MATRIX_API matrix_status matrix_cancel(matrix_request request);
  */
 MATRIX_API matrix_status matrix_wait(matrix_request request, int timeout_ms, matrix_reply **reply);
 
-/* ---- subscriptions ------------------------------------------------------------------------------
- */
+/* ---- subscriptions -------------------------------------------------------------------------- */
 
 /**
  * Gives the events of `kind` to `callback`; the kinds and the keys of `filter` (may be NULL) are in
@@ -389,8 +381,7 @@ MATRIX_API matrix_status matrix_subscribe(matrix_client client, const char *kind
 /** Ends a subscription, also from inside its callback, which does not run again. */
 MATRIX_API matrix_status matrix_unsubscribe(matrix_subscription subscription);
 
-/* ---- version ------------------------------------------------------------------------------------
- */
+/* ---- version -------------------------------------------------------------------------------- */
 
 /** What is loaded; static. Grows at the end only. */
 typedef struct matrix_version_info {
