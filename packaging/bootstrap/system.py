@@ -27,7 +27,7 @@ _TEST = {
     "libssl-dev": "/usr/include/openssl/ssl.h",
     "openssl": "openssl",
 }
-_PACKAGE = {"dpkg-dev": "dpkg-shlibdeps"}
+_PACKAGE = {"dpkg-dev": "dpkg-shlibdeps", "file": "file"}
 _INSTALL = (
     "env",
     "DEBIAN_FRONTEND=noninteractive",
@@ -56,7 +56,7 @@ def for_test() -> None:
 
 
 def for_package() -> None:
-    """What finds out the dependencies of a .deb."""
+    """What CPack finds out the dependencies of a .deb with."""
     _need("package", _PACKAGE)
 
 
