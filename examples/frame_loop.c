@@ -20,7 +20,7 @@ static void on_message(const matrix_reply *reply, void *user_data) {
 static void on_reply(const matrix_reply *reply, void *sync_options) {
     if (matrix_reply_ok(reply))
         matrix_sync_once(client, sync_options, on_reply, sync_options, NULL);
-    else
+    else if (matrix_reply_error(reply)->status != MATRIX_E_SHUTDOWN)
         fprintf(stderr, "frame_loop: %s\n", matrix_reply_error(reply)->message);
 }
 

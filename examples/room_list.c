@@ -8,11 +8,14 @@
 static matrix_client client;
 static enum { LOGIN, SYNC, ROOMS, SEND, LOGOUT, DONE } step;
 
-static void check(matrix_status status, const char *why) {
-    if (status < 0) {
-        fprintf(stderr, "room_list: %s: %s\n", matrix_status_string(status), why);
-        exit(EXIT_FAILURE);
-    }
+static void fail(const char *code, const char *message) {
+    fprintf(stderr, "room_list: %s: %s\n", code, message);
+    exit(EXIT_FAILURE);
+}
+
+static void check(matrix_status status, const char *what) {
+    if (status < 0)
+        fail(matrix_status_string(status), what);
 }
 
 static void on_message(const matrix_reply *reply, void *user_data) {
@@ -23,6 +26,7 @@ static void on_message(const matrix_reply *reply, void *user_data) {
 
 static void print_rooms(const matrix_reply *reply) {
     const matrix_value *rooms = matrix_value_get(matrix_reply_value(reply), "rooms");
+    printf("%d rooms:\n", (int)matrix_value_count(rooms));
     for (size_t i = 0; i < matrix_value_count(rooms); i++) {
         const matrix_room *room = matrix_reply_as_room(reply, matrix_value_at(rooms, i));
         printf("  %-28s %3d members %3d unread  %s\n", room->name, (int)room->joined_member_count,
@@ -34,7 +38,7 @@ static void print_rooms(const matrix_reply *reply) {
 static void on_reply(const matrix_reply *reply, void *text) {
     const char *room_id = getenv("MATRIX_ROOM");
     if (!matrix_reply_ok(reply))
-        check(matrix_reply_error(reply)->status, matrix_reply_error(reply)->message);
+        fail(matrix_reply_error(reply)->code, matrix_reply_error(reply)->message);
     if (step == ROOMS)
         print_rooms(reply);
     step += step == ROOMS && text == NULL ? 2 : 1;

@@ -102,7 +102,11 @@ setmetatable(_G, {
   end,
 })
 
-assert(loadfile(spec))(T)
+if string.find(spec, "%.fnl$") then
+  matrix.fennel().dofile(spec, nil, T)
+else
+  assert(loadfile(spec))(T)
+end
 if mode == "greedy" then
   be_greedy()
 end

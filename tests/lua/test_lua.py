@@ -41,11 +41,10 @@ def test_spec_while_garbage_is_collected_all_the_time(
     run_spec(lua, stage, spec, "greedy")
 
 
-@each_interpreter
-@pytest.mark.homeserver
-def test_session_with_a_homeserver(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
+def two_users(homeserver: Homeserver) -> dict[str, str]:
+    """Two accounts of a homeserver, as the specs read them from the environment."""
     alice, bob = homeserver.account(), homeserver.account()
-    env = {
+    return {
         "MATRIX_TEST_HOMESERVER": homeserver.url,
         "MATRIX_TEST_USER": alice.user,
         "MATRIX_TEST_PASSWORD": alice.password,
@@ -53,4 +52,9 @@ def test_session_with_a_homeserver(lua: Interpreter, stage: Path, homeserver: Ho
         "MATRIX_TEST_PASSWORD2": bob.password,
         "MATRIX_TEST_USER_ID2": bob.user_id,
     }
-    run_spec(lua, stage, "session", env=env)
+
+
+@each_interpreter
+@pytest.mark.homeserver
+def test_session_with_a_homeserver(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
+    run_spec(lua, stage, "session", env=two_users(homeserver))
