@@ -15,14 +15,19 @@
 Messages name hosts and ports at most: never a path, a query, a header or a body.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import socket
-import ssl
+import sys
 import zlib
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from httptools import HttpParserError, HttpParserUpgrade
+
+if TYPE_CHECKING:
+    import ssl
 
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
@@ -105,7 +110,9 @@ def map_exception(error: BaseException, doing: str, *, sent: bool) -> HttpError:
     """Makes an `HttpError` of whatever the layers below raise; `doing` opens the message."""
     if isinstance(error, HttpError):
         return error
-    if isinstance(error, ssl.SSLError):
+    # Without ssl imported there is none of its errors.
+    tls = sys.modules.get("ssl")
+    if tls is not None and isinstance(error, tls.SSLError):
         return _map_tls(error, doing, sent)
     if isinstance(error, OSError):
         return _map_os(error, doing, sent)
@@ -117,6 +124,8 @@ def map_exception(error: BaseException, doing: str, *, sent: bool) -> HttpError:
 
 
 def _map_tls(error: ssl.SSLError, doing: str, sent: bool) -> HttpError:
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         why = getattr(error, "verify_message", "") or "not trusted"
         return HttpTlsError(f"{doing}: certificate refused: {why}", sent=sent)

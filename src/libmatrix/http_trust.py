@@ -1,13 +1,18 @@
 """Which certificate authorities are trusted: `ca_file`, else the system's, else certifi's."""
 
+from __future__ import annotations
+
 import functools
 import os
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from libmatrix import late_ssl
 from libmatrix.http_errors import HttpArgumentError, HttpTlsError
+
+if TYPE_CHECKING:
+    import ssl
 
 SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -70,6 +75,9 @@ def _stamp(trust: Trust) -> tuple[int, int] | None:
 
 @functools.lru_cache(maxsize=16)
 def _context(trust: Trust, _stamp: tuple[int, int] | None) -> ssl.SSLContext:
+    late_ssl.enable()
+    import ssl
+
     # Not create_default_context(): it heeds SSLKEYLOGFILE of the host's environment.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from libmatrix import output
-from libmatrix.errors import places
+from libmatrix import late_ssl, output
 
 _STOPPED = 1
 # What the core waits for the stores at exit; a Python host gives as much.
@@ -51,6 +50,10 @@ class NativeBridge:
         """The runtime takes messages from now on."""
         self._lib.matrix_bridge_ready()
 
+    def prepare_openssl(self) -> None:
+        """Keeps OpenSSL from having an exit handler of its own."""
+        self._lib.matrix_bridge_prepare_openssl()
+
     def failed(self, code: str, message: str) -> None:
         """The runtime cannot go on: every open request ends with this error."""
         self._lib.matrix_bridge_failed(code.encode(), message.encode())
@@ -69,11 +72,22 @@ def bind(ffi: Any, lib: Any) -> None:
         try:
             _run(bridge, bool(hosted))
         except BaseException as error:
-            bridge.failed("E_INTERNAL", f"the runtime died: {places(error)}")
+            bridge.failed("E_PYTHON", f"the runtime died: {_describe(error)}")
         return _STOPPED
 
 
+def _describe(error: BaseException) -> str:
+    """A failed import tells what could not be loaded; anything else only where it was."""
+    if isinstance(error, ImportError):
+        return str(error)
+    from libmatrix.errors import places
+
+    return places(error)
+
+
 def _run(bridge: NativeBridge, hosted: bool) -> None:
+    if not hosted:
+        late_ssl.install(bridge.prepare_openssl)
     from libmatrix.runtime import Runtime
 
     runtime = Runtime(bridge)
