@@ -72,7 +72,7 @@ class FakeBridge:
                 start = position + HEADER.size
                 text = block[start : start + size]
                 assert block[start + size] == 0
-                self.queue.append(Frame(*rest, json.loads(text) if text else None))
+                self.queue.append(Frame(*rest, payload=json.loads(text) if text else None))
                 position = start + size + 1
             assert position == len(block)
             self._arrived.notify_all()
