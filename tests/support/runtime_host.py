@@ -68,11 +68,12 @@ class FakeBridge:
         position = 0
         with self._arrived:
             while position < len(block):
-                size, *rest = HEADER.unpack_from(block, position)
+                size, kind, flags, context, target, extra = HEADER.unpack_from(block, position)
                 start = position + HEADER.size
                 text = block[start : start + size]
                 assert block[start + size] == 0
-                self.queue.append(Frame(*rest, payload=json.loads(text) if text else None))
+                payload = json.loads(text) if text else None
+                self.queue.append(Frame(kind, flags, context, target, extra, payload))
                 position = start + size + 1
             assert position == len(block)
             self._arrived.notify_all()
