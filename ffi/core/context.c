@@ -208,9 +208,7 @@ matrix_status matrix_init(matrix_map *options, matrix_context *context) {
     status = core_runtime_start();
     status = status ? status : make(&limits, options, context);
     if (status) {
-        return core_refuse("init", 0, options, status,
-                           status == MATRIX_E_TOO_MANY_FILES ? "context: no file descriptor is left"
-                                                             : "context: memory is short");
+        return core_refuse_status("init", 0, options, status, "context");
     }
     core_accept(options);
     return MATRIX_OK;

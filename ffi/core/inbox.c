@@ -20,16 +20,14 @@
 static struct {
     pthread_mutex_t lock;
     int fd; /* immutable once opened */
-    /* ---- protected by lock ----------------------------------------------------------------------
-     */
+    /* ---- protected by lock ------------------------------------------------------------------ */
     struct chunk *first;
     struct chunk *last;
     struct chunk *spares; /* empty ones, so that a busy inbox allocates nothing */
     size_t spare_count;
     uint64_t epoch; /* counts takes: what a context had pending before is gone */
     bool closed;
-    /* ---- the runtime thread's own ---------------------------------------------------------------
-     */
+    /* ---- the runtime thread's own ----------------------------------------------------------- */
     struct chunk *taken;
     char *joined;
 } inbox = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};

@@ -94,13 +94,13 @@ struct hook {
 
 struct wakeup {
     pthread_mutex_t callback_lock;
-    /* ---- protected by callback_lock ------------------------------------------------------------- */
+    /* ---- protected by callback_lock --------------------------------------------------------- */
     void (*callback)(void *user_data);
     void *user_data;
     bool fired; /* since the last dispatch began */
 
     pthread_mutex_t fd_lock;
-    /* ---- protected by fd_lock ------------------------------------------------------------------- */
+    /* ---- protected by fd_lock --------------------------------------------------------------- */
     int fd;        /* -1: none */
     bool readable; /* what the fd says */
 };
@@ -121,18 +121,18 @@ enum context_state {
 };
 
 struct context {
-    /* ---- immutable ------------------------------------------------------------------------------ */
+    /* ---- immutable -------------------------------------------------------------------------- */
     unsigned slot;
     pthread_mutex_t lock;
     pthread_cond_t due_changed;    /* something is due, or a dispatch ended */
     pthread_cond_t parked_changed; /* a waited-for request has its reply, or a waiter has left */
 
-    /* ---- atomic --------------------------------------------------------------------------------- */
+    /* ---- atomic ----------------------------------------------------------------------------- */
     _Atomic uint64_t id; /* 0: the slot is free; written under lock */
     _Atomic uint64_t serial;
     atomic_bool due; /* there is something for dispatch; written under lock */
 
-    /* ---- protected by lock ---------------------------------------------------------------------- */
+    /* ---- protected by lock ------------------------------------------------------------------ */
     enum context_state state;
     struct limits limits;
     const struct static_text *failure; /* why the runtime does not answer, or NULL */
@@ -164,10 +164,10 @@ struct context {
     pthread_t dispatcher; /* that thread */
     unsigned waiters;     /* threads in matrix_wait() */
 
-    /* ---- the dispatching thread's own ----------------------------------------------------------- */
+    /* ---- the dispatching thread's own ------------------------------------------------------- */
     matrix_reply *reply; /* used for one callback after the other */
 
-    /* ---- protected by the inbox's lock ---------------------------------------------------------- */
+    /* ---- protected by the inbox's lock ------------------------------------------------------ */
     uint64_t pending_epoch;
     size_t pending_bytes;
 

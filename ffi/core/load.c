@@ -35,8 +35,7 @@ const char *core_load_bridge(struct matrix_bridge_core *core, bridge_main **brid
 
 #else
 
-/* The folder libmatrix/ beside this library, wherever that was installed; lives as long as the
- * process. */
+/* The folder libmatrix/ beside this library, wherever it is; lives as long as the process. */
 static const char *find_home(void) {
     static char home[PATH_MAX];
     char real[PATH_MAX];

@@ -57,6 +57,8 @@ static const char *explain(matrix_status status) {
         return "has too many requests open or waiting";
     case MATRIX_E_TOO_LARGE:
         return "was given more than max_request_bytes";
+    case MATRIX_E_TOO_MANY_FILES:
+        return "needs a file descriptor, and none is left";
     case MATRIX_E_SHUTDOWN:
         return "is being shut down";
     case MATRIX_E_BUSY:

@@ -5,8 +5,6 @@
  */
 #include "runtime.h"
 
-#include <errno.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,19 +23,16 @@ enum runtime_state { RUNTIME_NONE, RUNTIME_STARTING, RUNTIME_READY, RUNTIME_FAIL
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    /* ---- protected by lock ----------------------------------------------------------------------
-     */
+    /* ---- protected by lock ------------------------------------------------------------------ */
     enum runtime_state state;
     bool prepared;
     matrix_status failure_status;
     char failure_message[FAILURE_SIZE];
-    /* ---- atomic ---------------------------------------------------------------------------------
-     */
+    /* ---- atomic ----------------------------------------------------------------------------- */
     _Atomic(const struct static_text *) failure; /* set once, never freed */
     atomic_bool forked;
     atomic_bool stopping;
-    /* ---- written before the thread starts -------------------------------------------------------
-     */
+    /* ---- written before the thread starts --------------------------------------------------- */
     pthread_t thread;
     pid_t process;
     sem_t left; /* posted when the thread has left the bridge */
@@ -146,12 +141,17 @@ static void in_forked_child(void) {
 static void at_exit(void) {
     struct timespec deadline = core_deadline(EXIT_WAIT_MS);
 
-    if (core_forked() || getpid() != runtime.process ||
-        pthread_equal(pthread_self(), runtime.thread) || atomic_exchange(&runtime.stopping, true)) {
+    bool started;
+
+    if (core_forked() || getpid() != runtime.process || atomic_exchange(&runtime.stopping, true)) {
         return;
     }
-    core_inbox_wake();
-    while (sem_clockwait(&runtime.left, CLOCK_MONOTONIC, &deadline) != 0 && errno == EINTR) {
+    pthread_mutex_lock(&runtime.lock);
+    started = runtime.state != RUNTIME_NONE;
+    pthread_mutex_unlock(&runtime.lock);
+    if (started && !pthread_equal(pthread_self(), runtime.thread)) {
+        core_inbox_wake();
+        pthread_clockjoin_np(runtime.thread, NULL, CLOCK_MONOTONIC, &deadline);
     }
 }
 
@@ -195,12 +195,10 @@ static void *run(void *unused) {
             runtime_failed("E_PYTHON", "the runtime has stopped");
         }
     }
-    sem_post(&runtime.left);
     return NULL;
 }
 
-/* The thread inherits the mask: no signal of the process is ever delivered to it or to threads it
- * makes. */
+/* The thread inherits the mask: no signal of the process reaches it, or threads it makes. */
 static int start_thread(void) {
     pthread_attr_t attributes;
     sigset_t all;
@@ -209,7 +207,6 @@ static int start_thread(void) {
 
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&runtime.thread, &attributes, run, NULL);
@@ -225,7 +222,6 @@ static matrix_status prepare(void) {
         return status;
     }
     core_cond_init(&runtime.changed);
-    sem_init(&runtime.left, 0, 0);
     if (pthread_atfork(NULL, NULL, in_forked_child) != 0 || atexit(at_exit) != 0) {
         return MATRIX_E_NO_MEMORY;
     }
@@ -238,7 +234,9 @@ matrix_status core_runtime_start(void) {
     matrix_status status = MATRIX_OK;
 
     pthread_mutex_lock(&runtime.lock);
-    if (runtime.state == RUNTIME_NONE) {
+    if (core_stopping()) {
+        status = MATRIX_E_SHUTDOWN;
+    } else if (runtime.state == RUNTIME_NONE) {
         status = prepare();
         runtime.process = getpid();
         runtime.state = status ? RUNTIME_NONE : RUNTIME_STARTING;
