@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,17 +24,15 @@ def _version(python: Path) -> str | None:
 
 
 def _interpreters() -> dict[str, Path]:
-    """The distribution's Python, and one of each other minor version that is installed here."""
+    """The distribution's Python, and the newest that is installed beside the one in use."""
     home = Path(sys.base_prefix).parent
     found: dict[str, Path] = {}
-    for name in NAMES:
-        places = [Path("/usr/bin", name), *sorted(home.glob(f"*/bin/{name}"))]
-        if on_path := shutil.which(name):
-            places.append(Path(on_path))
-        for python in places:
+    for name in reversed(NAMES):
+        for python in (*sorted(home.glob(f"*/bin/{name}"), reverse=True), Path("/usr/bin", name)):
+            if found and python.parent != Path("/usr/bin"):
+                continue
             if python.exists() and (version := _version(python)):
-                found[version] = python
-                break
+                found.setdefault(version, python)
     return found
 
 

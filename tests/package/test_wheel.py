@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import venv
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.package.places import ROOT, Member, run
+from tests.package.places import CACHE, ROOT, Member, run
 
 pytestmark = pytest.mark.package
 
@@ -18,8 +19,10 @@ pytestmark = pytest.mark.package
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new virtual environment with nothing but the wheel in it."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
-        "--wheel-dir", folder, ROOT)  # fmt: skip
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    with (CACHE / "wheel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run(*command, "--wheel-dir", folder, ROOT)
     (wheel,) = folder.glob("*.whl")
     assert "-py3-none-" in wheel.name
     venv.create(folder / "venv", with_pip=True)
