@@ -20,6 +20,11 @@ local function new_token()
 end
 calls.new_token = new_token
 
+-- The newest token there is; those of later calls are larger.
+function calls.newest()
+  return last_token
+end
+
 local function forget(token)
   callbacks[token], owners[token], reporters[token], converters[token] = nil, nil, nil, nil
 end

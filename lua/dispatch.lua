@@ -65,9 +65,10 @@ local function take_first(timeout_ms)
   end
 end
 
+-- Ends with the first answer to a call that was made meanwhile: callbacks that call again do not keep the host here.
 loop = function(timeout_ms, budget_us)
   local limit = budget_us > 0 and core.clock() + budget_us
-  local count = 0
+  local newest, count = calls.newest(), 0
   tasks.drain()
   local kind, token, payload, is_error, handle = take_first(timeout_ms)
   while kind do
@@ -76,7 +77,7 @@ loop = function(timeout_ms, budget_us)
     if handler then
       handler(token, payload, is_error, handle)
     end
-    if limit and core.clock() >= limit then
+    if (limit and core.clock() >= limit) or (kind == RESULT and token > newest) then
       break
     end
     kind, token, payload, is_error, handle = take("dispatch", 0)

@@ -185,6 +185,24 @@ T.test("callbacks may submit again", function()
   client:close()
 end)
 
+T.test("callbacks that submit again do not keep dispatch for ever", function()
+  local client, count, open = new_client(), 0, true
+  local function again()
+    count = count + 1
+    if open then
+      client:ping(again)
+    end
+  end
+  client:ping(again)
+  for _ = 1, 20 do
+    matrix.dispatch(1000)
+  end
+  open = false
+  T.equal(count >= 20 and count <= 40, true, "ran " .. count)
+  client:close()
+  matrix.dispatch(100)
+end)
+
 T.test("module and client poll alike", function()
   local client = new_client()
   T.equal(type(matrix.pollfd()), "number")
