@@ -47,7 +47,7 @@ def install(lock: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
     command, environment = _pip()
-    command += ["install", "--disable-pip-version-check", "--no-input", "--no-compile", "--quiet"]
+    command += ["install", "--disable-pip-version-check", "--no-input", "--no-compile", "-qq"]
     command += ["--require-hashes", "--only-binary=:all:", "--ignore-installed", "--no-deps"]
     command += ["--target", str(target), "--requirement", str(lock)]
     environment["PYTHONNOUSERSITE"] = "1"
