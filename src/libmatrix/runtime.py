@@ -85,13 +85,13 @@ class Runtime:
     def _turn(self) -> None:
         """Takes what waits and handles a bounded number of messages."""
         backlog = self._backlog
+        if self._bridge.stopping():
+            self._loop.stop()
+            return
         if not backlog:
             waiting = self._bridge.take()
             if waiting:
                 backlog.extend(_decode_messages(waiting))
-            elif self._bridge.stopping():
-                self._loop.stop()
-                return
         kinds = self._kinds
         for _ in range(min(_TURN, len(backlog))):
             kind, context, client, target, name, body = backlog.popleft()
@@ -156,7 +156,10 @@ class Runtime:
         self._contexts[handle] = Context(self._host, handle, options)
 
     def _close_context(self, handle: int, *_rest: Any) -> None:
-        context = self._contexts.pop(handle)
+        context = self._contexts.pop(handle, None)
+        if context is None:
+            self._host.outbox.add(frames.CLOSED, handle, 0)
+            return
         for client in context.clients:
             self._clients.pop(client, None)
         self._host.in_background(context.close(), context.log)

@@ -68,6 +68,7 @@ class Syncer:
             if not arguments.filter and (since is None or arguments.full_state):
                 delivery.set_partial(False)
             self._hand_over(delivery)
+            delivery.log_summary()
             return delivery.result()
 
     def consumed(self, mark: int) -> None:

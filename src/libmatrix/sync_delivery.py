@@ -97,6 +97,13 @@ class Delivery:
             left_room_ids=list(rooms.leave),
         )
 
+    def log_summary(self) -> None:
+        """One line about what the sync brought."""
+        log = self._client.log
+        if log.wants("debug"):
+            rooms = len(self.changes.rooms)
+            log.record("debug", "sync", f"{self._event_count} timeline events in {rooms} rooms")
+
     def report_broken(self, place: str) -> None:
         """Says that a part of the response was left out."""
         self._log(f"sync: {place} is broken and was left out")

@@ -46,6 +46,7 @@ async def login_password(client: Client, arguments: LoginPasswordArguments) -> L
     client.logged_in(
         Session(user_id=login.user_id, device_id=login.device_id, access_token=login.access_token)
     )
+    client.log.record("info", "session", f"logged in as {login.user_id}")
     return LoginPasswordResult(
         user_id=login.user_id, device_id=login.device_id, homeserver=client.api.base_url
     )
@@ -70,4 +71,5 @@ async def logout(client: Client, arguments: LogoutArguments) -> LogoutResult:
     """Ends the session at the homeserver and forgets its access token and what it brought."""
     await client.api.call("POST", make_path("logout"), body={})
     client.logged_out()
+    client.log.record("info", "session", "logged out")
     return LogoutResult()
