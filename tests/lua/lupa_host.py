@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import select
 import sys
 import threading
 from pathlib import Path
@@ -62,9 +63,25 @@ def run_threads(runtime: Any, count: int) -> None:
     assert sums == [5050] * count, sums
 
 
+def poll(runtime: Any) -> None:
+    """The descriptor is readable while something is due, and only then."""
+    lua = runtime.LuaRuntime()
+    lua.execute("matrix, answers = require('matrix'), 0")
+    lua.execute("client = matrix.create_client { homeserver = 'http://127.0.0.1:9' }")
+    fd = lua.eval("matrix.pollfd()")
+    assert lua.eval("client:pollfd()") == fd
+    for expected in range(1, 4):
+        lua.execute("client:ping(function() answers = answers + 1 end)")
+        assert select.select([fd], [], [], 10)[0] == [fd]
+        while lua.eval("answers") < expected:
+            lua.execute("matrix.dispatch()")
+        assert select.select([fd], [], [], 0)[0] == []
+
+
 def main() -> None:
     """Runs everything in this process."""
     runtime = load(sys.argv[1])
+    poll(runtime)
     run_threads(runtime, 3)
     failed = run_specs(runtime, sys.argv[2:])
     print(f"lupa: {failed} failed")

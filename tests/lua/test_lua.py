@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.lua.interpreters import HERE, INTERPRETERS, Interpreter
+from tests.lua.interpreters import HERE, INTERPRETERS, ROOT, Interpreter, environment
 from tests.support.homeserver import Homeserver
 
 OFFLINE = ["values", "calls", "tasks", "dispatch", "unasked", "lifecycle"]
@@ -39,6 +41,47 @@ def test_spec_while_garbage_is_collected_all_the_time(
     lua: Interpreter, stage: Path, spec: str
 ) -> None:
     run_spec(lua, stage, spec, "greedy")
+
+
+@each_interpreter
+def test_interrupt_ends_a_wait(lua: Interpreter, stage: Path) -> None:
+    code = """
+        local matrix = require "matrix"
+        local client = matrix.create_client { homeserver = "http://127.0.0.1:9" }
+        matrix.run(function()
+          client:ping()
+          io.write("waiting\\n")
+          io.flush()
+          client:ping { delay_ms = 600000 }
+        end)
+    """
+    process = subprocess.Popen(
+        [lua.program, "-e", code],
+        env=environment(stage, lua.abi),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    _, problem = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "interrupted!" in problem
+
+
+def test_editors_know_everything_there_is(stage: Path) -> None:
+    code = """
+        local matrix = require "matrix"
+        local client = matrix.create_client { homeserver = "http://127.0.0.1:9" }
+        for name in pairs(matrix) do print("matrix." .. name) end
+        for name in pairs(getmetatable(client).__index) do print("Client:" .. name) end
+    """
+    names = INTERPRETERS[0].run(stage, "-e", code).stdout.split()
+    types = (ROOT / "lua" / "types" / "matrix.gen.lua").read_text()
+    fields = {"matrix.null", "matrix._VERSION"}
+    assert len(names) > 25
+    assert [n for n in names if f"function {n}(" not in types and n not in fields] == []
 
 
 def two_users(homeserver: Homeserver) -> dict[str, str]:
