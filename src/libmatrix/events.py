@@ -33,6 +33,7 @@ class EventHead(msgspec.Struct, gc=False):
     event_id: str = ""
     origin_server_ts: int = 0
     state_key: str | None = None
+    unsigned: Raw = Raw()
 
 
 class MalformedEventError(Exception):

@@ -81,6 +81,18 @@ class Member(msgspec.Struct, gc=False):
         return name if isinstance(name, str) and name.strip() else None
 
 
+class _Unsigned(msgspec.Struct, gc=False):
+    prev_content: Member = msgspec.field(default_factory=Member)
+
+
+def member_of(event: EventHead) -> Member:
+    """What a member event says. Who left is called what they were called before."""
+    member: Member = content(event.content, Member)
+    if member.name is None and member.membership in ("leave", "ban") and event.unsigned:
+        member.displayname = content(event.unsigned, _Unsigned).prev_content.displayname
+    return member
+
+
 class _Text(msgspec.Struct, gc=False):
     name: Any = None
     alias: Any = None
@@ -121,7 +133,7 @@ class RoomUpdate:
     def apply(self, event: EventHead) -> None:
         """Takes a state event, in order."""
         if event.type == MEMBER and event.state_key is not None:
-            self.members[event.state_key] = content(event.content, Member)
+            self.members[event.state_key] = member_of(event)
             self._needs_name = True
         elif event.state_key == "":
             change = _CHANGES.get(event.type)

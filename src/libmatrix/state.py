@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from libmatrix.errors import StoreError
 from libmatrix.events import EventHead
-from libmatrix.rooms import MEMBER, Member, RoomState
+from libmatrix.rooms import MEMBER, Member, RoomState, member_of
 from libmatrix.session import Session
 from libmatrix.store import Store
 
@@ -22,7 +22,6 @@ _encode = msgspec.json.Encoder().encode
 _decode_room = msgspec.json.Decoder(RoomState).decode
 _decode_session = msgspec.json.Decoder(Session).decode
 _decode_head = msgspec.json.Decoder(EventHead).decode
-_decode_member = msgspec.json.Decoder(Member).decode
 
 
 class Changes:
@@ -126,7 +125,7 @@ class State:
 
 
 def _member(event: bytes) -> Member:
-    return _decode_member(_decode_head(event).content)
+    return member_of(_decode_head(event))
 
 
 def direct_rooms(content: bytes) -> frozenset[str]:
