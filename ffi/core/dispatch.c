@@ -99,7 +99,7 @@ static int wait_and_run(struct context *context, int timeout_ms, int budget_us) 
     if (count || !timeout_ms) {
         return count;
     }
-    deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms < 0 ? 0 : timeout_ms);
     while (count == 0 && core_wait_due(context, timeout_ms < 0 ? NULL : &deadline)) {
         count = core_run_due(context, budget_us);
     }
@@ -143,7 +143,7 @@ static int take_next(struct context *context, matrix_reply *reply, void **user_d
 }
 
 int matrix_next(matrix_context context, int timeout_ms, matrix_reply **reply, void **user_data) {
-    struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    struct timespec deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms < 0 ? 0 : timeout_ms);
     matrix_status status;
     struct context *own;
     matrix_reply *next;

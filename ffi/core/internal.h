@@ -261,8 +261,8 @@ matrix_status core_status_of(const char *code);
 /** The error record of one of the core's own endings. */
 const struct static_text *core_status_text(matrix_status status);
 int64_t core_now_us(void);
-/** The time `timeout_ms` from now, for pthread_cond_timedwait on a monotonic condition. */
-struct timespec core_deadline(int timeout_ms);
+/** The time `timeout_ms` from now on a clock; the core's conditions run on CLOCK_MONOTONIC. */
+struct timespec core_deadline(clockid_t clock, int timeout_ms);
 void core_cond_init(pthread_cond_t *condition);
 
 #endif

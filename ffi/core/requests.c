@@ -75,7 +75,7 @@ matrix_status matrix_set_progress_callback(matrix_request request, matrix_callba
  * (`*late`). */
 static struct request *await(struct context *context, matrix_request request, int timeout_ms,
                              bool *late) {
-    struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    struct timespec deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms < 0 ? 0 : timeout_ms);
     struct request *own = handle_map_find(&context->requests, request.id);
     int error = 0;
 

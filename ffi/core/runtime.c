@@ -32,10 +32,9 @@ static struct {
     _Atomic(const struct static_text *) failure; /* set once, never freed */
     atomic_bool forked;
     atomic_bool stopping;
-    /* ---- written before the thread starts --------------------------------------------------- */
+    /* -- written under lock before the thread runs -- */
     pthread_t thread;
     pid_t process;
-    sem_t left; /* posted when the thread has left the bridge */
 } runtime = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool core_forked(void) {
@@ -139,8 +138,7 @@ static void in_forked_child(void) {
  * left to wait for.
  */
 static void at_exit(void) {
-    struct timespec deadline = core_deadline(EXIT_WAIT_MS);
-
+    struct timespec deadline = core_deadline(CLOCK_REALTIME, EXIT_WAIT_MS);
     bool started;
 
     if (core_forked() || getpid() != runtime.process || atomic_exchange(&runtime.stopping, true)) {
@@ -151,7 +149,7 @@ static void at_exit(void) {
     pthread_mutex_unlock(&runtime.lock);
     if (started && !pthread_equal(pthread_self(), runtime.thread)) {
         core_inbox_wake();
-        pthread_clockjoin_np(runtime.thread, NULL, CLOCK_MONOTONIC, &deadline);
+        pthread_timedjoin_np(runtime.thread, NULL, &deadline);
     }
 }
 
@@ -252,7 +250,7 @@ matrix_status core_runtime_start(void) {
 /* ---- matrix.h ------------------------------------------------------------------------------- */
 
 matrix_status matrix_wait_ready(matrix_context context, int timeout_ms) {
-    struct timespec deadline = core_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+    struct timespec deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms < 0 ? 0 : timeout_ms);
     matrix_status status = MATRIX_E_TIMEOUT;
     struct context *own;
     int error = 0;

@@ -13,7 +13,7 @@ static void run_all_due(struct context *context) {
 
 /* Waits for the runtime to let go of the context, running what comes meanwhile. */
 static void run_until_closed(struct context *context, int timeout_ms) {
-    struct timespec deadline = core_deadline(timeout_ms);
+    struct timespec deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms);
 
     while (!context->closed && !context->failure && core_wait_due(context, &deadline)) {
         run_all_due(context);

@@ -45,10 +45,10 @@ int64_t core_now_us(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-struct timespec core_deadline(int timeout_ms) {
+struct timespec core_deadline(clockid_t clock, int timeout_ms) {
     struct timespec deadline;
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    clock_gettime(clock, &deadline);
     deadline.tv_sec += timeout_ms / 1000;
     deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
     if (deadline.tv_nsec >= 1000000000) {

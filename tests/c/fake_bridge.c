@@ -38,7 +38,7 @@ static struct entry *waiting;
 static uint64_t last_call;
 static bool is_dead;
 
-/* ---- frames ------------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 static char *out;
 static size_t out_size;
@@ -91,7 +91,7 @@ static void add_text(int kind, int flags, const struct message *message, uint64_
     add_frame(kind, flags, message->context, target, 0, json, strlen(json));
 }
 
-/* ---- entries ------------------------------------------------------------------------------------ */
+/* ---- entries -------------------------------------------------------------------------------- */
 
 static struct entry *remember(struct entry **list, const struct message *message)
 {
@@ -128,7 +128,7 @@ static void forget_all(struct entry **list, uint64_t context, uint64_t client)
     }
 }
 
-/* ---- operations --------------------------------------------------------------------------------- */
+/* ---- operations ----------------------------------------------------------------------------- */
 
 static int64_t option(const struct message *message, const char *name)
 {
@@ -244,7 +244,7 @@ static void cancel(const struct message *message)
     }
 }
 
-/* ---- messages ----------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------- */
 
 static void close_context(const struct message *message)
 {
