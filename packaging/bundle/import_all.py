@@ -60,6 +60,11 @@ def main() -> int:
                 importlib.import_module(name)
             except BaseException as error:
                 failed.append(f"{name}: {type(error).__name__}: {error}")
+    try:
+        # It is linked without libpython, so a symbol that is missing shows here first.
+        ctypes.CDLL(HOME + "/bridge.so")
+    except OSError as error:
+        failed.append(str(error))
     for path in foreign_files():
         failed.append(f"{path} was loaded from outside the bundle")
     print("\n".join(failed) or f"bundle: {count} modules import, {time.monotonic() - begin:.1f} s")
