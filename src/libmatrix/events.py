@@ -21,6 +21,7 @@ _LIKENESS = bytes.maketrans(b"0123456789E[+", b"0000000000e{0")
 _LONG_NUMBER = b"0" * 19
 _LARGE_EXPONENT = b"0e000"
 
+_BRACE = ord("{")
 _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 
 
@@ -46,12 +47,13 @@ _decode_any = msgspec.json.Decoder().decode
 
 def read_event(data: bytes) -> EventHead:
     """The head of an event that is sound; raises `MalformedEventError`."""
-    check(data)
+    if not _is_plain(data):
+        _check_closely(data)
     try:
         head = _decode_head(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedEventError(_reason(error)) from None
-    if not bytes(head.content).startswith(b"{"):
+    if memoryview(head.content)[0] != _BRACE:
         raise MalformedEventError("its content is no object")
     return head
 
@@ -64,21 +66,20 @@ def read_timeline_event(data: bytes) -> EventHead:
     return head
 
 
-def check(data: bytes) -> None:
-    """Raises `MalformedEventError` unless the JSON is within the limits."""
-    if data.isascii():
-        likeness = data.translate(_LIKENESS)
-        if (
-            likeness.count(b"{") <= DEEPEST
-            and _LONG_NUMBER not in likeness
-            and _LARGE_EXPONENT not in likeness
-        ):
-            return
-    _check_closely(data)
+def _is_plain(data: bytes) -> bool:
+    """A quick look that rules out everything beyond the limits, or leaves it open."""
+    if not data.isascii():
+        return False
+    likeness = data.translate(_LIKENESS)
+    return (
+        _LONG_NUMBER not in likeness
+        and _LARGE_EXPONENT not in likeness
+        and likeness.count(b"{") <= DEEPEST
+    )
 
 
 def _check_closely(data: bytes) -> None:
-    """What the quick look could not rule out: first the depth, as the parser recurses."""
+    """Raises when the JSON is beyond a limit. First the depth, as the parser recurses."""
     if depth(data) > DEEPEST:
         raise MalformedEventError(f"deeper than {DEEPEST} levels")
     try:

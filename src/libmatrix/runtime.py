@@ -85,13 +85,14 @@ class Runtime:
     def _turn(self) -> None:
         """Takes what waits and handles a bounded number of messages."""
         backlog = self._backlog
-        if self._bridge.stopping():
-            self._loop.stop()
-            return
         if not backlog:
             waiting = self._bridge.take()
             if waiting:
                 backlog.extend(_decode_messages(waiting))
+        # Asked after taking, which also takes what woke us.
+        if self._bridge.stopping():
+            self._loop.stop()
+            return
         kinds = self._kinds
         for _ in range(min(_TURN, len(backlog))):
             kind, context, client, target, name, body = backlog.popleft()

@@ -13,7 +13,6 @@ from libmatrix.errors import NotLoggedInError
 from libmatrix.events import (
     EventHead,
     MalformedEventError,
-    content,
     read_event,
     read_timeline_event,
 )
@@ -45,6 +44,7 @@ class _Account(msgspec.Struct, gc=False):
     content: Raw
 
 
+_decode_message = msgspec.json.Decoder(_Message).decode
 _decode_account = msgspec.json.Decoder(_Account).decode
 
 
@@ -221,7 +221,7 @@ class Delivery:
 
     def _give(self, room_id: str, head: EventHead, data: bytes) -> None:
         """A frame for each subscription that wants the message; one payload for all."""
-        message = content(head.content, _Message)
+        message = _decode_message(head.content)
         msgtype = message.msgtype if isinstance(message.msgtype, str) else None
         is_own = head.sender == self._user_id
         payload = b""
