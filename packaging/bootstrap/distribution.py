@@ -17,6 +17,7 @@ from common import CACHE, SetupError
 Getter = Callable[[Path], bool]
 
 _SOURCES = Path("/etc/apt")
+_FIELD = re.compile(r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,7 @@ def _chosen(components: list[str]) -> str:
 
 def _from_stanzas(text: str, codename: str) -> Mirror | None:
     for stanza in re.split(r"\n\s*\n", re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)):
-        fields = {
-            key.lower(): value.strip("\n")
-            for key, value in re.findall(
-                r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE
-            )
-        }
+        fields = {key.lower(): value for key, value in _FIELD.findall(stanza)}
         components = _chosen(fields.get("components", "").split())
         if (
             "deb" in fields.get("types", "").split()
