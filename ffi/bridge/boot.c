@@ -31,8 +31,7 @@ static bool fail(struct boot_failure *failure, const char *code, const char *for
     return false;
 }
 
-/* ---- whose Python this is
- * ------------------------------------------------------------------------ */
+/* ---- whose Python this is -------------------------------------------------------------------- */
 
 /* Whether `version` begins with `parts` numbers of ours: 3 for the very same, 2 for the same minor
  * version. */
@@ -73,8 +72,7 @@ static bool check_owner(const char *home, struct boot_failure *failure) {
     return true;
 }
 
-/* ---- configuration
- * ------------------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 static PyStatus preinitialize(void) {
     PyPreConfig config;
@@ -152,8 +150,7 @@ static bool initialize(const char *home, struct boot_failure *failure) {
     return true;
 }
 
-/* ---- before anything is imported
- * ----------------------------------------------------------------- */
+/* ---- before anything is imported ------------------------------------------------------------- */
 
 void boot_openssl(const char *home) {
     /* OPENSSL_INIT_NO_ATEXIT; and NO_LOAD_CONFIG: the machine's or OPENSSL_CONF's may load another
@@ -201,6 +198,18 @@ static bool import_signal(void) {
     return imported != NULL;
 }
 
+static bool import(const char *module) {
+    PyObject *imported = PyImport_ImportModule(module);
+
+    Py_XDECREF(imported);
+    return imported != NULL;
+}
+
+/* What cffi's start needs, first, because it would print what fails. */
+static bool import_runtime(void) {
+    return import("_cffi_backend") && import("libmatrix.native");
+}
+
 static bool import_and_call(const char *module, const char *function) {
     PyObject *imported = PyImport_ImportModule(module);
     PyObject *done = imported ? PyObject_CallMethod(imported, function, NULL) : NULL;
@@ -240,7 +249,8 @@ bool boot_python(const char *home, struct boot_failure *failure) {
         return fail(failure, "E_PYTHON", "%.400s is missing", path);
     if (!initialize(home, failure))
         return false;
-    is_ready = import_signal() && bind_deep() && import_and_call("libmatrix.output", "install");
+    is_ready = import_signal() && bind_deep() && import_and_call("libmatrix.output", "install") &&
+               import_runtime();
     if (!is_ready)
         fail_python(failure);
     PyEval_SaveThread();
@@ -261,7 +271,7 @@ bool boot_hosted(const char *home, struct boot_failure *failure) {
     path = PyUnicode_FromFormat("%s/python/site", home);
     if (paths && PyList_Check(paths) && path) {
         int has = PySequence_Contains(paths, path);
-        is_ready = has == 1 || (has == 0 && PyList_Append(paths, path) == 0);
+        is_ready = (has == 1 || (has == 0 && PyList_Append(paths, path) == 0)) && import_runtime();
     }
     Py_XDECREF(path);
     if (!is_ready)
