@@ -133,7 +133,7 @@ static int starve(lua_State *L) {
     return 1;
 }
 
-int luaopen_states(lua_State *L);
+__attribute__((visibility("default"))) int luaopen_states(lua_State *L);
 
 int luaopen_states(lua_State *L) {
     lua_newtable(L);
