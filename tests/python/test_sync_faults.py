@@ -1,0 +1,128 @@
+"""Answers to /sync with anything anywhere: the sync goes on, and what is sound arrives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.runtime_host import RuntimeHost
+from tests.support.scripted import Answer, Request, ScriptedServer
+
+ME = "@me:x"
+
+
+def state(kind: str, key: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "state_key": key,
+        "sender": "@a:x",
+        "event_id": "$e",
+        "origin_server_ts": 1,
+        "content": content,
+        "unsigned": {"prev_content": {"displayname": "Old"}},
+    }
+
+
+STATES = [
+    state("m.room.name", "", {"name": "Tea"}),
+    state("m.room.topic", "", {"topic": "t", "m.topic": {"m.text": [{"body": "b"}]}}),
+    state("m.room.canonical_alias", "", {"alias": "#a:x"}),
+    state("m.room.avatar", "", {"url": "mxc://x/y"}),
+    state("m.room.encryption", "", {"algorithm": "m.megolm.v1.aes-sha2"}),
+    state("m.room.member", ME, {"membership": "join", "displayname": "Me"}),
+    state("m.room.member", "@a:x", {"membership": "leave"}),
+]
+MESSAGE = {
+    "type": "m.room.message",
+    "sender": "@a:x",
+    "event_id": "$m",
+    "origin_server_ts": 5,
+    "content": {"msgtype": "m.text", "body": "hi"},
+}
+SOUND = {**MESSAGE, "event_id": "$sound"}
+ROOM: dict[str, Any] = {
+    "summary": {"m.heroes": ["@a:x"], "m.joined_member_count": 2, "m.invited_member_count": 0},
+    "state": {"events": STATES},
+    "timeline": {"events": [MESSAGE, *STATES[:2]], "limited": True, "prev_batch": "p"},
+    "account_data": {"events": [{"type": "m.tag", "content": {"tags": {}}}]},
+    "unread_notifications": {"notification_count": 3, "highlight_count": 1},
+}
+WHOLE: dict[str, Any] = {
+    "next_batch": "s1",
+    "account_data": {"events": [{"type": "m.direct", "content": {"@a:x": ["!a:x"]}}]},
+    "to_device": {"events": [{"type": "m.x", "sender": "@a:x", "content": {}}]},
+    "device_one_time_keys_count": {"signed_curve25519": 50},
+    "rooms": {
+        "join": {"!a:x": ROOM},
+        "invite": {"!c:x": {"invite_state": {"events": STATES}}},
+        "leave": {"!d:x": {"state": {"events": STATES}, "timeline": {"events": [MESSAGE]}}},
+        "knock": {"!e:x": {"knock_state": {"events": STATES}}},
+    },
+}
+
+
+def paths(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    if here:
+        yield here
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        yield from paths(item, (*here, key))
+
+
+PLACES = [path for path in paths(WHOLE) if path not in (("next_batch",), ("rooms",))]
+PLACES = [path for path in PLACES if path != ("rooms", "join")]
+WRONG = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(10**18, 10**40), st.floats(),
+    st.text(max_size=5), st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.none(), max_size=2),
+    st.sampled_from(["join", "ban", "@a:x", "!a:x", {"membership": 5}, [["@a:x"]], 1e400]),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[RuntimeHost]:
+    with RuntimeHost() as running:
+        yield running
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), WRONG), min_size=1, max_size=4))
+def test_anything_anywhere(host: RuntimeHost, changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    value = json.loads(json.dumps(WHOLE))
+    for path, wrong in changes:
+        target = value
+        try:
+            for key in path[:-1]:
+                target = target[key]
+            target[path[-1]] = wrong
+        except (TypeError, KeyError, IndexError):
+            continue
+    value["rooms"]["join"]["!sound:x"] = {"timeline": {"events": [SOUND]}}
+
+    def script(request: Request) -> Answer:
+        return Answer(value)
+
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, user_id=ME, access_token="token")
+        host.subscribe(client)
+        host.events.clear()
+        host.logs.clear()
+        for _ in range(2):
+            assert host.call(client, "sync_once")["next_batch"] == "s1"
+        found = [frame.payload["event_id"] for frame in host.events]
+        assert found.count("$sound") == 2
+        assert "!sound:x" in [room["room_id"] for room in host.call(client, "rooms")["rooms"]]
+        assert not [record for record in host.logs if record.get("code") == "E_INTERNAL"]
+        host.send("close_client", client)
