@@ -1,4 +1,4 @@
-"""The core alone, without Python: tests/c against a runtime of their own, also under sanitizers and valgrind."""
+"""The core alone, without Python: tests/c plain, under sanitizers and under valgrind."""
 
 from __future__ import annotations
 
@@ -55,6 +55,9 @@ VALGRIND = [
     "--error-exitcode=99",
 ]
 
+# What a program is linked with besides.
+EXTRA = {"test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"]}
+
 # Forked children have one thread: what the others held is no leak.
 FORKING = "test_fork_exit"
 
@@ -71,7 +74,7 @@ def stale(product: Path, sources: Sequence[Path]) -> bool:
 
 
 def build_core(mode: str) -> Path:
-    """The folder of the core's object files for this mode; built once, whoever of the workers comes first."""
+    """The folder of the core's object files for this mode, built by the first worker to come."""
     folder = BUILD / mode
     folder.mkdir(parents=True, exist_ok=True)
     assert (YYJSON / "yyjson.c").exists(), f"{YYJSON} is missing; run make setup"
@@ -96,7 +99,7 @@ def build_program(name: str, mode: str, folder: Path) -> Path:
     program = folder / name
     sources = [ROOT / "tests" / "c" / f"{name}.c", ROOT / "tests" / "c" / "fake_bridge.c"]
     command = ["cc", *FLAGS, *MODES[mode], *map(str, sources), "-o", str(program)]
-    command += [*map(str, sorted(objects.glob("*.o"))), "-pthread", "-ldl"]
+    command += [*map(str, sorted(objects.glob("*.o"))), "-pthread", "-ldl", *EXTRA.get(name, [])]
     subprocess.run(command, check=True, timeout=120)
     return program
 
