@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -106,7 +107,7 @@ def test_anything_anywhere(host: RuntimeHost, changes: list[tuple[tuple[Any, ...
         try:
             for key in path[:-1]:
                 target = target[key]
-            target[path[-1]] = wrong
+            target[path[-1]] = copy.deepcopy(wrong)
         except (TypeError, KeyError, IndexError):
             continue
     value["rooms"]["join"]["!sound:x"] = {"timeline": {"events": [SOUND]}}

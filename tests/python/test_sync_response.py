@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_wrong_types_anywhere_never_raise(changes: list[tuple[tuple[Any, ...], A
         try:
             for key in path[:-1]:
                 target = target[key]
-            target[path[-1]] = wrong
+            target[path[-1]] = copy.deepcopy(wrong)
         except (TypeError, KeyError, IndexError):
             continue
     response, _ = decode_sync(json.dumps(value).encode())
