@@ -193,14 +193,32 @@ static bool check_value(const char *path, const struct field *field, enum field_
     return true;
 }
 
+yyjson_doc *core_read_json(const char *text, size_t size, matrix_status *status) {
+    /* Numbers that do not fit stay text, so that core_wrong_value() sees them. Nothing is written
+     * to the text: that is only so with YYJSON_READ_INSITU. */
+    char *unchanged = (char *)(uintptr_t)text;
+    yyjson_read_err error;
+    yyjson_doc *document =
+        yyjson_read_opts(unchanged, size, YYJSON_READ_BIGNUM_AS_RAW, NULL, &error);
+
+    *status = MATRIX_OK;
+    if (!document) {
+        *status = error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? MATRIX_E_NO_MEMORY
+                                                                    : MATRIX_E_INVALID_ARGUMENT;
+    }
+    return document;
+}
+
 bool core_check_text(const struct field *field, const char *text, size_t size,
                      struct reason *reason) {
-    yyjson_doc *document = yyjson_read(text, size, CORE_READ_FLAGS);
+    matrix_status status;
+    yyjson_doc *document = core_read_json(text, size, &status);
     const char *wrong;
     bool valid;
 
     if (!document) {
-        return core_reason(reason, "%s: is not valid JSON", field->name);
+        return core_reason(reason, "%s: %s", field->name,
+                           status == MATRIX_E_NO_MEMORY ? "memory is short" : "is not valid JSON");
     }
     wrong = core_wrong_value(yyjson_doc_get_root(document));
     valid =

@@ -55,7 +55,7 @@ static enum python_found check_visible(void *version, const char *own_library, c
     }
     if (!initialized || !((initialized_function *)initialized)()) {
         snprintf(message, size,
-                 "the process has a Python that does not run in %s; libmatrix has %s in %s",
+                 "the process has Python in %s, which does not run; libmatrix has %s in %s",
                  file_of(version), MATRIX_PYTHON_VERSION, own_library);
         return PYTHON_CONFLICT;
     }

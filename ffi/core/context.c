@@ -22,7 +22,7 @@ static unsigned free_count;
 /* ---- finding -------------------------------------------------------------------------------- */
 
 struct context *core_slot(unsigned slot) {
-    return atomic_load_explicit(&slots[slot], memory_order_acquire);
+    return atomic_load(&slots[slot]);
 }
 
 struct context *core_lock_slot(uint64_t id) {
@@ -71,7 +71,7 @@ static struct context *make_slot(unsigned slot) {
     core_cond_init(&context->due_changed);
     core_cond_init(&context->parked_changed);
     core_wakeup_create(&context->wakeup);
-    atomic_store_explicit(&slots[slot], context, memory_order_release);
+    atomic_store(&slots[slot], context);
     return context;
 }
 
@@ -154,7 +154,7 @@ static matrix_status begin(struct context *context, const struct limits *limits,
 static void learn_failure(struct context *context) {
     struct block *record;
 
-    context->failure = core_runtime_failure(&context->failure_status);
+    context->failure = core_runtime_failure();
     record = context->failure ? core_runtime_failure_record() : NULL;
     if (record) {
         core_log_push(context, record);
@@ -313,6 +313,7 @@ int matrix_fd(matrix_context context) {
 matrix_status matrix_set_wakeup_callback(matrix_context context, void (*callback)(void *user_data),
                                          void *user_data) {
     struct context *own;
+    bool is_open;
 
     if (core_forked()) {
         return MATRIX_E_FORKED;
@@ -323,10 +324,15 @@ matrix_status matrix_set_wakeup_callback(matrix_context context, void (*callback
     }
     pthread_mutex_unlock(&own->lock);
     pthread_mutex_lock(&own->wakeup.callback_lock);
-    own->wakeup.callback = callback;
-    own->wakeup.user_data = user_data;
-    own->wakeup.fired = false;
+    /* It may have been shut down meanwhile: that voids its number first and then removes the
+     * callback. */
+    is_open = atomic_load(&own->id) == context.id;
+    if (is_open) {
+        own->wakeup.callback = callback;
+        own->wakeup.user_data = user_data;
+        own->wakeup.fired = false;
+    }
     pthread_mutex_unlock(&own->wakeup.callback_lock);
     core_wakeup(own);
-    return MATRIX_OK;
+    return is_open ? MATRIX_OK : MATRIX_E_INVALID_HANDLE;
 }

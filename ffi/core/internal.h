@@ -4,9 +4,9 @@
  *
  * Lock order, outermost first:
  *
- *     registry (context.c) > context.lock > inbox.lock > nothing
- *     wakeup.callback_lock > wakeup.fd_lock > nothing, taken while none of the above is held
- *     runtime.lock (runtime.c): alone
+ *     context.lock > inbox.lock
+ *     context.lock > wakeup.fd_lock
+ *     wakeup.callback_lock, registry (context.c) and runtime.lock (runtime.c): each alone
  *
  * No lock is held while a callback of the host runs, except wakeup.callback_lock for the wakeup
  * callback. Contexts are made once and their memory is used again, never freed: whoever has a
@@ -136,7 +136,6 @@ struct context {
     enum context_state state;
     struct limits limits;
     const struct static_text *failure; /* why the runtime does not answer, or NULL */
-    matrix_status failure_status;
 
     struct handle_map clients;
     struct handle_map requests;

@@ -250,9 +250,9 @@ matrix_status matrix_map_set_json(matrix_map *map, const char *key, const char *
     if (!json) {
         return fail(map, key, "is NULL");
     }
-    document = yyjson_read(json, size, CORE_READ_FLAGS);
+    document = core_read_json(json, size, &status);
     if (!document) {
-        return fail(map, key, "is not valid JSON");
+        return status == MATRIX_E_NO_MEMORY ? no_memory(map) : fail(map, key, "is not valid JSON");
     }
     wrong = core_wrong_value(yyjson_doc_get_root(document));
     status = wrong ? fail(map, key, wrong) : put_value(map, key, yyjson_doc_get_root(document));
@@ -293,9 +293,9 @@ matrix_status matrix_map_from_json(const char *json, size_t size, matrix_map **m
     if (!map || !json) {
         return MATRIX_E_INVALID_ARGUMENT;
     }
-    document = yyjson_read(json, size, CORE_READ_FLAGS);
+    document = core_read_json(json, size, &status);
     if (!document) {
-        return MATRIX_E_INVALID_ARGUMENT;
+        return status;
     }
     *map = matrix_map_new();
     status = *map ? fill(*map, yyjson_doc_get_root(document)) : MATRIX_E_NO_MEMORY;

@@ -9,8 +9,6 @@
 #include "tables.h"
 
 #define CORE_REASON_SIZE 256
-/** How yyjson reads what hosts give, so that core_wrong_value() sees numbers that do not fit. */
-#define CORE_READ_FLAGS YYJSON_READ_BIGNUM_AS_RAW
 
 /** One key with its value as JSON text, written and checked when it was set. */
 struct map_entry {
@@ -45,6 +43,10 @@ int64_t core_map_int(const matrix_map *map, const char *key, int64_t fallback);
 bool core_check_map(const matrix_map *map, const struct fields *required,
                     const struct fields *optional, struct reason *reason);
 struct yyjson_val;
+struct yyjson_doc;
+
+/** Reads JSON text that a host gave; NULL with E_NO_MEMORY or E_INVALID_ARGUMENT in `*status`. */
+struct yyjson_doc *core_read_json(const char *text, size_t size, matrix_status *status);
 
 /** NULL when a value that was read is within the limits, else what is wrong with it. */
 const char *core_wrong_value(struct yyjson_val *value);

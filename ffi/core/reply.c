@@ -31,6 +31,7 @@ void core_reply_reset(matrix_reply *reply) {
     reply->block = NULL;
     reply->copy = NULL;
     reply->parsed = false;
+    reply->text_given = false;
     reply->text = "";
     reply->size = 0;
     reply->target = 0;
@@ -58,7 +59,8 @@ void core_reply_set_ended(matrix_reply *reply, const struct request *request) {
 void core_reply_detach(matrix_reply *reply) {
     char *copy;
 
-    if (!reply->block || reply->block->size < LARGE_BLOCK || reply->size > reply->block->size / 4) {
+    if (!reply->block || reply->text_given || reply->block->size < LARGE_BLOCK ||
+        reply->size > reply->block->size / 4) {
         return;
     }
     copy = malloc(reply->size + 1);
@@ -116,12 +118,17 @@ const matrix_error *matrix_reply_error(const matrix_reply *reply) {
 }
 
 const char *matrix_reply_json(const matrix_reply *reply, size_t *size) {
-    bool is_empty = !reply || reply->size == 0;
-
-    if (size) {
-        *size = is_empty ? 2 : reply->size;
+    if (!reply || reply->size == 0) {
+        if (size) {
+            *size = strlen("{}");
+        }
+        return "{}";
     }
-    return is_empty ? "{}" : reply->text;
+    if (size) {
+        *size = reply->size;
+    }
+    writable(reply)->text_given = true;
+    return reply->text;
 }
 
 static bool is_about_request(const matrix_reply *reply) {

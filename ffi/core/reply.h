@@ -10,6 +10,7 @@ struct matrix_reply {
     matrix_reply_kind kind;
     bool ok;
     bool parsed;
+    bool text_given; /* somebody has a pointer to `text` */
     uint64_t target;
     const char *text; /* in `block`, in `copy`, or static */
     size_t size;

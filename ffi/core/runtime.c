@@ -47,13 +47,8 @@ bool core_stopping(void) {
 
 /* ---- failure -------------------------------------------------------------------------------- */
 
-const struct static_text *core_runtime_failure(matrix_status *status) {
-    const struct static_text *failure = atomic_load(&runtime.failure);
-
-    if (failure) {
-        *status = runtime.failure_status;
-    }
-    return failure;
+const struct static_text *core_runtime_failure(void) {
+    return atomic_load(&runtime.failure);
 }
 
 struct block *core_runtime_failure_record(void) {

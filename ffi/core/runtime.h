@@ -13,7 +13,7 @@ bool core_forked(void);
 /** Starts the runtime thread unless it was started; MATRIX_OK or why not. */
 matrix_status core_runtime_start(void);
 /** Why the runtime does not answer, or NULL. */
-const struct static_text *core_runtime_failure(matrix_status *status);
+const struct static_text *core_runtime_failure(void);
 /** The failure as a log record, or NULL. */
 struct block *core_runtime_failure_record(void);
 bool core_stopping(void);

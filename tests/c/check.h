@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** What the tests of the core share: checks that stop the program, a context with a client, tallies, a pump. */
+/** What the tests of the core share: checks that stop the program, a context with a client,
+ * tallies, a pump. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -48,13 +49,11 @@ struct tally {
 };
 
 /** Longer than the shortest budget: a dispatch with a budget of 1 then runs one callback. */
-static inline void take_time(void)
-{
+static inline void take_time(void) {
     usleep(2);
 }
 
-static inline void count_reply(const matrix_reply *reply, void *user_data)
-{
+static inline void count_reply(const matrix_reply *reply, void *user_data) {
     struct tally *tally = user_data;
 
     CHECK(matrix_reply_get_kind(reply) == MATRIX_REPLY_RESULT);
@@ -68,28 +67,24 @@ static inline void count_reply(const matrix_reply *reply, void *user_data)
     snprintf(tally->code, sizeof tally->code, "%s", matrix_reply_error(reply)->code);
 }
 
-static inline int tally_count(const struct tally *tally)
-{
+static inline int tally_count(const struct tally *tally) {
     return tally->ok + tally->failed;
 }
 
-static inline void pump(matrix_context context, const int *counter, int wanted)
-{
+static inline void pump(matrix_context context, const int *counter, int wanted) {
     while (*counter < wanted) {
         CHECK(matrix_dispatch(context, 20000, 0) >= 0);
     }
 }
 
-static inline matrix_map *map_of(const char *json)
-{
+static inline matrix_map *map_of(const char *json) {
     matrix_map *map = NULL;
 
     CHECK_OK(matrix_map_from_json(json, strlen(json), &map));
     return map;
 }
 
-static inline matrix_context open_context(const char *options_json)
-{
+static inline matrix_context open_context(const char *options_json) {
     matrix_context context = {0};
     matrix_map *options = options_json ? map_of(options_json) : NULL;
 
@@ -98,8 +93,7 @@ static inline matrix_context open_context(const char *options_json)
     return context;
 }
 
-static inline matrix_client open_client(matrix_context context)
-{
+static inline matrix_client open_client(matrix_context context) {
     matrix_client client = {0};
     matrix_map *options = map_of("{\"homeserver\":\"http://127.0.0.1:9\"}");
 
@@ -110,8 +104,7 @@ static inline matrix_client open_client(matrix_context context)
 
 /** A ping with options as JSON text; `{"delay_ms":1000}` and more is never answered by the fake. */
 static inline matrix_request ping(matrix_client client, const char *options_json,
-                                  matrix_callback callback, void *user_data)
-{
+                                  matrix_callback callback, void *user_data) {
     matrix_request request = {0};
     matrix_map *options = options_json ? map_of(options_json) : NULL;
 
@@ -123,8 +116,7 @@ static inline matrix_request ping(matrix_client client, const char *options_json
 #define FOREVER "{\"delay_ms\":600000}"
 
 /** Waits until the runtime has handled everything that was sent so far; runs no callback. */
-static inline void settle(matrix_client client)
-{
+static inline void settle(matrix_client client) {
     matrix_reply *reply = NULL;
 
     CHECK_OK(matrix_wait(ping(client, NULL, NULL, NULL), 20000, &reply));

@@ -45,8 +45,7 @@ static size_t out_size;
 static size_t out_capacity;
 
 static void add_frame(int kind, int flags, uint64_t context, uint64_t target, uint64_t extra,
-                      const char *json, size_t size)
-{
+                      const char *json, size_t size) {
     struct matrix_frame frame = {(uint32_t)size, (uint16_t)kind, (uint16_t)flags,
                                  context,        target,         extra};
     size_t needed = out_size + sizeof frame + size + 1;
@@ -61,16 +60,15 @@ static void add_frame(int kind, int flags, uint64_t context, uint64_t target, ui
     out_size = needed;
 }
 
-static int flush(void)
-{
+static int flush(void) {
     int full = out_size ? fake_core->post(out, out_size) : 0;
 
     out_size = 0;
     return full;
 }
 
-int fake_post(int kind, int flags, uint64_t context, uint64_t target, uint64_t extra, const char *json)
-{
+int fake_post(int kind, int flags, uint64_t context, uint64_t target, uint64_t extra,
+              const char *json) {
     size_t size = strlen(json);
     size_t total = sizeof(struct matrix_frame) + size + 1;
     struct matrix_frame frame = {(uint32_t)size, (uint16_t)kind, (uint16_t)flags,
@@ -86,15 +84,13 @@ int fake_post(int kind, int flags, uint64_t context, uint64_t target, uint64_t e
 }
 
 static void add_text(int kind, int flags, const struct message *message, uint64_t target,
-                     const char *json)
-{
+                     const char *json) {
     add_frame(kind, flags, message->context, target, 0, json, strlen(json));
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
-static struct entry *remember(struct entry **list, const struct message *message)
-{
+static struct entry *remember(struct entry **list, const struct message *message) {
     struct entry *entry = calloc(1, sizeof *entry);
 
     *entry = (struct entry){*list, message->context, message->client, message->target, 0};
@@ -102,8 +98,7 @@ static struct entry *remember(struct entry **list, const struct message *message
     return entry;
 }
 
-static bool forget(struct entry **list, uint64_t id)
-{
+static bool forget(struct entry **list, uint64_t id) {
     for (; *list; list = &(*list)->next) {
         struct entry *entry = *list;
         if (entry->id == id || (entry->call && entry->call == id)) {
@@ -115,8 +110,7 @@ static bool forget(struct entry **list, uint64_t id)
     return false;
 }
 
-static void forget_all(struct entry **list, uint64_t context, uint64_t client)
-{
+static void forget_all(struct entry **list, uint64_t context, uint64_t client) {
     while (*list) {
         struct entry *entry = *list;
         if (entry->context == context && (!client || entry->client == client)) {
@@ -130,13 +124,11 @@ static void forget_all(struct entry **list, uint64_t context, uint64_t client)
 
 /* ---- operations ----------------------------------------------------------------------------- */
 
-static int64_t option(const struct message *message, const char *name)
-{
+static int64_t option(const struct message *message, const char *name) {
     return yyjson_get_sint(yyjson_obj_get(message->body, name));
 }
 
-static void ask(const struct message *message)
-{
+static void ask(const struct message *message) {
     struct entry *entry = remember(&waiting, message);
     char question[256];
 
@@ -148,8 +140,7 @@ static void ask(const struct message *message)
               strlen(question));
 }
 
-static void ping(const struct message *message)
-{
+static void ping(const struct message *message) {
     yyjson_val *payload = yyjson_obj_get(message->body, "payload");
     int64_t count = option(message, "progress_count");
     char *text = payload ? yyjson_val_write(payload, 0, NULL) : NULL;
@@ -175,8 +166,7 @@ static void ping(const struct message *message)
     free(text);
 }
 
-static void sync_once(const struct message *message)
-{
+static void sync_once(const struct message *message) {
     static const char event[] = "{\"kind\":\"message\",\"room_id\":\"!r:x\",\"event_id\":\"$%d\","
                                 "\"type\":\"m.room.message\",\"origin_server_ts\":%d}";
     char json[256];
@@ -190,11 +180,11 @@ static void sync_once(const struct message *message)
         }
     }
     add_frame(MATRIX_FRAME_MARK, 0, message->context, message->client, 7, "", 0);
-    add_text(MATRIX_FRAME_RESULT, MATRIX_FRAME_OK, message, message->target, "{\"next_batch\":\"s1\"}");
+    add_text(MATRIX_FRAME_RESULT, MATRIX_FRAME_OK, message, message->target,
+             "{\"next_batch\":\"s1\"}");
 }
 
-static void request(const struct message *message)
-{
+static void request(const struct message *message) {
     static const char failure[] = "{\"code\":\"M_UNKNOWN_TOKEN\",\"message\":\"no such token\","
                                   "\"http_status\":401}";
 
@@ -214,8 +204,7 @@ static void request(const struct message *message)
     }
 }
 
-static void respond(const struct message *message)
-{
+static void respond(const struct message *message) {
     struct entry *entry = waiting;
     char *text = yyjson_val_write(message->body, 0, NULL);
     char json[512];
@@ -235,8 +224,7 @@ static void respond(const struct message *message)
     free(text);
 }
 
-static void cancel(const struct message *message)
-{
+static void cancel(const struct message *message) {
     atomic_fetch_add(&fake.cancels, 1);
     if (forget(&waiting, message->target)) {
         add_text(MATRIX_FRAME_RESULT, 0, message, message->target,
@@ -246,8 +234,7 @@ static void cancel(const struct message *message)
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-static void close_context(const struct message *message)
-{
+static void close_context(const struct message *message) {
     forget_all(&waiting, message->context, 0);
     forget_all(&subscriptions, message->context, 0);
     atomic_fetch_add(&fake.closed_contexts, 1);
@@ -256,23 +243,20 @@ static void close_context(const struct message *message)
     }
 }
 
-static void close_client(const struct message *message)
-{
+static void close_client(const struct message *message) {
     forget_all(&waiting, message->context, message->client);
     forget_all(&subscriptions, message->context, message->client);
     atomic_fetch_add(&fake.closed_clients, 1);
 }
 
-static void keep_body(const struct message *message)
-{
+static void keep_body(const struct message *message) {
     char *text = yyjson_val_write(message->body, 0, NULL);
 
     snprintf(fake_last_body, sizeof fake_last_body, "%s", text);
     free(text);
 }
 
-static void handle(const struct message *message)
-{
+static void handle(const struct message *message) {
     const char *kind = message->kind;
 
     if (!strcmp(kind, "request")) {
@@ -309,8 +293,7 @@ static void handle(const struct message *message)
     }
 }
 
-static void take_all(void)
-{
+static void take_all(void) {
     const char *json = NULL;
     size_t size = fake_core->take(&json);
     yyjson_doc *document = size ? yyjson_read(json, size, 0) : NULL;
@@ -338,8 +321,7 @@ static void take_all(void)
     yyjson_doc_free(document);
 }
 
-int matrix_bridge_main(const struct matrix_bridge_core *core)
-{
+int matrix_bridge_main(const struct matrix_bridge_core *core) {
     struct pollfd readable = {.fd = core->request_fd, .events = POLLIN};
 
     fake_core = core;
@@ -357,8 +339,7 @@ int matrix_bridge_main(const struct matrix_bridge_core *core)
     return 0;
 }
 
-bool fake_reaches(const atomic_int *counter, int wanted)
-{
+bool fake_reaches(const atomic_int *counter, int wanted) {
     for (int tries = 0; tries < 10000; tries++) {
         if (atomic_load(counter) >= wanted) {
             return true;

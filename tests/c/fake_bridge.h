@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * A runtime without Python, for tests of the core alone. What it does is told by the options of the operations:
+ * A runtime without Python, for tests of the core alone. What it does is told by the options of the
+ * operations:
  *
  *     ping {payload}            gives it back at once; a delay_ms of 1000 or more is never over
  *     ping {progress_count: n}  n progress reports, then the result
  *     ping {host_call: name}    asks the host, gives the answer back
- *     sync_once {timeout_ms: n} n events to each subscription of the client, a mark, then the result
- *     whoami                    fails with M_UNKNOWN_TOKEN
- *     logout                    the runtime dies
+ *     sync_once {timeout_ms: n} n events to each subscription of the client, a mark, then the
+ * result whoami                    fails with M_UNKNOWN_TOKEN logout                    the runtime
+ * dies
  */
 #ifndef FAKE_BRIDGE_H
 #define FAKE_BRIDGE_H
@@ -48,7 +49,8 @@ extern char fake_last_body[4096];
 extern const struct matrix_bridge_core *fake_core;
 
 /** Posts one frame. */
-int fake_post(int kind, int flags, uint64_t context, uint64_t target, uint64_t extra, const char *json);
+int fake_post(int kind, int flags, uint64_t context, uint64_t target, uint64_t extra,
+              const char *json);
 /** Waits up to 10 s for a counter. */
 bool fake_reaches(const atomic_int *counter, int wanted);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arguments and options against the tables: what gets through, and the reasons for what does not. */
+/* Arguments and options against the tables: what gets through, and the reasons for what does not.
+ */
 #include "check.h"
 #include "submit.h"
 
 static matrix_context context;
 static matrix_client client;
 
-static void refuse(const char *operation, const char *arguments, const char *reason)
-{
+static void refuse(const char *operation, const char *arguments, const char *reason) {
     matrix_map *map = map_of(arguments);
     matrix_request request = {9};
 
@@ -18,8 +18,7 @@ static void refuse(const char *operation, const char *arguments, const char *rea
     matrix_map_free(map);
 }
 
-static void accept(const char *operation, const char *arguments)
-{
+static void accept(const char *operation, const char *arguments) {
     matrix_map *map = map_of(arguments);
 
     CHECK_OK(matrix_submit(client, operation, map, matrix_ignore, NULL, NULL));
@@ -27,13 +26,13 @@ static void accept(const char *operation, const char *arguments)
     matrix_map_free(map);
 }
 
-static void by_name(void)
-{
+static void by_name(void) {
     refuse("pong", "{}", "operation: pong is no known operation");
     refuse("send_text", "{\"room_id\":\"!a:b\"}", "body: is missing");
     refuse("send_text", "{\"room_id\":null,\"body\":\"x\"}", "room_id: is missing");
     refuse("send_text", "{\"room_id\":7,\"body\":\"x\"}", "room_id: must be a string");
-    refuse("send_text", "{\"room_id\":\"!a:b\",\"body\":\"x\",\"bdoy\":1}", "bdoy: is no known key");
+    refuse("send_text", "{\"room_id\":\"!a:b\",\"body\":\"x\",\"bdoy\":1}",
+           "bdoy: is no known key");
     refuse("create_room", "{\"preset\":\"secret_chat\"}",
            "preset: must be one of private_chat, public_chat, trusted_private_chat");
     refuse("create_room", "{\"preset\":7}", "preset: must be a string");
@@ -51,8 +50,7 @@ static void by_name(void)
 }
 
 /* A long or broken key does not overflow the reason, and the reason stays UTF-8. */
-static void long_keys(void)
-{
+static void long_keys(void) {
     matrix_map *map = matrix_map_new();
     char key[1000];
 
@@ -62,7 +60,8 @@ static void long_keys(void)
     for (size_t length = 180; length < 300; length++) {
         char saved = key[length];
         key[length] = 0;
-        CHECK(matrix_map_set_int(map, key, 1) == (length % 2 ? MATRIX_E_INVALID_ARGUMENT : MATRIX_OK));
+        CHECK(matrix_map_set_int(map, key, 1) ==
+              (length % 2 ? MATRIX_E_INVALID_ARGUMENT : MATRIX_OK));
         key[length] = saved;
     }
     CHECK_STATUS(matrix_ping(client, map, matrix_ignore, NULL, NULL), MATRIX_E_INVALID_ARGUMENT);
@@ -71,8 +70,7 @@ static void long_keys(void)
 }
 
 /* Types that no operation has as an argument yet: by a table of the test's own. */
-static void every_type(void)
-{
+static void every_type(void) {
     static const char *const colours[] = {"red", "green"};
     static const struct enumeration colour = {"colour", colours, 2};
     static const struct field parts[] = {
@@ -87,15 +85,26 @@ static void every_type(void)
         {.name = "any", .type = FIELD_JSON, .required = true},
         {.name = "hue", .type = FIELD_ENUM, .enumeration = &colour, .required = true},
         {.name = "point", .type = FIELD_RECORD, .record = &point, .required = true},
-        {.name = "points", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &point, .required = true}};
+        {.name = "points",
+         .type = FIELD_LIST,
+         .item = FIELD_RECORD,
+         .record = &point,
+         .required = true}};
     static const struct field options[] = {{.name = "blob", .type = FIELD_BYTES},
                                            {.name = "factor", .type = FIELD_DOUBLE}};
     static const struct operation operation = {"ping", {arguments, 8}, {options, 2}, false};
-    matrix_map *map = map_of("{\"x\":1,\"deep\":[\"red\"]}"), *bad = map_of("{\"deep\":[\"blue\"]}");
-    matrix_map *in = map_of("{\"blob\":\"AQI=\",\"factor\":2}"), *wrong = map_of("{\"blob\":\"A?\"}");
-    union core_argument good[] = {{.boolean = true}, {.integer = -5},  {.number = 0.5},
-                                  {.bytes = {"\1\2", 2}}, {.string = "{\"a\": [null]}"}, {.integer = 2},
-                                  {.map = map},      {.string = "[{\"x\":3}]"}};
+    matrix_map *map = map_of("{\"x\":1,\"deep\":[\"red\"]}"),
+               *bad = map_of("{\"deep\":[\"blue\"]}");
+    matrix_map *in = map_of("{\"blob\":\"AQI=\",\"factor\":2}"),
+               *wrong = map_of("{\"blob\":\"A?\"}");
+    union core_argument good[] = {{.boolean = true},
+                                  {.integer = -5},
+                                  {.number = 0.5},
+                                  {.bytes = {"\1\2", 2}},
+                                  {.string = "{\"a\": [null]}"},
+                                  {.integer = 2},
+                                  {.map = map},
+                                  {.string = "[{\"x\":3}]"}};
     union core_argument broken[8];
 
     CHECK_OK(core_submit(client, &operation, good, in, matrix_ignore, NULL, NULL));
@@ -126,13 +135,13 @@ static void every_type(void)
     matrix_map_free(wrong);
 }
 
-static void client_options(void)
-{
+static void client_options(void) {
     static const char *const bad[][2] = {
         {"{}", "homeserver: is missing"},
         {"{\"homeserver\":5}", "homeserver: must be a string"},
         {"{\"homeserver\":\"http://h\",\"acces_token\":\"x\"}", "acces_token: is no known key"},
-        {"{\"homeserver\":\"http://h\",\"use_environment\":\"y\"}", "use_environment: must be a bool"},
+        {"{\"homeserver\":\"http://h\",\"use_environment\":\"y\"}",
+         "use_environment: must be a bool"},
     };
     matrix_map *options;
 
@@ -156,8 +165,7 @@ static void client_options(void)
     matrix_map_free(options);
 }
 
-int main(void)
-{
+int main(void) {
     context = open_context("{\"max_events\":5}");
     client = open_client(context);
     by_name();

@@ -10,8 +10,7 @@ struct host {
 
 #define ASK "{\"host_call\":\"colour\",\"host_call_timeout_ms\":60000}"
 
-static void remember(const matrix_reply *reply, void *user_data)
-{
+static void remember(const matrix_reply *reply, void *user_data) {
     struct host *host = user_data;
     const matrix_host_call *call = matrix_reply_as_host_call(reply, matrix_reply_value(reply));
 
@@ -23,8 +22,7 @@ static void remember(const matrix_reply *reply, void *user_data)
     host->asked++;
 }
 
-static void answers(void)
-{
+static void answers(void) {
     struct host host = {.context = open_context(NULL)};
     matrix_client client = open_client(host.context);
     matrix_map *answer = map_of("{\"colour\":\"green\"}");
@@ -52,8 +50,7 @@ static void answers(void)
     CHECK_OK(matrix_shutdown(host.context, -1));
 }
 
-static void nobody_answers(void)
-{
+static void nobody_answers(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct tally tally = {0};
@@ -65,8 +62,7 @@ static void nobody_answers(void)
 }
 
 /* A question is void once its request has ended, whatever ended it, and once its time is over. */
-static void void_questions(void)
-{
+static void void_questions(void) {
     struct host host = {.context = open_context(NULL)};
     matrix_client client = open_client(host.context), other = open_client(host.context);
     matrix_request request = ping(client, ASK, matrix_ignore, NULL);
@@ -101,8 +97,7 @@ static void void_questions(void)
     CHECK_OK(matrix_shutdown(host.context, -1));
 }
 
-int main(void)
-{
+int main(void) {
     answers();
     nobody_answers();
     void_questions();

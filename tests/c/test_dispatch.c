@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dispatching: order, budget, the fd, the wakeup, pulling instead of callbacks, and one at a time. */
+/* Dispatching: order, budget, the fd, the wakeup, pulling instead of callbacks, and one at a time.
+ */
 #include <poll.h>
 #include <pthread.h>
 
@@ -7,16 +8,14 @@
 
 static int last_number;
 
-static void in_order(const matrix_reply *reply, void *user_data)
-{
+static void in_order(const matrix_reply *reply, void *user_data) {
     CHECK(matrix_value_get_int(matrix_reply_value(reply), "payload", -1) == last_number + 1);
     CHECK((intptr_t)user_data == last_number + 1);
     last_number++;
     take_time();
 }
 
-static void ping_number(matrix_client client, int number, matrix_callback callback)
-{
+static void ping_number(matrix_client client, int number, matrix_callback callback) {
     matrix_map *options = matrix_map_new();
 
     CHECK_OK(matrix_map_set_int(options, "payload", number));
@@ -25,15 +24,13 @@ static void ping_number(matrix_client client, int number, matrix_callback callba
 }
 
 /* Whether the fd is readable, or becomes so within a time: it follows the queue by a moment. */
-static bool is_readable(matrix_context context, int timeout_ms)
-{
+static bool is_readable(matrix_context context, int timeout_ms) {
     struct pollfd readable = {.fd = matrix_fd(context), .events = POLLIN};
 
     return poll(&readable, 1, timeout_ms) == 1;
 }
 
-static void order_and_fd(void)
-{
+static void order_and_fd(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
 
@@ -56,16 +53,14 @@ static void order_and_fd(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void slow(const matrix_reply *reply, void *user_data)
-{
+static void slow(const matrix_reply *reply, void *user_data) {
     (void)reply;
     (void)user_data;
     usleep(2000);
 }
 
 /* Never over the budget by more than one callback. */
-static void budget(void)
-{
+static void budget(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     int count;
@@ -84,8 +79,7 @@ struct chain {
     int length;
 };
 
-static void submit_again(const matrix_reply *reply, void *user_data)
-{
+static void submit_again(const matrix_reply *reply, void *user_data) {
     struct chain *chain = user_data;
     int before = atomic_load(&fake.requests);
 
@@ -99,8 +93,7 @@ static void submit_again(const matrix_reply *reply, void *user_data)
 }
 
 /* A callback that always submits again does not keep dispatch from returning. */
-static void dispatch_ends(void)
-{
+static void dispatch_ends(void) {
     matrix_context context = open_context(NULL);
     struct chain chain = {open_client(context), 0};
 
@@ -114,8 +107,7 @@ static void dispatch_ends(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void pulling(void)
-{
+static void pulling(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_reply *reply = NULL, *first = NULL;
@@ -140,14 +132,12 @@ static void pulling(void)
 static matrix_context own;
 static int nested;
 
-static void *dispatch_elsewhere(void *result)
-{
+static void *dispatch_elsewhere(void *result) {
     *(int *)result = matrix_dispatch(own, 0, 0);
     return NULL;
 }
 
-static void nest(const matrix_reply *reply, void *user_data)
-{
+static void nest(const matrix_reply *reply, void *user_data) {
     matrix_client *client = user_data;
     matrix_context other = open_context(NULL);
     matrix_reply *taken = NULL;
@@ -170,8 +160,7 @@ static void nest(const matrix_reply *reply, void *user_data)
     nested++;
 }
 
-static void one_at_a_time(void)
-{
+static void one_at_a_time(void) {
     matrix_client client;
 
     own = open_context(NULL);
@@ -184,14 +173,12 @@ static void one_at_a_time(void)
 
 static atomic_int wakeups;
 
-static void wake(void *user_data)
-{
+static void wake(void *user_data) {
     CHECK(user_data == &wakeups);
     atomic_fetch_add(&wakeups, 1);
 }
 
-static void wakeup(void)
-{
+static void wakeup(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct tally tally = {0};
@@ -219,16 +206,14 @@ static void wakeup(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void keep(const matrix_reply *reply, void *user_data)
-{
+static void keep(const matrix_reply *reply, void *user_data) {
     matrix_reply **kept = user_data;
 
     *kept = matrix_reply_keep(reply);
 }
 
 /* Kept replies do not hold on to the block they came in, and outlive everything. */
-static void keeping(void)
-{
+static void keeping(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_reply *kept[2000] = {NULL};
@@ -250,8 +235,7 @@ static void keeping(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     order_and_fd();
     budget();
     dispatch_ends();

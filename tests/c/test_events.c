@@ -9,8 +9,7 @@ struct listener {
     int stop_at;
 };
 
-static void on_event(const matrix_reply *reply, void *user_data)
-{
+static void on_event(const matrix_reply *reply, void *user_data) {
     struct listener *listener = user_data;
     const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));
 
@@ -29,14 +28,13 @@ static void on_event(const matrix_reply *reply, void *user_data)
     }
 }
 
-static void listen(matrix_client client, struct listener *listener)
-{
+static void listen(matrix_client client, struct listener *listener) {
     *listener = (struct listener){.last = -1};
-    CHECK_OK(matrix_subscribe(client, "message", NULL, on_event, listener, &listener->subscription));
+    CHECK_OK(
+        matrix_subscribe(client, "message", NULL, on_event, listener, &listener->subscription));
 }
 
-static void sync_now(matrix_client client, int events, struct tally *tally)
-{
+static void sync_now(matrix_client client, int events, struct tally *tally) {
     matrix_map *options = matrix_map_new();
 
     CHECK_OK(matrix_map_set_int(options, "timeout_ms", events));
@@ -44,8 +42,7 @@ static void sync_now(matrix_client client, int events, struct tally *tally)
     matrix_map_free(options);
 }
 
-static void events_then_consumed(void)
-{
+static void events_then_consumed(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct listener first, second;
@@ -69,8 +66,7 @@ static void events_then_consumed(void)
 }
 
 /* What matrix_next() handed out counts as consumed when it is called again, not before. */
-static void pulled_then_consumed(void)
-{
+static void pulled_then_consumed(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_subscription subscription = {0};
@@ -93,8 +89,7 @@ static void pulled_then_consumed(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void unsubscribing_inside(void)
-{
+static void unsubscribing_inside(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct listener listener;
@@ -119,8 +114,7 @@ static void unsubscribing_inside(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void filters_are_checked(void)
-{
+static void filters_are_checked(void) {
     static const char *const bad[] = {"{\"room\":\"x\"}", "{\"room_id\":5}", "{\"not_own\":\"x\"}"};
     static const char *const reasons[] = {"room: is no known key", "room_id: must be a string",
                                           "not_own: must be a bool"};
@@ -131,8 +125,9 @@ static void filters_are_checked(void)
 
     for (int i = 0; i < 3; i++) {
         filter = map_of(bad[i]);
-        CHECK_STATUS(matrix_subscribe(client, "message", filter, matrix_ignore, NULL, &subscription),
-                     MATRIX_E_INVALID_ARGUMENT);
+        CHECK_STATUS(
+            matrix_subscribe(client, "message", filter, matrix_ignore, NULL, &subscription),
+            MATRIX_E_INVALID_ARGUMENT);
         CHECK_TEXT(matrix_map_error(filter), reasons[i]);
         CHECK(subscription.id == 0);
         matrix_map_free(filter);
@@ -152,8 +147,7 @@ static void filters_are_checked(void)
 }
 
 /* Above the limit the runtime is told once, below it once again; nothing is dropped. */
-static void pausing(const char *options)
-{
+static void pausing(const char *options) {
     matrix_context context = open_context(options);
     matrix_client client = open_client(context);
     struct listener listener;
@@ -181,8 +175,7 @@ static void pausing(const char *options)
     CHECK(fake_post(MATRIX_FRAME_EVENT, 0, context.id, 99, 0, "{}") == 0);
 }
 
-int main(void)
-{
+int main(void) {
     events_then_consumed();
     pulled_then_consumed();
     unsubscribing_inside();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A runtime that dies: everything open ends, everything later ends at once, and the reason is told. */
+/* A runtime that dies: everything open ends, everything later ends at once, and the reason is told.
+ */
 #include <pthread.h>
 
 #include "check.h"
 
 static int logged;
 
-static void remember(const matrix_reply *reply, void *user_data)
-{
+static void remember(const matrix_reply *reply, void *user_data) {
     const matrix_log_record *record = matrix_reply_as_log_record(reply, matrix_reply_value(reply));
 
     (void)user_data;
@@ -16,8 +16,7 @@ static void remember(const matrix_reply *reply, void *user_data)
     logged++;
 }
 
-static void *wait_forever(void *argument)
-{
+static void *wait_forever(void *argument) {
     matrix_reply *reply = NULL;
 
     CHECK_OK(matrix_wait(*(matrix_request *)argument, -1, &reply));
@@ -26,8 +25,7 @@ static void *wait_forever(void *argument)
     return NULL;
 }
 
-static void later_contexts_know(void)
-{
+static void later_contexts_know(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct tally tally = {0};
@@ -51,8 +49,7 @@ static void later_contexts_know(void)
     CHECK(tally.failed == 2);
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context(NULL), other = open_context(NULL);
     matrix_client client = open_client(context), elsewhere = open_client(other);
     struct tally open[100] = {{0}}, of_other = {0}, last = {0};

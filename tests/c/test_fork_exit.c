@@ -6,8 +6,7 @@
 
 #include "check.h"
 
-static void be_a_child(matrix_context context, matrix_client client, matrix_request open)
-{
+static void be_a_child(matrix_context context, matrix_client client, matrix_request open) {
     matrix_context other = {0};
     matrix_reply *reply = NULL;
     matrix_map *map = matrix_map_new(), *made = NULL;
@@ -40,8 +39,7 @@ static void be_a_child(matrix_context context, matrix_client client, matrix_requ
 
 static atomic_bool stop_submitting;
 
-static void *submit_all_the_time(void *argument)
-{
+static void *submit_all_the_time(void *argument) {
     matrix_client *client = argument;
 
     while (!atomic_load(&stop_submitting)) {
@@ -51,8 +49,7 @@ static void *submit_all_the_time(void *argument)
 }
 
 /* Forked while another thread holds one lock after the other. */
-static void forks(void)
-{
+static void forks(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_request request = ping(client, FOREVER, matrix_ignore, NULL);
@@ -80,20 +77,17 @@ static void forks(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void exit_now(const matrix_reply *reply, void *user_data)
-{
+static void exit_now(const matrix_reply *reply, void *user_data) {
     (void)reply;
     exit(*(int *)user_data);
 }
 
-static void *exit_in_thread(void *argument)
-{
+static void *exit_in_thread(void *argument) {
     exit(*(int *)argument);
     return NULL;
 }
 
-static void exit_somehow(const char *how)
-{
+static void exit_somehow(const char *how) {
     static int code = 7;
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
@@ -117,8 +111,7 @@ static void exit_somehow(const char *how)
 }
 
 /* The runtime's thread has every signal blocked, the host's mask is what it was. */
-static void mask_is_kept(void)
-{
+static void mask_is_kept(void) {
     sigset_t before, after;
     matrix_context context;
 
@@ -133,8 +126,7 @@ static void mask_is_kept(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc > 1) {
         exit_somehow(argv[1]);
     }

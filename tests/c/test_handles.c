@@ -5,8 +5,7 @@
 
 enum { COUNT = 20000 };
 
-static void numbers_hold_their_parts(void)
-{
+static void numbers_hold_their_parts(void) {
     uint64_t id = handle_make(TAG_SUBSCRIPTION, HANDLE_SLOTS - 1, HANDLE_MAX_SERIAL);
 
     CHECK(id < (UINT64_C(1) << 63));
@@ -17,8 +16,7 @@ static void numbers_hold_their_parts(void)
 }
 
 /* Against a plain array, with a mix of short and long lives. */
-static void table_agrees_with_an_array(void)
-{
+static void table_agrees_with_an_array(void) {
     static char present[COUNT];
     struct handle_map map = {0};
     unsigned random = 1;
@@ -49,8 +47,7 @@ static void table_agrees_with_an_array(void)
 }
 
 /* A slot is used again; its numbers are not. */
-static void numbers_are_never_used_again(void)
-{
+static void numbers_are_never_used_again(void) {
     uint64_t last = 0;
 
     for (int round = 0; round < 50; round++) {
@@ -70,8 +67,7 @@ static void numbers_are_never_used_again(void)
     }
 }
 
-static void handles_of_other_kinds_are_invalid(void)
-{
+static void handles_of_other_kinds_are_invalid(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_request request = ping(client, FOREVER, matrix_ignore, NULL);
@@ -98,8 +94,7 @@ static void handles_of_other_kinds_are_invalid(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void many_contexts_at_once(void)
-{
+static void many_contexts_at_once(void) {
     static matrix_context contexts[300];
     struct tally tallies[300] = {{0}};
 
@@ -113,8 +108,7 @@ static void many_contexts_at_once(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     numbers_hold_their_parts();
     table_agrees_with_an_array();
     numbers_are_never_used_again();

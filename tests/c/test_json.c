@@ -8,15 +8,35 @@
 #include "json.h"
 #include "utf8.h"
 
-static void utf8_is_checked(void)
-{
-    static const char *const good[] = {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
-                                       "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
-                                       "\xf4\x8f\xbf\xbf", "plain, then \xe2\x82\xac", "\x7f\x01"};
-    static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf",
-                                      "\xed\xa0\x80", "\xed\xbf\xbf", "\xe2\x82", "\xe2\x82" "a",
-                                      "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
-                                      "\xf0\x9f\x98", "eight chars \xff", "\xc3\x28"};
+static void utf8_is_checked(void) {
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "plain, then \xe2\x82\xac",
+                                       "\x7f\x01"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xc2",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xe2\x82",
+                                      "\xe2\x82"
+                                      "a",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xf0\x9f\x98",
+                                      "eight chars \xff",
+                                      "\xc3\x28"};
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         CHECK(core_is_utf8(good[i], strlen(good[i])));
@@ -27,8 +47,7 @@ static void utf8_is_checked(void)
 }
 
 /* Every code point survives; every two-byte string is valid for both or for neither. */
-static void escapes_round_trip(void)
-{
+static void escapes_round_trip(void) {
     struct buffer buffer;
     struct arena arena = {0};
     matrix_value value;
@@ -51,9 +70,9 @@ static void escapes_round_trip(void)
     arena_free(&arena);
 }
 
-static void base64_is_padded(void)
-{
-    static const char *const expected[] = {"\"\"", "\"/w==\"", "\"/wA=\"", "\"/wAB\"", "\"/wABcA==\""};
+static void base64_is_padded(void) {
+    static const char *const expected[] = {"\"\"", "\"/w==\"", "\"/wA=\"", "\"/wAB\"",
+                                           "\"/wABcA==\""};
     static const unsigned char bytes[] = {0xff, 0, 1, 0x70};
 
     for (size_t size = 0; size <= 4; size++) {
@@ -66,8 +85,7 @@ static void base64_is_padded(void)
     }
 }
 
-static const matrix_value *payload_of(matrix_client client, matrix_map *map, matrix_reply **reply)
-{
+static const matrix_value *payload_of(matrix_client client, matrix_map *map, matrix_reply **reply) {
     matrix_request request;
 
     CHECK_OK(matrix_ping(client, map, NULL, NULL, &request));
@@ -75,8 +93,7 @@ static const matrix_value *payload_of(matrix_client client, matrix_map *map, mat
     return matrix_value_get(matrix_reply_value(*reply), "payload");
 }
 
-static void numbers_round_trip(matrix_client client)
-{
+static void numbers_round_trip(matrix_client client) {
     static const double doubles[] = {0.1, -0.0, 1e22, DBL_MAX, DBL_MIN, 4.9e-324, 1.5, 1e300};
     static const int64_t integers[] = {0, -1, INT64_MAX, INT64_MIN, 1234567890123};
     matrix_map *map = matrix_map_new();
@@ -105,8 +122,7 @@ static void numbers_round_trip(matrix_client client)
     matrix_map_free(map);
 }
 
-static void large_numbers_from_outside(void)
-{
+static void large_numbers_from_outside(void) {
     static const char json[] = "{\"a\":9223372036854775808,\"b\":123456789012345678901234567890,"
                                "\"c\":-9223372036854775808,\"d\":1e3}";
     struct arena arena = {0};
@@ -122,8 +138,7 @@ static void large_numbers_from_outside(void)
     arena_free(&arena);
 }
 
-static char *nested(int depth)
-{
+static char *nested(int depth) {
     char *text = malloc((size_t)depth * 2 + 1);
 
     memset(text, '[', (size_t)depth);
@@ -132,8 +147,7 @@ static char *nested(int depth)
     return text;
 }
 
-static void depth_is_bounded(void)
-{
+static void depth_is_bounded(void) {
     static const int depths[] = {CORE_MAX_DEPTH, CORE_MAX_DEPTH + 1, 2000000};
     matrix_map *map = matrix_map_new();
 
@@ -151,11 +165,18 @@ static void depth_is_bounded(void)
     matrix_map_free(map);
 }
 
-static void maps_from_json(matrix_client client)
-{
-    static const char *const bad[] = {"",        "[]",           "{",         "{\"a\":1e999}",
-                                      "{} x",    "{\"a\":\"\xff\"}", "null",  "{\"a\":12345678901234567890}",
-                                      "{a:1}",   "{\"a\":\"\\ud800\"}", "{\"a\":[9223372036854775808]}",
+static void maps_from_json(matrix_client client) {
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{",
+                                      "{\"a\":1e999}",
+                                      "{} x",
+                                      "{\"a\":\"\xff\"}",
+                                      "null",
+                                      "{\"a\":12345678901234567890}",
+                                      "{a:1}",
+                                      "{\"a\":\"\\ud800\"}",
+                                      "{\"a\":[9223372036854775808]}",
                                       "{\"a\\u0000b\":1}"};
     matrix_map *map = NULL, *outer = matrix_map_new();
     matrix_reply *reply;
@@ -180,8 +201,7 @@ static void maps_from_json(matrix_client client)
     matrix_map_free(outer);
 }
 
-static void setters_are_checked(void)
-{
+static void setters_are_checked(void) {
     matrix_map *map = matrix_map_new();
 
     CHECK_STATUS(matrix_map_set_string(map, "k", NULL), MATRIX_E_INVALID_ARGUMENT);
@@ -205,8 +225,7 @@ static void setters_are_checked(void)
     matrix_map_free(NULL);
 }
 
-static void getters_are_lenient(void)
-{
+static void getters_are_lenient(void) {
     static const char json[] = "{\"l\":[1,\"a\"],\"s\":\"x\",\"b\":true}";
     struct arena arena = {0};
     matrix_value value;
@@ -230,8 +249,7 @@ static void getters_are_lenient(void)
     arena_free(&arena);
 }
 
-int main(void)
-{
+int main(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
 

@@ -2,8 +2,7 @@
 /* Bounds: open requests, bytes on the way, and arguments that are too large. */
 #include "check.h"
 
-static void requests(void)
-{
+static void requests(void) {
     matrix_context context = open_context("{\"max_requests\":16}");
     matrix_client client = open_client(context);
     struct tally tallies[16] = {{0}}, refused = {0};
@@ -33,8 +32,7 @@ static void requests(void)
     matrix_map_free(options);
 }
 
-static void bytes(void)
-{
+static void bytes(void) {
     static char text[10000];
     matrix_context context = open_context("{\"max_request_bytes\":100000}");
     matrix_client client = open_client(context);
@@ -65,8 +63,7 @@ static void bytes(void)
 }
 
 /* A hundred megabytes in one argument: refused with its name, at once, and nothing has happened. */
-static void too_large(void)
-{
+static void too_large(void) {
     size_t size = 100u << 20;
     char *huge = malloc(size + 1);
     matrix_context context = open_context(NULL);
@@ -89,8 +86,7 @@ static void too_large(void)
 }
 
 /* Many sizes around those at which the inbox copies, links and joins. */
-static void all_sizes(void)
-{
+static void all_sizes(void) {
     static char text[200000];
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
@@ -110,8 +106,7 @@ static void all_sizes(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void options_are_checked(void)
-{
+static void options_are_checked(void) {
     static const char *const bad[] = {"{\"max_requests\":0}", "{\"max_events\":-1}",
                                       "{\"max_request_bytes\":\"1\"}", "{\"max_request\":1}"};
     static const char *const reasons[] = {
@@ -129,8 +124,7 @@ static void options_are_checked(void)
     CHECK_STATUS(matrix_init(NULL, NULL), MATRIX_E_INVALID_ARGUMENT);
 }
 
-int main(void)
-{
+int main(void) {
     options_are_checked();
     requests();
     bytes();

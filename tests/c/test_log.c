@@ -11,8 +11,7 @@ struct log {
     matrix_log_level level;
 };
 
-static void remember(const matrix_reply *reply, void *user_data)
-{
+static void remember(const matrix_reply *reply, void *user_data) {
     struct log *log = user_data;
     const matrix_log_record *record = matrix_reply_as_log_record(reply, matrix_reply_value(reply));
 
@@ -26,8 +25,7 @@ static void remember(const matrix_reply *reply, void *user_data)
     snprintf(log->code, sizeof log->code, "%s", record->code ? record->code : "");
 }
 
-static void post(matrix_context context, matrix_log_level level, const char *rest)
-{
+static void post(matrix_context context, matrix_log_level level, const char *rest) {
     char json[256];
 
     snprintf(json, sizeof json, "{\"level\":\"%s\",\"source\":\"sync\",\"message\":\"m\"%s",
@@ -35,8 +33,7 @@ static void post(matrix_context context, matrix_log_level level, const char *res
     fake_post(MATRIX_FRAME_LOG, (int)level, context.id, 0, 0, json);
 }
 
-static void levels(void)
-{
+static void levels(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct log log = {0};
@@ -65,8 +62,7 @@ static void levels(void)
 }
 
 /* The oldest give way and are counted; replies do not give way, and the order stays. */
-static void ring(void)
-{
+static void ring(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct log log = {0};
@@ -90,15 +86,13 @@ static void ring(void)
 static struct log log_of_order;
 static int results;
 
-static void after_the_log(const matrix_reply *reply, void *user_data)
-{
+static void after_the_log(const matrix_reply *reply, void *user_data) {
     (void)user_data;
     CHECK(matrix_reply_ok(reply));
     CHECK(log_of_order.records == ++results);
 }
 
-static void order(void)
-{
+static void order(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
 
@@ -112,8 +106,7 @@ static void order(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void expect(matrix_context context, struct log *log, const char *message, const char *code)
-{
+static void expect(matrix_context context, struct log *log, const char *message, const char *code) {
     log->message[0] = 0;
     CHECK(matrix_dispatch(context, 0, 0) == 1);
     CHECK_TEXT(log->message, message);
@@ -122,8 +115,7 @@ static void expect(matrix_context context, struct log *log, const char *message,
     CHECK(log->level == MATRIX_LOG_LEVEL_ERROR);
 }
 
-static void refusals(void)
-{
+static void refusals(void) {
     matrix_context context = open_context(NULL), other = open_context(NULL);
     matrix_client client = open_client(context);
     struct log log = {0}, elsewhere = {0};
@@ -153,8 +145,7 @@ static void refusals(void)
 }
 
 /* What went wrong before the host asked for the log is kept for it. */
-static void before_the_callback(void)
-{
+static void before_the_callback(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct log log = {0};
@@ -168,8 +159,7 @@ static void before_the_callback(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-int main(void)
-{
+int main(void) {
     levels();
     ring();
     order();

@@ -6,8 +6,7 @@
 
 enum { EACH = 40 };
 
-static void every_way_to_end(void)
-{
+static void every_way_to_end(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context), closing = open_client(context);
     struct tally ok[EACH] = {{0}}, error[EACH] = {{0}}, cancelled[EACH] = {{0}};
@@ -42,8 +41,7 @@ static void every_way_to_end(void)
     }
 }
 
-static void errors_are_records(void)
-{
+static void errors_are_records(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_request request = {0};
@@ -73,8 +71,7 @@ static void errors_are_records(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-static void waiting(void)
-{
+static void waiting(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_request request = ping(client, "{\"payload\":[1,2]}", NULL, NULL);
@@ -108,8 +105,7 @@ struct waiter {
     char code[64];
 };
 
-static void *wait_in_thread(void *argument)
-{
+static void *wait_in_thread(void *argument) {
     struct waiter *waiter = argument;
     matrix_reply *reply = NULL;
 
@@ -122,8 +118,7 @@ static void *wait_in_thread(void *argument)
 }
 
 /* Two wait for each; one gets the reply, the other learns that it is gone. */
-static void waiting_on_many_threads(void)
-{
+static void waiting_on_many_threads(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct waiter waiters[16];
@@ -151,8 +146,7 @@ static void waiting_on_many_threads(void)
     CHECK(got == 8 && gone == 8);
 }
 
-static void count_progress(const matrix_reply *reply, void *user_data)
-{
+static void count_progress(const matrix_reply *reply, void *user_data) {
     CHECK(matrix_reply_get_kind(reply) == MATRIX_REPLY_PROGRESS);
     CHECK(matrix_reply_ok(reply));
     CHECK(matrix_reply_request(reply).id != 0);
@@ -161,9 +155,9 @@ static void count_progress(const matrix_reply *reply, void *user_data)
     take_time();
 }
 
-/* All fifty reports wait at once: only the newest is worth a callback, and it comes before the result. */
-static void progress_is_the_newest(void)
-{
+/* All fifty reports wait at once: only the newest is worth a callback, and it comes before the
+ * result. */
+static void progress_is_the_newest(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct tally tally = {0};
@@ -184,8 +178,7 @@ static void progress_is_the_newest(void)
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
-int main(void)
-{
+int main(void) {
     every_way_to_end();
     errors_are_records();
     waiting();

@@ -5,8 +5,7 @@
 
 #include "check.h"
 
-static int64_t now_ms(void)
-{
+static int64_t now_ms(void) {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -17,8 +16,7 @@ static matrix_context own;
 static matrix_client client_of_own;
 static int ran;
 
-static void during_shutdown(const matrix_reply *reply, void *user_data)
-{
+static void during_shutdown(const matrix_reply *reply, void *user_data) {
     matrix_client other = {0};
     matrix_map *options = map_of("{\"homeserver\":\"http://h\"}");
     matrix_subscription subscription;
@@ -36,8 +34,7 @@ static void during_shutdown(const matrix_reply *reply, void *user_data)
     ran++;
 }
 
-static void nothing_new_while_ending(void)
-{
+static void nothing_new_while_ending(void) {
     own = open_context(NULL);
     client_of_own = open_client(own);
     for (int i = 0; i < 3; i++) {
@@ -51,8 +48,7 @@ static void nothing_new_while_ending(void)
 }
 
 /* What is due runs and is told as consumed before the runtime hears of the end. */
-static void what_is_due_runs(void)
-{
+static void what_is_due_runs(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     struct tally tally = {0};
@@ -68,15 +64,13 @@ static void what_is_due_runs(void)
     matrix_map_free(options);
 }
 
-static void closing_clients_inside(const matrix_reply *reply, void *user_data)
-{
+static void closing_clients_inside(const matrix_reply *reply, void *user_data) {
     (void)reply;
     CHECK_OK(matrix_close_client(*(matrix_client *)user_data));
     ran++;
 }
 
-static void callbacks_may_close(void)
-{
+static void callbacks_may_close(void) {
     matrix_context context = open_context(NULL);
     matrix_client first = open_client(context), second = open_client(context);
     struct tally tally = {0};
@@ -91,8 +85,7 @@ static void callbacks_may_close(void)
     CHECK_TEXT(tally.code, "E_CANCELLED");
 }
 
-static void *wait_forever(void *argument)
-{
+static void *wait_forever(void *argument) {
     matrix_reply *reply = NULL;
 
     CHECK_OK(matrix_wait(*(matrix_request *)argument, -1, &reply));
@@ -101,8 +94,7 @@ static void *wait_forever(void *argument)
     return NULL;
 }
 
-static void stubborn_runtime(void)
-{
+static void stubborn_runtime(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
     matrix_request waited = ping(client, FOREVER, NULL, NULL);
@@ -127,8 +119,7 @@ static void stubborn_runtime(void)
     atomic_store(&fake_is_stubborn, false);
 }
 
-static void *run_own_context(void *argument)
-{
+static void *run_own_context(void *argument) {
     (void)argument;
     for (int round = 0; round < 20; round++) {
         matrix_context context = open_context(NULL);
@@ -146,8 +137,7 @@ static void *run_own_context(void *argument)
     return NULL;
 }
 
-static void contexts_in_threads(void)
-{
+static void contexts_in_threads(void) {
     pthread_t threads[4];
 
     for (int i = 0; i < 4; i++) {
@@ -158,8 +148,7 @@ static void contexts_in_threads(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     nothing_new_while_ending();
     what_is_due_runs();
     callbacks_may_close();

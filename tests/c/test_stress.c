@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many threads do everything at once, in contexts that come and go; each accepted request ends once. */
+/* Many threads do everything at once, in contexts that come and go; each accepted request ends
+ * once. */
 #include <pthread.h>
 
 #include "check.h"
@@ -20,8 +21,7 @@ struct place {
     int steps;
 };
 
-static void ended(const matrix_reply *reply, void *user_data)
-{
+static void ended(const matrix_reply *reply, void *user_data) {
     struct counts *counts = user_data;
 
     CHECK(matrix_reply_value(reply)->type == MATRIX_TYPE_MAP);
@@ -29,8 +29,7 @@ static void ended(const matrix_reply *reply, void *user_data)
     atomic_fetch_add(&counts->ended, 1);
 }
 
-static void happened(const matrix_reply *reply, void *user_data)
-{
+static void happened(const matrix_reply *reply, void *user_data) {
     struct counts *counts = user_data;
 
     CHECK(matrix_reply_as_event(reply, matrix_reply_value(reply)) != NULL);
@@ -39,13 +38,12 @@ static void happened(const matrix_reply *reply, void *user_data)
     }
 }
 
-static void answer(const matrix_reply *reply, void *user_data)
-{
+static void answer(const matrix_reply *reply, void *user_data) {
     matrix_respond(*(matrix_context *)user_data, matrix_reply_call_id(reply), NULL);
 }
 
-static void submit_one(struct place *place, matrix_client client, const char *options, bool cancel)
-{
+static void submit_one(struct place *place, matrix_client client, const char *options,
+                       bool cancel) {
     matrix_map *map = map_of(options);
     matrix_request request;
 
@@ -58,8 +56,7 @@ static void submit_one(struct place *place, matrix_client client, const char *op
     matrix_map_free(map);
 }
 
-static void wait_one(struct place *place)
-{
+static void wait_one(struct place *place) {
     matrix_request request;
     matrix_reply *reply = NULL;
 
@@ -70,8 +67,7 @@ static void wait_one(struct place *place)
     }
 }
 
-static void listen_and_sync(struct place *place)
-{
+static void listen_and_sync(struct place *place) {
     matrix_subscription subscription;
     matrix_map *options = map_of("{\"timeout_ms\":20}");
 
@@ -82,8 +78,7 @@ static void listen_and_sync(struct place *place)
     matrix_map_free(options);
 }
 
-static void close_one(struct place *place)
-{
+static void close_one(struct place *place) {
     matrix_client client = {0};
     matrix_map *options = map_of("{\"homeserver\":\"http://h\"}");
 
@@ -95,8 +90,7 @@ static void close_one(struct place *place)
     matrix_map_free(options);
 }
 
-static void *live(void *argument)
-{
+static void *live(void *argument) {
     struct place *place = argument;
 
     for (int step = 0; step < place->steps; step++) {
@@ -114,7 +108,8 @@ static void *live(void *argument)
             submit_one(place, place->client, FOREVER, true);
             break;
         case 7:
-            submit_one(place, place->client, "{\"host_call\":\"x\",\"host_call_timeout_ms\":1000}", false);
+            submit_one(place, place->client, "{\"host_call\":\"x\",\"host_call_timeout_ms\":1000}",
+                       false);
             break;
         case 8: /* refused */
             matrix_send_text(place->client, NULL, "x", NULL, ended, NULL, NULL);
@@ -127,13 +122,11 @@ static void *live(void *argument)
     return NULL;
 }
 
-static void nothing(void *user_data)
-{
+static void nothing(void *user_data) {
     (void)user_data;
 }
 
-static void *host(void *argument)
-{
+static void *host(void *argument) {
     struct place *place = argument;
 
     while (!atomic_load(&place->stop)) {
@@ -143,8 +136,7 @@ static void *host(void *argument)
     return NULL;
 }
 
-static void one_round(struct place *places, int steps)
-{
+static void one_round(struct place *places, int steps) {
     pthread_t hosts[CONTEXTS], threads[CONTEXTS][THREADS];
 
     for (int i = 0; i < CONTEXTS; i++) {
@@ -153,7 +145,8 @@ static void one_round(struct place *places, int steps)
         places[i].steps = steps;
         atomic_store(&places[i].stop, false);
         CHECK_OK(matrix_set_call_callback(places[i].context, answer, &places[i].context));
-        CHECK_OK(matrix_set_log_callback(places[i].context, MATRIX_LOG_LEVEL_ERROR, matrix_ignore, NULL));
+        CHECK_OK(matrix_set_log_callback(places[i].context, MATRIX_LOG_LEVEL_ERROR, matrix_ignore,
+                                         NULL));
         CHECK_OK(matrix_set_wakeup_callback(places[i].context, nothing, NULL));
         CHECK(pthread_create(&hosts[i], NULL, host, &places[i]) == 0);
         for (int j = 0; j < THREADS; j++) {
@@ -172,8 +165,7 @@ static void one_round(struct place *places, int steps)
     }
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static struct place places[CONTEXTS];
     int steps = argc > 1 ? atoi(argv[1]) : 2000;
 
@@ -181,7 +173,8 @@ int main(int argc, char **argv)
         one_round(places, steps);
     }
     for (int i = 0; i < CONTEXTS; i++) {
-        CHECK(atomic_load(&places[i].counts.accepted) > 0 && atomic_load(&places[i].counts.events) > 0);
+        CHECK(atomic_load(&places[i].counts.accepted) > 0 &&
+              atomic_load(&places[i].counts.events) > 0);
     }
     return 0;
 }
