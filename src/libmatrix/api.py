@@ -88,11 +88,13 @@ class Api:
         *,
         query: Sequence[tuple[str, str]] = (),
         body: Any = None,
+        token: str | None = None,
         with_token: bool = True,
         wait_ms: int = 0,
     ) -> bytes:
         """One request, its answer's body. `wait_ms`: how long the server may wait on purpose."""
-        token = self._client.require_login().access_token if with_token else None
+        if with_token and token is None:
+            token = self._client.require_login().access_token
         await in_task()
         headers = {"Accept": "application/json"}
         if token is not None:

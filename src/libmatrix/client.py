@@ -119,10 +119,7 @@ class Client:
             raise AlreadyLoggedInError(self.session.user_id)
 
     def logged_in(self, session: Session) -> None:
-        """Starts a session and keeps it; what another user left behind is removed first."""
-        if self.session.user_id not in (None, session.user_id):
-            self.state.forget()
-            self._syncer = None
+        """Starts a session and keeps it."""
         self.session = session
         self._keep_session()
 

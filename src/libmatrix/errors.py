@@ -101,8 +101,8 @@ class AlreadyLoggedInError(MatrixError):
     CODE = "E_ALREADY_LOGGED_IN"
 
     def __init__(self, user_id: str | None) -> None:
-        whom = f" as {user_id}" if user_id else ""
-        super().__init__(f"the client is logged in{whom}; log out or make another client")
+        whose = f"that of {user_id}" if user_id else "logged in"
+        super().__init__(f"the client is {whose}; log out or make another client")
 
 
 class EncryptionError(MatrixError):

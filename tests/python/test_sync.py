@@ -418,6 +418,27 @@ def test_a_refused_token_is_forgotten_and_the_rest_kept(host: RuntimeHost, tmp_p
         assert list(rooms(host, client)) == ["!r:x"]
 
 
+def test_a_client_stays_its_users(host: RuntimeHost, tmp_path: Path) -> None:
+    def script(request: Request) -> Answer:
+        if request.path.endswith("/login"):
+            user = request.body["identifier"]["user"]
+            return Answer({"user_id": user, "device_id": "D2", "access_token": f"of {user}"})
+        if request.path.endswith("/logout"):
+            return Answer({})
+        return Answer({"errcode": "M_UNKNOWN_TOKEN", "error": "gone"}, 401)
+
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, store_path=str(tmp_path), **SESSION)
+        assert host.refuse(client, "whoami")["code"] == "M_UNKNOWN_TOKEN"
+        error = host.refuse(client, "login_password", user="@other:x", password="p")
+        assert error["code"] == "E_ALREADY_LOGGED_IN" and ME in error["message"]
+        # The login that was made all the same is undone.
+        assert server.requests[-1].path.endswith("/logout")
+        assert server.requests[-1].headers["authorization"] == "Bearer of @other:x"
+        assert host.call(client, "login_password", user=ME, password="p")["device_id"] == "D2"
+        assert server.requests[-1].body["device_id"] == "D"
+
+
 def test_a_token_alone_is_enough(host: RuntimeHost) -> None:
     script = Homeserver(answer("s1", join={"!r:x": joined(message("mine", ME))}))
     with ScriptedServer(script) as server:

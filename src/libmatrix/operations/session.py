@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
 from libmatrix.api import decode, make_path
 from libmatrix.client import Client
-from libmatrix.errors import ResponseError
+from libmatrix.errors import AlreadyLoggedInError, MatrixError, ResponseError
 from libmatrix.session import Session
 from libmatrix.table_gen import (
     LoginPasswordArguments,
@@ -41,6 +43,7 @@ async def login_password(client: Client, arguments: LoginPasswordArguments) -> L
     login = decode(answer, _Login)
     if not login.access_token or not login.user_id.startswith("@"):
         raise ResponseError("the homeserver's answer to the login is not one")
+    await _refuse_stranger(client, login)
     # Another login may have been faster.
     client.require_logout()
     client.logged_in(
@@ -50,6 +53,16 @@ async def login_password(client: Client, arguments: LoginPasswordArguments) -> L
     return LoginPasswordResult(
         user_id=login.user_id, device_id=login.device_id, homeserver=client.api.base_url
     )
+
+
+async def _refuse_stranger(client: Client, login: _Login) -> None:
+    """What a client knows of one user is not mixed with another's, nor thrown away for it."""
+    owner = client.session.user_id
+    if owner is None or owner == login.user_id:
+        return
+    with contextlib.suppress(MatrixError):
+        await client.api.call("POST", make_path("logout"), body={}, token=login.access_token)
+    raise AlreadyLoggedInError(owner)
 
 
 class _Whoami(msgspec.Struct):
