@@ -48,6 +48,7 @@ class Runtime:
         self._contexts: dict[int, Context] = {}
         self._clients: dict[int, Client] = {}
         self._backlog: deque[Message] = deque()
+        self._fault: Exception | None = None
         self._kinds: dict[str, Callable[[int, int, int, str, Raw], None]] = {
             "request": self._request,
             "consumed": self._consumed,
@@ -64,7 +65,7 @@ class Runtime:
         }
 
     def run(self) -> None:
-        """Runs until the process exits."""
+        """Runs until the process exits; raises when it cannot go on."""
         loop = self._loop
         loop.set_exception_handler(self._loop_failed)
         loop.add_reader(self._bridge.request_fd, self._turn)
@@ -75,6 +76,8 @@ class Runtime:
         finally:
             loop.remove_reader(self._bridge.request_fd)
             self._end()
+        if self._fault is not None:
+            raise self._fault
 
     def stop_soon(self) -> None:
         """Ends run(); may be called from any thread."""
@@ -85,10 +88,8 @@ class Runtime:
     def _turn(self) -> None:
         """Takes what waits and handles a bounded number of messages."""
         backlog = self._backlog
-        if not backlog:
-            waiting = self._bridge.take()
-            if waiting:
-                backlog.extend(_decode_messages(waiting))
+        if not backlog and not self._take():
+            return
         # Asked after taking, which also takes what woke us.
         if self._bridge.stopping():
             self._loop.stop()
@@ -103,6 +104,17 @@ class Runtime:
         self._host.outbox.flush()
         if backlog:
             self._loop.call_soon(self._turn)
+
+    def _take(self) -> bool:
+        """Fills the backlog; without what the core says there is no going on."""
+        try:
+            waiting = self._bridge.take()
+            if waiting:
+                self._backlog.extend(_decode_messages(waiting))
+        except Exception as error:
+            self._fault = error
+            self._loop.stop()
+        return self._fault is None
 
     def _request(self, context: int, handle: int, request: int, name: str, body: Raw) -> None:
         client = self._clients.get(handle)

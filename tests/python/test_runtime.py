@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from libmatrix import frames
 from libmatrix.operations import diagnostics
-from tests.support.runtime_host import CONTEXT, RuntimeHost
+from libmatrix.runtime import Runtime
+from tests.support.runtime_host import CONTEXT, FakeBridge, RuntimeHost
 
 
 @pytest.fixture
@@ -193,6 +195,13 @@ def test_nobody_there(host: RuntimeHost) -> None:
     client = host.client("http://127.0.0.1:9")
     error = host.refuse(client, "login_password", user="a", password="b")
     assert error["code"] == "E_CONNECTION"
+
+
+def test_a_core_that_cannot_be_understood_ends_the_runtime() -> None:
+    bridge = FakeBridge()
+    bridge.take = lambda: b"[[1]]"  # type: ignore[method-assign]
+    with pytest.raises(msgspec.ValidationError):
+        Runtime(bridge).run()
 
 
 def test_stopping_answers_what_is_open() -> None:
