@@ -1,4 +1,4 @@
-"""Syncing against a scripted homeserver: order, commits, repeats, rooms, poison."""
+"""Syncing against a scripted homeserver: order, commits, repeats, poison, failures."""
 
 from __future__ import annotations
 
@@ -11,78 +11,22 @@ import pytest
 
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
-
-ME = "@me:x"
-SESSION = {"user_id": ME, "device_id": "D", "access_token": "token"}
-
-
-class Homeserver:
-    """Gives its answers to /sync one after the other, then the last one without news."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.asked: list[dict[str, str]] = []
-        self.sent: list[Any] = []
-        self.encryption = Answer({"errcode": "M_NOT_FOUND", "error": "none"}, 404)
-
-    def __call__(self, request: Request) -> Answer:
-        assert request.headers["authorization"] == "Bearer token"
-        assert "access_token" not in request.query
-        if request.path.endswith("/sync"):
-            self.asked.append(request.query)
-            body = self.answers.pop(0) if self.answers else {"next_batch": "end"}
-            return body if isinstance(body, Answer) else Answer(body)
-        if "/state/m.room.encryption" in request.path:
-            return self.encryption
-        if "/send/" in request.path:
-            self.sent.append(request.body)
-            return Answer({"event_id": "$sent"})
-        return Answer({"user_id": ME, "device_id": "D"})
+from tests.support.sync_script import (
+    ME,
+    SESSION,
+    Homeserver,
+    answer,
+    joined,
+    message,
+    rooms,
+    state,
+)
 
 
 @pytest.fixture
 def host() -> Iterator[RuntimeHost]:
     with RuntimeHost() as running:
         yield running
-
-
-def state(kind: str, key: str = "", **content: Any) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "state_key": key,
-        "sender": "@a:x",
-        "event_id": f"${kind}{key}",
-        "origin_server_ts": 1,
-        "content": content,
-    }
-
-
-def message(body: Any, sender: str = "@a:x", number: int = 1) -> dict[str, Any]:
-    return {
-        "type": "m.room.message",
-        "sender": sender,
-        "event_id": f"$m{number}",
-        "origin_server_ts": 5,
-        "content": {"msgtype": "m.text", "body": body},
-    }
-
-
-def member(user: str, membership: str = "join", name: str | None = None) -> dict[str, Any]:
-    content = {"membership": membership} | ({"displayname": name} if name else {})
-    return state("m.room.member", user, **content)
-
-
-def answer(token: str, **rooms: Any) -> dict[str, Any]:
-    """An answer with rooms under join, invite, leave or knock."""
-    return {"next_batch": token, "rooms": rooms}
-
-
-def joined(*timeline: Any, states: Any = (), **more: Any) -> dict[str, Any]:
-    return {"timeline": {"events": list(timeline)}, "state": {"events": list(states)}, **more}
-
-
-def rooms(host: RuntimeHost, client: int) -> dict[str, Any]:
-    return {room["room_id"]: room for room in host.call(client, "rooms")["rooms"]}
 
 
 def test_events_come_before_the_result_and_once(host: RuntimeHost) -> None:
@@ -194,113 +138,6 @@ def test_a_full_queue_pauses_the_sync(host: RuntimeHost) -> None:
         assert most < 1000
 
 
-def test_rooms_are_what_the_events_say(host: RuntimeHost) -> None:
-    named = [
-        state("m.room.name", name="Tea"),
-        state("m.room.topic", topic="old", **{"m.topic": {"m.text": [{"body": "Green"}]}}),
-        state("m.room.canonical_alias", alias="#tea:x"),
-        state("m.room.avatar", url="mxc://x/1"),
-        member(ME), member("@a:x"), member("@b:x", "invite"), member("@c:x", "ban"),
-    ]  # fmt: skip
-    unread = {"notification_count": 4, "highlight_count": 2}
-    script = Homeserver(
-        {
-            **answer(
-                "s1",
-                join={
-                    "!named:x": joined(states=named, unread_notifications=unread),
-                    "!dm:x": joined(
-                        member("@a:x", name="Alice"),
-                        states=[member(ME)],
-                        summary={"m.heroes": ["@a:x"], "m.joined_member_count": 2,
-                                 "m.invited_member_count": 0},
-                    ),
-                    "!v12hash": joined(states=[member(ME), member("@b:x", "leave", "Bob")]),
-                },
-                invite={"!i:x": {"invite_state": {"events": [
-                    member(ME, "invite"), member("@a:x", name="Alice"),
-                    state("m.room.encryption", algorithm="m.megolm.v1.aes-sha2"),
-                ]}}},
-                knock={"!k:x": {"knock_state": {"events": [state("m.room.name", name="Door")]}}},
-                leave={"!l:x": joined(member(ME, "leave")), "!ban:x": joined(member(ME, "ban"))},
-            ),
-            "account_data": {"events": [
-                {"type": "m.direct", "content": {"@a:x": ["!dm:x", 5], "@b:x": "odd"}}
-            ]},
-        }
-    )  # fmt: skip
-    with ScriptedServer(script) as server:
-        client = host.client(server.url, **SESSION)
-        result = host.call(client, "sync_once")
-        assert result["invited_room_ids"] == ["!i:x"]
-        assert sorted(result["left_room_ids"]) == ["!ban:x", "!l:x"]
-        found = rooms(host, client)
-        assert list(found) == sorted(found)
-        assert found["!named:x"] == {
-            "room_id": "!named:x", "name": "Tea", "canonical_alias": "#tea:x", "topic": "Green",
-            "avatar_url": "mxc://x/1", "membership": "join", "joined_member_count": 2,
-            "invited_member_count": 1, "notification_count": 4, "highlight_count": 2,
-            "is_direct": False, "is_encrypted": False,
-        }  # fmt: skip
-        assert found["!dm:x"]["name"] == "Alice" and found["!dm:x"]["is_direct"]
-        assert found["!dm:x"]["joined_member_count"] == 2
-        assert found["!v12hash"]["name"] == "Empty room (was Bob)"
-        assert found["!i:x"]["name"] == "Alice" and found["!i:x"]["is_encrypted"]
-        assert found["!k:x"]["name"] == "Door"
-        memberships = {room_id: room["membership"] for room_id, room in found.items()}
-        assert memberships == {
-            "!named:x": "join", "!dm:x": "join", "!v12hash": "join", "!i:x": "invite",
-            "!k:x": "knock", "!l:x": "leave", "!ban:x": "ban",
-        }  # fmt: skip
-        only = host.call(client, "rooms", membership="invite")["rooms"]
-        assert [room["room_id"] for room in only] == ["!i:x"]
-
-
-def test_names_follow_what_changes(host: RuntimeHost, tmp_path: Path) -> None:
-    steps = [
-        (joined(states=[member(ME), member("@a:x", name="Alice")]), "Alice"),
-        (joined(member("@b:x", name="Bob")), "Alice and Bob"),
-        (joined(state("m.room.name", name="Tea")), "Tea"),
-        (joined(message("nothing new")), "Tea"),
-        (joined(state("m.room.name", name=7)), "Alice and Bob"),
-        (joined(member("@a:x", "leave")), "Bob"),
-        (joined(state("m.room.canonical_alias", alias="#t:x")), "#t:x"),
-        (joined(state("m.room.canonical_alias")), "Bob"),
-        (joined(member("@b:x", "leave", "Bob")), "Empty room (was @a:x and Bob)"),
-    ]
-    script = Homeserver(
-        *(answer(f"s{n}", join={"!r:x": room}) for n, (room, _) in enumerate(steps))
-    )
-    with ScriptedServer(script) as server:
-        client = 0
-        for _, name in steps:
-            # Each step from the store, as if the process had been restarted.
-            host.send("close_client", client)
-            client = host.client(server.url, store_path=str(tmp_path), **SESSION)
-            host.call(client, "sync_once")
-            assert rooms(host, client)["!r:x"]["name"] == name
-
-
-def test_an_invite_that_was_taken_back_and_one_accepted(host: RuntimeHost) -> None:
-    fake = {"invite_state": {"events": [state("m.room.name", name="Fake"), member(ME, "invite")]}}
-    script = Homeserver(
-        answer("s1", invite={"!gone:x": fake, "!in:x": fake}),
-        answer(
-            "s2",
-            leave={"!gone:x": joined(member(ME, "leave"))},
-            join={"!in:x": joined(states=[member(ME), member("@a:x", name="Alice")])},
-        ),
-    )
-    with ScriptedServer(script) as server:
-        client = host.client(server.url, **SESSION)
-        host.call(client, "sync_once")
-        host.call(client, "sync_once")
-        found = rooms(host, client)
-        assert found["!gone:x"]["membership"] == "leave"
-        # What the invite claimed does not outlive it.
-        assert (found["!in:x"]["membership"], found["!in:x"]["name"]) == ("join", "Alice")
-
-
 @pytest.mark.parametrize(
     "poison",
     [
@@ -333,53 +170,6 @@ def test_one_malformed_event_never_harms_the_rest(host: RuntimeHost, poison: byt
         assert record["message"].startswith("!r:x: event 1 of its timeline")
         host.call(client, "sync_once")
         assert script.asked[-1]["since"] == "s1"
-
-
-def test_a_malformed_encryption_event_still_closes_the_room(host: RuntimeHost) -> None:
-    event = state("m.room.encryption", rotation_period_ms=10**30)
-    script = Homeserver(answer("s1", join={"!r:x": joined(states=[event])}))
-    with ScriptedServer(script) as server:
-        client = host.client(server.url, **SESSION)
-        host.call(client, "sync_once")
-        error = host.refuse(client, "send_text", room_id="!r:x", body="hi")
-        assert error["code"] == "E_ENCRYPTION_UNSUPPORTED" and not script.sent
-
-
-def test_a_room_nobody_synced_is_asked_about(host: RuntimeHost) -> None:
-    script = Homeserver()
-    with ScriptedServer(script) as server:
-        client = host.client(server.url, **SESSION)
-        assert host.call(client, "send_text", room_id="!n:x", body="hi")["event_id"] == "$sent"
-        script.encryption = Answer({"algorithm": "m.megolm.v1.aes-sha2"})
-        error = host.refuse(client, "send_text", room_id="!n:x", body="hi")
-        assert error["code"] == "E_ENCRYPTION_UNSUPPORTED"
-        for status, code in ((404, "M_UNRECOGNIZED"), (500, "M_UNKNOWN"), (403, "M_FORBIDDEN")):
-            script.encryption = Answer({"errcode": code, "error": "no"}, status)
-            assert host.refuse(client, "send_text", room_id="!n:x", body="hi")["code"] == code
-        script.encryption = Answer(b"<html>", 404)
-        error = host.refuse(client, "send_text", room_id="!n:x", body="hi")
-        assert error["code"] == "E_INVALID_RESPONSE"
-        assert len(script.sent) == 1
-
-
-def test_a_filter_of_ones_own_makes_state_doubtful(host: RuntimeHost) -> None:
-    script = Homeserver(
-        answer("s1", join={"!r:x": joined()}), answer("s2", join={"!r:x": joined()}), answer("s3")
-    )
-    with ScriptedServer(script) as server:
-        client = host.client(server.url, **SESSION)
-        host.call(client, "sync_once")
-        host.call(client, "send_text", room_id="!r:x", body="known to be clear")
-        assert not [r for r in server.requests if "/state/" in r.path]
-        host.call(client, "sync_once", filter={"room": {"state": {"types": []}}})
-        assert json.loads(script.asked[1]["filter"]) == {"room": {"state": {"types": []}}}
-        script.encryption = Answer({"algorithm": "m.megolm.v1.aes-sha2"})
-        error = host.refuse(client, "send_text", room_id="!r:x", body="hi")
-        assert error["code"] == "E_ENCRYPTION_UNSUPPORTED"
-        assert rooms(host, client)["!r:x"]["is_encrypted"]
-        host.call(client, "sync_once", filter="7", timeout_ms=10, set_presence="offline")
-        assert script.asked[2]["filter"] == "7"
-        assert script.asked[2]["timeout"] == "10" and script.asked[2]["set_presence"] == "offline"
 
 
 @pytest.mark.parametrize(
