@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime.h"
 
@@ -53,9 +54,27 @@ static const char *find_home(void) {
     return home;
 }
 
-/* Loads libpython for the whole process: extension modules look its symbols up there. */
+#ifdef MATRIX_NO_DEEPBIND
+#define DEEPBIND 0
+#else
+#define DEEPBIND RTLD_DEEPBIND
+#endif
+
+/* A deeply bound library reads the C library's own `environ`, which stays empty when the program
+ * carries a copy of that variable. Nobody else reads it then, so it may name the real one. */
+static void share_environment(void) {
+    void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    char ***own = libc ? (char ***)dlsym(libc, "environ") : NULL;
+
+    if (own && own != &environ) {
+        *own = environ;
+    }
+}
+
+/* Loads libpython for the whole process: extension modules look its symbols up there. Deeply
+ * bound, because a distribution's libpython uses libraries that a host may have too. */
 static const char *load_python(const char *library, char *message, size_t size) {
-    void *handle = dlopen(library, RTLD_NOW | RTLD_GLOBAL);
+    void *handle = dlopen(library, RTLD_NOW | RTLD_GLOBAL | DEEPBIND);
     void *own = handle ? dlsym(handle, "Py_GetVersion") : NULL;
     Dl_info info = {0};
 
@@ -63,6 +82,7 @@ static const char *load_python(const char *library, char *message, size_t size) 
         snprintf(message, size, "%s", dlerror());
         return "E_PYTHON";
     }
+    share_environment();
     if (dlsym(RTLD_DEFAULT, "Py_GetVersion") != own) {
         dladdr(dlsym(RTLD_DEFAULT, "Py_GetVersion"), &info);
         snprintf(message, size, "another Python came in between: %s beside %s",
