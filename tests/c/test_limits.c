@@ -63,13 +63,18 @@ static void bytes(void) {
 }
 
 /* A hundred megabytes in one argument: refused with its name, at once, and nothing has happened. */
-static void too_large(void) {
-    size_t size = 100u << 20;
+static void too_large(size_t megabytes) {
+    size_t size = megabytes << 20;
     char *huge = malloc(size + 1);
-    matrix_context context = open_context(NULL);
-    matrix_client client = open_client(context);
     matrix_map *options = matrix_map_new();
+    matrix_context context = {0};
+    matrix_client client;
 
+    CHECK_OK(matrix_map_set_int(options, "max_request_bytes", (int64_t)size / 2));
+    CHECK_OK(matrix_init(options, &context));
+    matrix_map_free(options);
+    client = open_client(context);
+    options = matrix_map_new();
     CHECK(huge);
     memset(huge, 'x', size);
     huge[size] = 0;
@@ -124,11 +129,11 @@ static void options_are_checked(void) {
     CHECK_STATUS(matrix_init(NULL, NULL), MATRIX_E_INVALID_ARGUMENT);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     options_are_checked();
     requests();
     bytes();
-    too_large();
+    too_large(argc > 1 ? (size_t)atoi(argv[1]) : 100);
     all_sizes();
     return 0;
 }
