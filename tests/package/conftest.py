@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,8 +54,7 @@ def archive() -> Path:
 def unpacked(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The TGZ on this machine, at a path with spaces."""
     folder = tmp_path_factory.mktemp("an unpacked archive")
-    with tarfile.open(packages.tgz) as tar:
-        tar.extractall(folder, filter="tar")
+    run("tar", "-xf", packages.tgz, "-C", folder)
     (prefix,) = folder.iterdir()
     return prefix
 
