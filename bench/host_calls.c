@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * What a frame pays: host_calls SAMPLES BUSY_MS. Times a submitting call, an empty dispatch and, as
- * the control, two looks at the clock, one sample of each per frame, in wall time and in this
- * thread's CPU time.
+ * What a frame pays: host_calls SAMPLES BUSY_MS. Times a submitting call, which wakes a runtime
+ * that sleeps, another one right behind it, which finds it awake, an empty dispatch and, as the
+ * control, two looks at the clock, one sample of each per frame, in wall time and in this thread's
+ * CPU time.
  */
 #include "../tests/host/c/check.h"
 #include "clock.h"
 
-enum { SUBMIT, DISPATCH, CONTROL, KINDS };
+enum { SUBMIT, NEXT_SUBMIT, DISPATCH, CONTROL, KINDS };
 
-static const char *const names[KINDS] = {"submit", "empty dispatch", "control"};
+static const char *const names[KINDS] = {"first submit", "next submit", "empty dispatch",
+                                         "control"};
 
 struct samples {
     int64_t *wall[KINDS];
@@ -47,11 +49,13 @@ static void measure(matrix_context context, matrix_client client, struct samples
 
     for (size_t i = 0; i < count; i++) {
         rest();
-        start = begin();
-        matrix_ping(client, NULL, count_reply, &answered, NULL);
-        end(samples, SUBMIT, i, start);
+        for (int kind = SUBMIT; kind <= NEXT_SUBMIT; kind++) {
+            start = begin();
+            matrix_ping(client, NULL, count_reply, &answered, NULL);
+            end(samples, kind, i, start);
+        }
         if (!busy)
-            pump(context, &answered.ok, (int)i + 1);
+            pump(context, &answered.ok, 2 * (int)i + 2);
         start = begin();
         matrix_dispatch(context, 0, 0);
         end(samples, DISPATCH, i, start);
