@@ -69,7 +69,7 @@ end
 loop = function(timeout_ms, budget_us)
   local limit = budget_us > 0 and core.clock() + budget_us
   local newest, count = calls.newest(), 0
-  tasks.drain()
+  tasks.drain(true)
   local kind, token, payload, is_error, handle = take_first(timeout_ms)
   while kind do
     count = count + 1
@@ -93,10 +93,25 @@ local function number(name, value, default)
   if value == nil then
     return default
   end
-  if type(value) ~= "number" then
-    error("dispatch: " .. name .. ": expected number, got " .. check.type_name(value), 3)
+  if type(value) ~= "number" or value ~= value then
+    error(name .. ": expected number, got " .. check.type_name(value), 3)
   end
-  return math.floor(value)
+  return math.floor(math.max(-1, math.min(value, 2147483647)))
+end
+
+-- Waits until the runtime has started, in slices: true, or nil and an error.
+function dispatch.wait_ready(timeout_ms)
+  timeout_ms = number("timeout_ms", timeout_ms, -1)
+  local deadline = core.clock() + timeout_ms * 1000
+  while true do
+    local left = timeout_ms < 0 and SLICE or math.ceil((deadline - core.clock()) / 1000)
+    local done, code, message = core.wait_ready(math.max(0, math.min(left, SLICE)))
+    if done then
+      return true
+    elseif code ~= "E_TIMEOUT" or (timeout_ms >= 0 and left <= SLICE) then
+      return nil, errors.new { code = code, message = message }
+    end
+  end
 end
 
 -- matrix.dispatch([timeout_ms [, budget_us]]): runs the callbacks that are due; how many ran.

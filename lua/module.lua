@@ -30,6 +30,7 @@ local matrix = {
   dispatch = dispatch.dispatch,
   run = dispatch.run,
   shutdown = dispatch.shutdown,
+  wait_ready = dispatch.wait_ready,
   spawn = tasks.spawn,
   pcall = tasks.pcall,
   on_log = events.on_log,
@@ -53,15 +54,6 @@ function matrix.init(options)
   if not done then
     errors.refuse("init", code, message, 2)
   end
-end
-
--- Waits until the runtime has started: true, or nil and an error.
-function matrix.wait_ready(timeout_ms)
-  local done, code, message = core.wait_ready(timeout_ms or -1)
-  if not done then
-    return nil, errors.new { code = code, message = message }
-  end
-  return true
 end
 
 -- A callback that does nothing, for calls whose outcome does not matter.

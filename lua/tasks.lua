@@ -30,15 +30,21 @@ local resume
 
 -- Coroutines whose wait is over. A queue, so that an error in one does not lose the others.
 local ready, first, last = {}, 1, 0
+local draining = false
 
--- Goes on with them.
-function tasks.drain()
+-- Goes on with them. Called while it runs it leaves them to the outer call, unless `anew`.
+function tasks.drain(anew)
+  if draining and not anew then
+    return
+  end
+  draining = true
   while first <= last do
     local co = ready[first]
     ready[first] = nil
     first = first + 1
     resume(co)
   end
+  draining = false
 end
 
 local function finish(task, failed, results)
@@ -50,6 +56,7 @@ local function finish(task, failed, results)
   end
   task.waiters = nil
   if failed and not task.watched then
+    draining = false
     error(results[1], 0)
   end
   tasks.drain()

@@ -141,6 +141,21 @@ T.test("many tasks wait for one another", function()
   end)
 end)
 
+T.test("a long chain of tasks that wait for one another ends", function()
+  T.with_client(function(client)
+    local last = matrix.spawn(function()
+      return client:ping({ payload = "end" }).payload
+    end)
+    for _ = 1, T.greedy and 300 or 10000 do
+      local before = last
+      last = matrix.spawn(function()
+        return (before:join())
+      end)
+    end
+    T.equal((last:join()), "end")
+  end)
+end)
+
 T.test("pcall in which calls wait works in every Lua", function()
   T.with_client(function(client)
     local ok, value = matrix.pcall(function(x)
