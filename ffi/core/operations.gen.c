@@ -82,3 +82,28 @@ matrix_status matrix_sync_once(matrix_client client, matrix_map *options, matrix
     return core_submit(client, &matrix_operations[OPERATION_SYNC_ONCE], NULL, options, callback,
                        user_data, request);
 }
+
+matrix_status matrix_sync_loop_start(matrix_client client, matrix_map *options,
+                                     matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_SYNC_LOOP_START], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_sync_loop_stop(matrix_client client, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_SYNC_LOOP_STOP], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_upload_filter(matrix_client client, const char *filter, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = filter},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_UPLOAD_FILTER], arguments, options,
+                       callback, user_data, request);
+}

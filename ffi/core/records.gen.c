@@ -63,6 +63,8 @@ const char *matrix_status_string(matrix_status status) {
         return "E_INTERNAL";
     case MATRIX_E_ALREADY_LOGGED_IN:
         return "E_ALREADY_LOGGED_IN";
+    case MATRIX_E_ALREADY_RUNNING:
+        return "E_ALREADY_RUNNING";
     }
     return "E_UNKNOWN";
 }
@@ -102,6 +104,13 @@ const char *matrix_presence_string(matrix_presence value) {
     return matrix_enum_presence.values[value - 1];
 }
 
+const char *matrix_sync_phase_string(matrix_sync_phase value) {
+    if (value < 1 || (size_t)value > matrix_enum_sync_phase.count) {
+        return "unknown";
+    }
+    return matrix_enum_sync_phase.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }
@@ -126,4 +135,19 @@ const matrix_host_call *matrix_reply_as_host_call(const matrix_reply *reply,
 
 const matrix_part *matrix_reply_as_part(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_part);
+}
+
+const matrix_limited_room *matrix_reply_as_limited_room(const matrix_reply *reply,
+                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_limited_room);
+}
+
+const matrix_sync_done *matrix_reply_as_sync_done(const matrix_reply *reply,
+                                                  const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_sync_done);
+}
+
+const matrix_sync_state *matrix_reply_as_sync_state(const matrix_reply *reply,
+                                                    const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_sync_state);
 }

@@ -33,6 +33,11 @@ const struct enumeration matrix_enum_presence = {
     .name = "presence", .values = presence_values, .count = 3
 };
 
+static const char *const sync_phase_values[] = {"syncing", "reconnecting", "unauthorized", "stopped"};
+const struct enumeration matrix_enum_sync_phase = {
+    .name = "sync_phase", .values = sync_phase_values, .count = 4
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -113,6 +118,43 @@ const struct record matrix_record_part = {
     .name = "part", .fields = {part_fields, 2}, .size = sizeof(matrix_part)
 };
 
+static const struct field limited_room_fields[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_limited_room, room_id), .has_offset = SIZE_MAX},
+    {.name = "prev_batch", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_limited_room, prev_batch), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_limited_room = {
+    .name = "limited_room", .fields = {limited_room_fields, 2}, .size = sizeof(matrix_limited_room)
+};
+
+static const struct field sync_done_fields[] = {
+    {.name = "next_batch", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, next_batch), .has_offset = SIZE_MAX},
+    {.name = "event_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, event_count), .has_offset = SIZE_MAX},
+    {.name = "malformed_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, malformed_count), .has_offset = SIZE_MAX},
+    {.name = "joined_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, joined_room_ids), .has_offset = SIZE_MAX},
+    {.name = "invited_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, invited_room_ids), .has_offset = SIZE_MAX},
+    {.name = "left_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, left_room_ids), .has_offset = SIZE_MAX},
+    {.name = "limited_rooms", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &matrix_record_limited_room, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, limited_rooms), .has_offset = SIZE_MAX},
+    {.name = "is_initial", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, is_initial), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_sync_done = {
+    .name = "sync_done", .fields = {sync_done_fields, 8}, .size = sizeof(matrix_sync_done)
+};
+
+static const struct field sync_state_fields[] = {
+    {.name = "state", .type = FIELD_ENUM, .enumeration = &matrix_enum_sync_phase, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, state), .has_offset = SIZE_MAX},
+    {.name = "delay_ms", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, delay_ms), .has_offset = SIZE_MAX},
+    {.name = "attempt", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, attempt), .has_offset = SIZE_MAX},
+    {.name = "code", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_sync_state, code), .has_offset = SIZE_MAX},
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_sync_state, reason), .has_offset = SIZE_MAX},
+    {.name = "soft_logout", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, soft_logout), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_sync_state = {
+    .name = "sync_state", .fields = {sync_state_fields, 6}, .size = sizeof(matrix_sync_state)
+};
+
 static const struct field ping_options[] = {
     {.name = "payload", .type = FIELD_JSON, .required = false, .secret = false},
     {.name = "delay_ms", .type = FIELD_INT, .required = false, .secret = false},
@@ -172,6 +214,19 @@ static const struct field sync_once_options[] = {
     {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
     {.name = "full_state", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "set_presence", .type = FIELD_ENUM, .enumeration = &matrix_enum_presence, .required = false, .secret = false},
+};
+
+static const struct field sync_loop_start_options[] = {
+    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
+    {.name = "set_presence", .type = FIELD_ENUM, .enumeration = &matrix_enum_presence, .required = false, .secret = false},
+    {.name = "full_state", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "backoff_min_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "backoff_max_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field upload_filter_arguments[] = {
+    {.name = "filter", .type = FIELD_JSON, .required = true, .secret = false},
 };
 
 static const struct field message_filter[] = {
@@ -268,13 +323,33 @@ const struct operation matrix_operations[] = {
         .options = {sync_once_options, 4},
         .has_progress = false,
     },
+    [OPERATION_SYNC_LOOP_START] = {
+        .name = "sync_loop_start",
+        .arguments = {NULL, 0},
+        .options = {sync_loop_start_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_SYNC_LOOP_STOP] = {
+        .name = "sync_loop_stop",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_UPLOAD_FILTER] = {
+        .name = "upload_filter",
+        .arguments = {upload_filter_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
 };
 const size_t matrix_operation_count = OPERATION_COUNT;
 
 const struct event_kind matrix_event_kinds[] = {
     {.name = "message", .filter = {message_filter, 4}, .payload = &matrix_record_event},
+    {.name = "sync", .filter = {NULL, 0}, .payload = &matrix_record_sync_done},
+    {.name = "sync_state", .filter = {NULL, 0}, .payload = &matrix_record_sync_state},
 };
-const size_t matrix_event_kind_count = 1;
+const size_t matrix_event_kind_count = 3;
 
 const struct error_code matrix_error_codes[] = {
     {"E_INVALID_ARGUMENT", MATRIX_E_INVALID_ARGUMENT},
@@ -304,5 +379,6 @@ const struct error_code matrix_error_codes[] = {
     {"E_NOT_HANDLED", MATRIX_E_NOT_HANDLED},
     {"E_INTERNAL", MATRIX_E_INTERNAL},
     {"E_ALREADY_LOGGED_IN", MATRIX_E_ALREADY_LOGGED_IN},
+    {"E_ALREADY_RUNNING", MATRIX_E_ALREADY_RUNNING},
 };
-const size_t matrix_error_code_count = 27;
+const size_t matrix_error_code_count = 28;

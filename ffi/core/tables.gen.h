@@ -17,6 +17,9 @@ enum operation_index {
     OPERATION_WHOAMI,
     OPERATION_LOGOUT,
     OPERATION_SYNC_ONCE,
+    OPERATION_SYNC_LOOP_START,
+    OPERATION_SYNC_LOOP_STOP,
+    OPERATION_UPLOAD_FILTER,
     OPERATION_COUNT
 };
 
@@ -25,6 +28,7 @@ extern const struct enumeration matrix_enum_preset;
 extern const struct enumeration matrix_enum_visibility;
 extern const struct enumeration matrix_enum_log_level;
 extern const struct enumeration matrix_enum_presence;
+extern const struct enumeration matrix_enum_sync_phase;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -32,5 +36,8 @@ extern const struct record matrix_record_event;
 extern const struct record matrix_record_log_record;
 extern const struct record matrix_record_host_call;
 extern const struct record matrix_record_part;
+extern const struct record matrix_record_limited_room;
+extern const struct record matrix_record_sync_done;
+extern const struct record matrix_record_sync_state;
 
 #endif

@@ -17,6 +17,9 @@
 ---Presence to set while syncing.
 ---@alias matrix.Presence "online"|"unavailable"|"offline"
 
+---What the sync loop does.
+---@alias matrix.SyncPhase "syncing"|"reconnecting"|"unauthorized"|"stopped"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -73,6 +76,31 @@
 ---@field name string its name, as ssl
 ---@field version string its version, as it tells it
 
+---A room whose timeline has a gap before its first event of this sync.
+---@class matrix.LimitedRoom
+---@field room_id string the room
+---@field prev_batch? string where the gap begins, for paging backwards
+
+---What one sync brought; it follows the sync's other events.
+---@class matrix.SyncDone
+---@field next_batch string where the next sync goes on
+---@field event_count integer timeline events in this sync
+---@field malformed_count integer events left out because they are malformed
+---@field joined_room_ids string[] joined rooms with news
+---@field invited_room_ids string[] rooms with an invite
+---@field left_room_ids string[] rooms left
+---@field limited_rooms matrix.LimitedRoom[] joined and left rooms with a gap in their timeline
+---@field is_initial boolean the first sync of the session: what it brings is history
+
+---The sync loop does something else now.
+---@class matrix.SyncState
+---@field state matrix.SyncPhase what it does now
+---@field delay_ms integer reconnecting: how long until the next attempt, ms
+---@field attempt integer reconnecting: failures in a row
+---@field code? string the error code of what failed
+---@field reason? string one line for people
+---@field soft_logout boolean unauthorized: a new login may keep the device and its keys
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once
@@ -101,6 +129,12 @@
 ---@field sender? string only this user
 ---@field msgtype? string only messages of this kind, as m.text
 ---@field not_own? boolean leave out what this user sent
+
+---Filter of the event sync.
+---@class matrix.SyncFilter
+
+---Filter of the event sync_state.
+---@class matrix.SyncStateFilter
 
 ---What every callback of a request is given, and every call inside `matrix.run` gives back.
 ---@class matrix.Payload
@@ -464,22 +498,74 @@ function Client:logout() end
 ---Asks the homeserver once for what is new and gives it to the subscriptions; the result follows the events.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync)
 ---
----Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT, E_STORE
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT, E_STORE, E_ALREADY_RUNNING
 ---@param options? matrix.SyncOnceOptions
 ---@return matrix.SyncOncePayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.SyncOncePayload)): matrix.Request
 ---@overload fun(self: matrix.Client, options: matrix.SyncOnceOptions?, callback: fun(payload: matrix.SyncOncePayload)): matrix.Request
 function Client:sync_once(options) end
 
+---Options of sync_loop_start.
+---@class matrix.SyncLoopStartOptions
+---@field timeout_ms? integer how long the homeserver may wait for something new, ms
+---@field filter? any a filter, or the id of one
+---@field set_presence? matrix.Presence presence while syncing
+---@field full_state? boolean all state again in the first sync
+---@field backoff_min_ms? integer the shortest pause after a failure, ms
+---@field backoff_max_ms? integer the longest pause, unless the homeserver asks for a longer one, ms
+
+---Outcome of sync_loop_start.
+---@class matrix.SyncLoopStartPayload: matrix.Payload
+
+---Starts syncing until sync_loop_stop or logout, whatever the network does; the result comes when the loop runs.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync)
+---
+---Errors: E_NOT_LOGGED_IN, E_ALREADY_RUNNING, E_INVALID_ARGUMENT
+---@param options? matrix.SyncLoopStartOptions
+---@return matrix.SyncLoopStartPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.SyncLoopStartPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.SyncLoopStartOptions?, callback: fun(payload: matrix.SyncLoopStartPayload)): matrix.Request
+function Client:sync_loop_start(options) end
+
+---Outcome of sync_loop_stop.
+---@class matrix.SyncLoopStopPayload: matrix.Payload
+---@field was_running boolean false when there was no loop to stop
+
+---Ends the sync loop, also in the middle of a long poll; the result comes when it has stopped.
+---@return matrix.SyncLoopStopPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.SyncLoopStopPayload)): matrix.Request
+function Client:sync_loop_stop() end
+
+---Outcome of upload_filter.
+---@class matrix.UploadFilterPayload: matrix.Payload
+---@field filter_id string its id
+
+---Keeps a filter at the homeserver; its id serves as the filter of a sync.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3useruseridfilter)
+---
+---Errors: M_BAD_JSON, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param filter any the filter
+---@return matrix.UploadFilterPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, filter: any, callback: fun(payload: matrix.UploadFilterPayload)): matrix.Request
+function Client:upload_filter(filter) end
+
 ---Gives events to `callback`.
 ---
 ---"message": Room messages (m.room.message), from sync.
+---
+---"sync": Each sync that was handled, after its events.
+---
+---"sync_state": What the sync loop does: syncing, reconnecting, unauthorized, stopped.
 ---@param kind string
 ---@param filter? table
 ---@param callback fun(event: table)
 ---@return matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "message", callback: fun(event: matrix.Event)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "message", filter: matrix.MessageFilter?, callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "sync", callback: fun(event: matrix.SyncDone)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "sync", filter: matrix.SyncFilter?, callback: fun(event: matrix.SyncDone)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "sync_state", callback: fun(event: matrix.SyncState)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "sync_state", filter: matrix.SyncStateFilter?, callback: fun(event: matrix.SyncState)): matrix.Subscription
 function Client:subscribe(kind, filter, callback) end
 
 return matrix

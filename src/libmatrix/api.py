@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from libmatrix.backoff import Backoff, retry_after_ms
 from libmatrix.errors import (
     ArgumentError,
     HomeserverError,
@@ -27,7 +29,11 @@ T = TypeVar("T")
 
 _PREFIX = "/_matrix/client/v3"
 _UNKNOWN_TOKEN = "M_UNKNOWN_TOKEN"
-_LONGEST_WAIT_MS = 24 * 3_600_000
+# A busy server is asked again at most so often, and while its pauses are not longer.
+_MOST_RETRIES = 4
+_LONGEST_PAUSE_MS = 30_000
+_BUSY = frozenset({502, 503, 504})
+_REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _LONGEST_MESSAGE = 300
 
 _encode = msgspec.json.Encoder().encode
@@ -91,25 +97,54 @@ class Api:
         token: str | None = None,
         with_token: bool = True,
         wait_ms: int = 0,
+        may_repeat: bool = True,
     ) -> bytes:
-        """One request, its answer's body. `wait_ms`: how long the server may wait on purpose."""
-        if with_token and token is None:
-            token = self._client.require_login().access_token
-        await in_task()
+        """One request, its answer's body. `wait_ms`: how long the server may wait on purpose.
+
+        With `may_repeat` it is made again, a few times, when the server was only too busy.
+        """
+        url = self.base_url + path + ("?" + urlencode(query) if query else "")
+        is_own = with_token and token is None
+        retries = Retries(method) if may_repeat else None
+        has_new_token = False
+        while True:
+            if is_own:
+                token = self._client.require_login().access_token
+            await in_task()
+            try:
+                return await self._attempt(method, url, token, body, wait_ms)
+            except UnknownTokenError:
+                if token is None or not is_own or has_new_token or not await self._renewed(token):
+                    raise
+                has_new_token = True
+            except MatrixError as error:
+                pause_ms = retries.pause_ms(error) if retries is not None else None
+                if pause_ms is None:
+                    raise
+                await asyncio.sleep(pause_ms / 1000)
+
+    async def _renewed(self, refused: str) -> bool:
+        """Whether there is another token than the one that was refused."""
+        client = self._client
+        if client.session.access_token == refused and not await client.reauthorize():
+            if client.session.access_token == refused:
+                client.token_refused()
+            return False
+        return client.session.is_logged_in
+
+    async def _attempt(
+        self, method: str, url: str, token: str | None, body: Any, wait_ms: int
+    ) -> bytes:
         headers = {"Accept": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         if body is not None:
             headers["Content-Type"] = "application/json"
-        url = self.base_url + path + ("?" + urlencode(query) if query else "")
         payload = None if body is None else _encode(body)
         response = await self._send(method, url, headers, payload, wait_ms)
         if 200 <= response.status < 300:
             return response.body
-        error = refusal(response.status, response.headers, response.body)
-        if isinstance(error, UnknownTokenError) and token == self._client.session.access_token:
-            self._client.token_refused()
-        raise error
+        raise refusal(response.status, response.headers, response.body)
 
     async def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, wait_ms: int
@@ -153,6 +188,25 @@ class Api:
             self._http = None
 
 
+class Retries:
+    """Whether and when a request that was turned away is made again."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+        self._backoff = Backoff(500, 5_000)
+
+    def pause_ms(self, error: MatrixError) -> int | None:
+        """How long to wait before the next attempt; None to give up."""
+        status = error.http_status
+        # 429 says that nothing was done; a PUT carries what makes the server take it once.
+        is_busy = status == 429 or (status in _BUSY and self._method in _REPEATABLE)
+        if not is_busy or self._backoff.failures >= _MOST_RETRIES:
+            return None
+        if (error.retry_after_ms or 0) > _LONGEST_PAUSE_MS:
+            return None
+        return self._backoff.failed(error.retry_after_ms)
+
+
 def decode(body: bytes, answer: type[T]) -> T:
     """An answer's body as a struct. The error names the place, no values."""
     try:
@@ -168,7 +222,7 @@ def refusal(status: int, headers: dict[str, str], body: bytes) -> MatrixError:
         found = _decode_refusal(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = _Refusal()
-    retry = _retry_after(headers, found.retry_after_ms)
+    retry = retry_after_ms(headers, found.retry_after_ms)
     code = found.errcode
     if not isinstance(code, str) or not code or len(code) > 100 or code.startswith("E_"):
         return ResponseError(
@@ -177,14 +231,7 @@ def refusal(status: int, headers: dict[str, str], body: bytes) -> MatrixError:
     text = found.error if isinstance(found.error, str) and found.error else code
     text = " ".join(text.split())[:_LONGEST_MESSAGE]
     kind = UnknownTokenError if (status, code) == (401, _UNKNOWN_TOKEN) else HomeserverError
-    return kind(text, code=code, http_status=status, retry_after_ms=retry)
-
-
-def _retry_after(headers: dict[str, str], field: object) -> int | None:
-    """The header in seconds counts before the older field in ms."""
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return min(int(text) * 1000, _LONGEST_WAIT_MS)
-    if isinstance(field, int | float) and not isinstance(field, bool) and field >= 0:
-        return min(int(field), _LONGEST_WAIT_MS)
-    return None
+    error = kind(text, code=code, http_status=status, retry_after_ms=retry)
+    if isinstance(error, UnknownTokenError):
+        error.soft_logout = found.soft_logout is True
+    return error

@@ -140,6 +140,14 @@ class Client:
         if self._state is not None:
             self._state.forget()
 
+    async def reauthorize(self) -> bool:
+        """Gets another access token for a session whose token was refused; whether there is one.
+
+        May be called by many requests at the same time. When the network fails it raises, and the
+        session stays as it is.
+        """
+        return False
+
     def token_refused(self) -> None:
         """The homeserver does not know the token any more; user and device stay."""
         self.session = msgspec.structs.replace(self.session, access_token=None)

@@ -8,6 +8,7 @@
     ├── TransportError             E_CONNECTION, E_TLS, …    nothing usable came back
     ├── NotLoggedInError           E_NOT_LOGGED_IN           there is no access token
     ├── AlreadyLoggedInError       E_ALREADY_LOGGED_IN       there is a session
+    ├── AlreadyRunningError        E_ALREADY_RUNNING         the sync loop runs
     ├── EncryptionError            E_ENCRYPTION_UNSUPPORTED  the room is encrypted; nothing was sent
     ├── StoreError                 E_STORE                   the store cannot be used
     │   └── StoreLockedError       E_STORE_LOCKED            … because another client has it open
@@ -66,6 +67,8 @@ class UnknownTokenError(HomeserverError):
     """The access token is not valid (any more)."""
 
     CODE = "M_UNKNOWN_TOKEN"
+    # Whether a new login may go on with the device and its keys.
+    soft_logout = False
 
 
 class ArgumentError(MatrixError):
@@ -103,6 +106,12 @@ class AlreadyLoggedInError(MatrixError):
     def __init__(self, user_id: str | None) -> None:
         whose = f"that of {user_id}" if user_id else "logged in"
         super().__init__(f"the client is {whose}; log out or make another client")
+
+
+class AlreadyRunningError(MatrixError):
+    """The client's sync loop runs already."""
+
+    CODE = "E_ALREADY_RUNNING"
 
 
 class EncryptionError(MatrixError):

@@ -13,6 +13,7 @@ from libmatrix import frames
 from libmatrix.bridge import Bridge
 from libmatrix.errors import MatrixError, NotHandledError, is_defect, places
 from libmatrix.frames import Outbox
+from libmatrix.stagger import Stagger
 from libmatrix.table_gen import ERROR_STATUS, ErrorCode, HostCall
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Host:
         self.outbox = Outbox(bridge, loop)
         self.calls = HostCalls(self)
         self.connections = Connections(self)
+        self.first_syncs = Stagger()
         # The request whose coroutine is being started; see Client.reporter().
         self.starting_request = 0
         self.background: set[asyncio.Task[None]] = set()

@@ -41,14 +41,18 @@ class Subscriptions:
         """Takes a wish; the core has checked it against the same list."""
         spec = EVENTS[kind]
         wanted = msgspec.json.decode(body, type=spec.filter)
-        assert isinstance(wanted, MessageFilter)
         self._kinds[handle] = kind
-        self.messages[handle] = Subscription(handle, wanted)
+        if isinstance(wanted, MessageFilter):
+            self.messages[handle] = Subscription(handle, wanted)
 
     def remove(self, handle: int) -> None:
         """Drops a wish."""
         if self._kinds.pop(handle, None) is not None:
             self.messages.pop(handle, None)
+
+    def of(self, kind: str) -> list[int]:
+        """The handles of all wishes for a kind."""
+        return [handle for handle, its in self._kinds.items() if its == kind]
 
     def __bool__(self) -> bool:
         return bool(self._kinds)

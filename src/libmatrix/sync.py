@@ -13,19 +13,31 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from libmatrix import frames
-from libmatrix.errors import NotLoggedInError, StoreError
+from libmatrix.errors import AlreadyRunningError, NotLoggedInError, StoreError
 from libmatrix.state import Changes
 from libmatrix.sync_delivery import Delivery
-from libmatrix.sync_response import decode_sync
-from libmatrix.table_gen import SyncOnceArguments, SyncOnceResult
+from libmatrix.sync_loop import SyncLoop
+from libmatrix.sync_response import JoinedRoom, LeftRoom, SyncResponse, decode_sync
+from libmatrix.table_gen import (
+    LimitedRoom,
+    SyncDone,
+    SyncLoopStartArguments,
+    SyncOnceArguments,
+    SyncOnceResult,
+    WhoamiArguments,
+)
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
 
 _PATH = "/_matrix/client/v3/sync"
+# The second name is that of homeservers from before it was specified.
+_STATE_AFTER = (("use_state_after", "true"), ("org.matrix.msc4222.use_state_after", "true"))
 # Members are sent when they speak, which makes first syncs several times smaller.
 _FILTER = '{"room":{"state":{"lazy_load_members":true}}}'
 _MOST_WAIT_MS = 24 * 3_600_000
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Syncer:
@@ -43,15 +55,43 @@ class Syncer:
         # Why the last sync could not be committed; told to the next one.
         self._failure: StoreError | None = None
         self._is_closed = False
+        self._loop: SyncLoop | None = None
+
+    async def user_id(self) -> str:
+        """Who the user is; asks the homeserver when only the token is known so far."""
+        user_id = self._client.require_login().user_id
+        if user_id is None:
+            from libmatrix.operations.session import whoami
+
+            user_id = (await whoami(self._client, WhoamiArguments())).user_id
+        return user_id
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def start(self, wanted: SyncLoopStartArguments) -> None:
+        """Starts the loop."""
+        self.require_no_loop()
+        self._loop = SyncLoop(self._client, self, wanted)
+
+    async def stop(self) -> bool:
+        """Ends the loop; whether there was one."""
+        if self._loop is None or not self._loop.is_running:
+            return False
+        await self._loop.stop()
+        return True
+
+    def require_no_loop(self) -> None:
+        """Raises while the loop runs."""
+        if self._loop is not None and self._loop.is_running:
+            raise AlreadyRunningError("the sync loop of this client runs already")
+
+    # -- one sync -----------------------------------------------------------------------------
 
     async def once(self, arguments: SyncOnceArguments) -> SyncOnceResult:
         """One sync, from the question to its events in the host's queue."""
         async with self._turn:
-            if self._committed is not None:
-                await asyncio.shield(self._committed)
-            if self._failure is not None:
-                failure, self._failure = self._failure, None
-                raise failure
+            await self._settled()
+            await self.user_id()
             since = self._client.state.next_batch
             body = await self._ask(arguments, since)
             if self._is_closed:
@@ -61,12 +101,12 @@ class Syncer:
             delivery = Delivery(self._client, response, is_historic=since is None)
             for place in broken:
                 delivery.report_broken(place)
-            if arguments.filter:
-                # It may hide state, that of encryption for example.
-                delivery.set_partial(True)
-            await delivery.run()
-            if not arguments.filter and (since is None or arguments.full_state):
-                delivery.set_partial(False)
+            try:
+                await self._deliver(delivery, arguments, since)
+            except BaseException:
+                self._abandon()
+                raise
+            self._announce(delivery, response, since)
             self._hand_over(delivery)
             delivery.log_summary()
             return delivery.result()
@@ -87,21 +127,71 @@ class Syncer:
     def close(self) -> None:
         """Forgets what was not consumed."""
         self._is_closed = True
+        if self._loop is not None:
+            self._loop.cancel("logged out")
         self._changes = None
         if self._committed is not None:
             self._committed.cancel()
             self._committed = None
 
+    async def _settled(self) -> None:
+        """Waits until the sync before is committed; raises when it could not be."""
+        if self._committed is not None:
+            await asyncio.shield(self._committed)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
     async def _ask(self, arguments: SyncOnceArguments, since: str | None) -> bytes:
         wait_ms = min(max(arguments.timeout_ms, 0), _MOST_WAIT_MS)
-        query = [("timeout", str(wait_ms)), ("filter", _filter(arguments))]
+        query = [("timeout", str(wait_ms)), ("filter", _filter(arguments)), *_STATE_AFTER]
         if since is not None:
             query.append(("since", since))
         if arguments.full_state:
             query.append(("full_state", "true"))
         if arguments.set_presence != "online":
             query.append(("set_presence", arguments.set_presence))
-        return await self._client.api.call("GET", _PATH, query=query, wait_ms=wait_ms)
+        # The loop has its own pauses, and who calls sync_once may want to know.
+        return await self._client.api.call(
+            "GET", _PATH, query=query, wait_ms=wait_ms, may_repeat=False
+        )
+
+    async def _deliver(
+        self, delivery: Delivery, arguments: SyncOnceArguments, since: str | None
+    ) -> None:
+        if arguments.filter:
+            # It may hide state, that of encryption for example.
+            delivery.set_partial(True)
+        await delivery.run()
+        if not arguments.filter and (since is None or arguments.full_state):
+            delivery.set_partial(False)
+
+    def _abandon(self) -> None:
+        """A sync that was not handed over whole never was; its repetition finds what it found."""
+        if not self._is_closed:
+            self._client.state.reload()
+
+    def _announce(self, delivery: Delivery, response: SyncResponse, since: str | None) -> None:
+        """Tells who asked for it what the sync brought."""
+        client = self._client
+        handles = client.subscriptions.of("sync")
+        if not handles:
+            return
+        result = delivery.result()
+        done = SyncDone(
+            next_batch=result.next_batch,
+            event_count=result.event_count,
+            malformed_count=result.malformed_count,
+            joined_room_ids=result.joined_room_ids,
+            invited_room_ids=result.invited_room_ids,
+            left_room_ids=result.left_room_ids,
+            limited_rooms=_limited(response),
+            is_initial=since is None,
+        )
+        payload = _encode(done)
+        for handle in handles:
+            client.host.outbox.add(frames.EVENT, client.context, handle, payload)
+        delivery.has_posted = True
 
     def _hand_over(self, delivery: Delivery) -> None:
         """Commits at once when there was nothing to consume, else when the mark comes back."""
@@ -132,3 +222,13 @@ def _filter(arguments: SyncOnceArguments) -> str:
         return _FILTER
     text = bytes(arguments.filter)
     return str(msgspec.json.decode(text, type=str)) if text.startswith(b'"') else text.decode()
+
+
+def _limited(response: SyncResponse) -> list[LimitedRoom]:
+    rooms: list[tuple[str, JoinedRoom | LeftRoom]]
+    rooms = [*response.rooms.join.items(), *response.rooms.leave.items()]
+    return [
+        LimitedRoom(room_id=room_id, prev_batch=room.timeline.prev_batch)
+        for room_id, room in rooms
+        if room.timeline.limited
+    ]

@@ -66,6 +66,7 @@ ErrorCode = Literal[
     "E_NOT_HANDLED",
     "E_INTERNAL",
     "E_ALREADY_LOGGED_IN",
+    "E_ALREADY_RUNNING",
 ]
 
 ERROR_STATUS: dict[str, int] = {
@@ -96,6 +97,7 @@ ERROR_STATUS: dict[str, int] = {
     "E_NOT_HANDLED": -25,
     "E_INTERNAL": -26,
     "E_ALREADY_LOGGED_IN": -27,
+    "E_ALREADY_RUNNING": -28,
 }
 """The number of each of libmatrix's own codes in C."""
 
@@ -137,6 +139,14 @@ Presence = Literal[
     "offline",
 ]
 """Presence to set while syncing."""
+
+SyncPhase = Literal[
+    "syncing",
+    "reconnecting",
+    "unauthorized",
+    "stopped",
+]
+"""What the sync loop does."""
 
 
 class Error(Output, frozen=True, kw_only=True):
@@ -245,6 +255,53 @@ class Part(Output, frozen=True, kw_only=True):
     version: str
 
 
+class LimitedRoom(Output, frozen=True, kw_only=True):
+    """A room whose timeline has a gap before its first event of this sync."""
+
+    # the room
+    room_id: str
+    # where the gap begins, for paging backwards
+    prev_batch: str | None = None
+
+
+class SyncDone(Output, frozen=True, kw_only=True):
+    """What one sync brought; it follows the sync's other events."""
+
+    # where the next sync goes on
+    next_batch: str
+    # timeline events in this sync
+    event_count: int
+    # events left out because they are malformed
+    malformed_count: int
+    # joined rooms with news
+    joined_room_ids: list[str]
+    # rooms with an invite
+    invited_room_ids: list[str]
+    # rooms left
+    left_room_ids: list[str]
+    # joined and left rooms with a gap in their timeline
+    limited_rooms: list[LimitedRoom]
+    # the first sync of the session: what it brings is history
+    is_initial: bool
+
+
+class SyncState(Output, frozen=True, kw_only=True):
+    """The sync loop does something else now."""
+
+    # what it does now
+    state: SyncPhase
+    # reconnecting: how long until the next attempt, ms
+    delay_ms: int
+    # reconnecting: failures in a row
+    attempt: int
+    # the error code of what failed
+    code: str | None = None
+    # one line for people
+    reason: str | None = None
+    # unauthorized: a new login may keep the device and its keys
+    soft_logout: bool
+
+
 class ContextOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_init."""
 
@@ -300,6 +357,14 @@ class MessageFilter(Input, frozen=True, kw_only=True):
     msgtype: str | None = None
     # leave out what this user sent
     not_own: bool = False
+
+
+class SyncFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind sync."""
+
+
+class SyncStateFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind sync_state."""
 
 
 class PingArguments(Input, frozen=True, kw_only=True):
@@ -511,6 +576,52 @@ class SyncOnceResult(Output, frozen=True, kw_only=True):
     left_room_ids: list[str]
 
 
+class SyncLoopStartArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of sync_loop_start."""
+
+    # how long the homeserver may wait for something new, ms
+    timeout_ms: int = 30000
+    # a filter, or the id of one
+    filter: Raw = Raw()
+    # presence while syncing
+    set_presence: Presence = "online"
+    # all state again in the first sync
+    full_state: bool = False
+    # the shortest pause after a failure, ms
+    backoff_min_ms: int = 1000
+    # the longest pause, unless the homeserver asks for a longer one, ms
+    backoff_max_ms: int = 60000
+
+
+class SyncLoopStartResult(Output, frozen=True, kw_only=True):
+    """Result of sync_loop_start."""
+
+
+class SyncLoopStopArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of sync_loop_stop."""
+
+
+class SyncLoopStopResult(Output, frozen=True, kw_only=True):
+    """Result of sync_loop_stop."""
+
+    # false when there was no loop to stop
+    was_running: bool
+
+
+class UploadFilterArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of upload_filter."""
+
+    # the filter
+    filter: Raw
+
+
+class UploadFilterResult(Output, frozen=True, kw_only=True):
+    """Result of upload_filter."""
+
+    # its id
+    filter_id: str
+
+
 @dataclass(frozen=True)
 class OperationSpec:
     """One operation: where its coroutine is and what it takes and gives."""
@@ -613,10 +724,36 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "sync_loop_start": OperationSpec(
+        name="sync_loop_start",
+        area="sync",
+        arguments=SyncLoopStartArguments,
+        result=SyncLoopStartResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "sync_loop_stop": OperationSpec(
+        name="sync_loop_stop",
+        area="sync",
+        arguments=SyncLoopStopArguments,
+        result=SyncLoopStopResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "upload_filter": OperationSpec(
+        name="upload_filter",
+        area="sync",
+        arguments=UploadFilterArguments,
+        result=UploadFilterResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
 }
 """Every operation by name."""
 
 EVENTS: dict[str, EventSpec] = {
     "message": EventSpec("message", MessageFilter, Event),
+    "sync": EventSpec("sync", SyncFilter, SyncDone),
+    "sync_state": EventSpec("sync_state", SyncStateFilter, SyncState),
 }
 """Every kind of event by name."""

@@ -225,10 +225,58 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
  *   invited_room_ids (list<string>): rooms with an invite
  *   left_room_ids (list<string>): rooms left
  *
- * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT, E_STORE
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_TIMEOUT, E_STORE, E_ALREADY_RUNNING
  */
 MATRIX_API matrix_status matrix_sync_once(matrix_client client, matrix_map *options,
                                           matrix_callback callback, void *user_data,
                                           matrix_request *request);
+
+/**
+ * Starts syncing until sync_loop_stop or logout, whatever the network does; the result comes when
+ * the loop runs. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync
+ *
+ * Options:
+ *   timeout_ms (int, default 30000): how long the homeserver may wait for something new, ms
+ *   filter (json): a filter, or the id of one
+ *   set_presence (presence, default "online"): presence while syncing; one of online, unavailable,
+ *     offline
+ *   full_state (bool, default false): all state again in the first sync
+ *   backoff_min_ms (int, default 1000): the shortest pause after a failure, ms
+ *   backoff_max_ms (int, default 60000): the longest pause, unless the homeserver asks for a longer
+ *     one, ms
+ *
+ * Errors: E_NOT_LOGGED_IN, E_ALREADY_RUNNING, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_sync_loop_start(matrix_client client, matrix_map *options,
+                                                matrix_callback callback, void *user_data,
+                                                matrix_request *request);
+
+/**
+ * Ends the sync loop, also in the middle of a long poll; the result comes when it has stopped.
+ * Since 0.1.
+ *
+ * Result:
+ *   was_running (bool): false when there was no loop to stop
+ */
+MATRIX_API matrix_status matrix_sync_loop_stop(matrix_client client, matrix_map *options,
+                                               matrix_callback callback, void *user_data,
+                                               matrix_request *request);
+
+/**
+ * Keeps a filter at the homeserver; its id serves as the filter of a sync. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3useruseridfilter
+ *
+ * Arguments:
+ *   filter (json): the filter
+ *
+ * Result:
+ *   filter_id (string): its id
+ *
+ * Errors: M_BAD_JSON, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_upload_filter(matrix_client client, const char *filter,
+                                              matrix_map *options, matrix_callback callback,
+                                              void *user_data, matrix_request *request);
 
 #endif

@@ -120,6 +120,50 @@ typedef struct matrix_part {
     const char *version;
 } matrix_part;
 
+/** A room whose timeline has a gap before its first event of this sync. */
+typedef struct matrix_limited_room {
+    /** the room */
+    const char *room_id;
+    /** where the gap begins, for paging backwards; may be absent */
+    const char *prev_batch;
+} matrix_limited_room;
+
+/** What one sync brought; it follows the sync's other events. */
+typedef struct matrix_sync_done {
+    /** where the next sync goes on */
+    const char *next_batch;
+    /** timeline events in this sync */
+    int64_t event_count;
+    /** events left out because they are malformed */
+    int64_t malformed_count;
+    /** joined rooms with news (list<string>) */
+    const matrix_value *joined_room_ids;
+    /** rooms with an invite (list<string>) */
+    const matrix_value *invited_room_ids;
+    /** rooms left (list<string>) */
+    const matrix_value *left_room_ids;
+    /** joined and left rooms with a gap in their timeline (list<limited_room>) */
+    const matrix_value *limited_rooms;
+    /** the first sync of the session: what it brings is history */
+    bool is_initial;
+} matrix_sync_done;
+
+/** The sync loop does something else now. */
+typedef struct matrix_sync_state {
+    /** what it does now */
+    matrix_sync_phase state;
+    /** reconnecting: how long until the next attempt, ms */
+    int64_t delay_ms;
+    /** reconnecting: failures in a row */
+    int64_t attempt;
+    /** the error code of what failed; may be absent */
+    const char *code;
+    /** one line for people; may be absent */
+    const char *reason;
+    /** unauthorized: a new login may keep the device and its keys */
+    bool soft_logout;
+} matrix_sync_state;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -161,5 +205,26 @@ MATRIX_API const matrix_host_call *matrix_reply_as_host_call(const matrix_reply 
  */
 MATRIX_API const matrix_part *matrix_reply_as_part(const matrix_reply *reply,
                                                    const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_limited_room *matrix_reply_as_limited_room(const matrix_reply *reply,
+                                                                   const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_sync_done *matrix_reply_as_sync_done(const matrix_reply *reply,
+                                                             const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_sync_state *matrix_reply_as_sync_state(const matrix_reply *reply,
+                                                               const matrix_value *value);
 
 #endif

@@ -70,7 +70,9 @@ typedef enum matrix_status {
     /** A defect of libmatrix; the log has the details. */
     MATRIX_E_INTERNAL = -26,
     /** The client has a session already; log out or make another client. */
-    MATRIX_E_ALREADY_LOGGED_IN = -27
+    MATRIX_E_ALREADY_LOGGED_IN = -27,
+    /** The client's sync loop runs already; stop it first. */
+    MATRIX_E_ALREADY_RUNNING = -28
 } matrix_status;
 
 /**
@@ -142,5 +144,18 @@ typedef enum matrix_presence {
 
 /** As text, as "online"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_presence_string(matrix_presence value);
+
+/** What the sync loop does. */
+typedef enum matrix_sync_phase {
+    /** None, or one this library does not know. */
+    MATRIX_SYNC_PHASE_UNKNOWN = 0,
+    MATRIX_SYNC_PHASE_SYNCING = 1,
+    MATRIX_SYNC_PHASE_RECONNECTING = 2,
+    MATRIX_SYNC_PHASE_UNAUTHORIZED = 3,
+    MATRIX_SYNC_PHASE_STOPPED = 4
+} matrix_sync_phase;
+
+/** As text, as "syncing"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_sync_phase_string(matrix_sync_phase value);
 
 #endif

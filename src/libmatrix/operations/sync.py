@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.operations import session
-from libmatrix.table_gen import SyncOnceArguments, SyncOnceResult, WhoamiArguments
+from libmatrix.errors import ArgumentError
+from libmatrix.table_gen import (
+    SyncLoopStartArguments,
+    SyncLoopStartResult,
+    SyncLoopStopArguments,
+    SyncLoopStopResult,
+    SyncOnceArguments,
+    SyncOnceResult,
+    UploadFilterArguments,
+    UploadFilterResult,
+)
 from libmatrix.tasks import in_task
 
 
 async def sync_once(client: Client, arguments: SyncOnceArguments) -> SyncOnceResult:
     """One sync; its events are in the host's queue before the result."""
     client.require_login()
+    client.syncer.require_no_loop()
     await in_task()
-    if client.session.user_id is None:
-        # Known by its token only, so far.
-        await session.whoami(client, WhoamiArguments())
     return await client.syncer.once(arguments)
+
+
+async def sync_loop_start(client: Client, arguments: SyncLoopStartArguments) -> SyncLoopStartResult:
+    """Syncs until it is stopped; answers when the loop runs."""
+    client.require_login()
+    for name in ("timeout_ms", "backoff_min_ms", "backoff_max_ms"):
+        if getattr(arguments, name) < 0:
+            raise ArgumentError(f"{name}: must not be negative")
+    client.syncer.start(arguments)
+    return SyncLoopStartResult()
+
+
+async def sync_loop_stop(client: Client, arguments: SyncLoopStopArguments) -> SyncLoopStopResult:
+    """Ends the loop; answers when it has ended."""
+    await in_task()
+    return SyncLoopStopResult(was_running=await client.syncer.stop())
+
+
+class _Filter(msgspec.Struct):
+    filter_id: str
+
+
+async def upload_filter(client: Client, arguments: UploadFilterArguments) -> UploadFilterResult:
+    """Keeps a filter at the homeserver."""
+    user_id = await client.syncer.user_id()
+    path = make_path("user", user_id, "filter")
+    answer = await client.api.post(_Filter, path, arguments.filter)
+    return UploadFilterResult(filter_id=answer.filter_id)

@@ -1,0 +1,291 @@
+"""The sync loop in process: its states, its pauses, its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.runtime_host import RuntimeHost
+from tests.support.scripted import Answer, Request, ScriptedServer
+
+ME = "@me:x"
+SESSION = {"user_id": ME, "device_id": "D", "access_token": "token"}
+FAST = {"timeout_ms": 50, "backoff_min_ms": 5, "backoff_max_ms": 20}
+DEAD = Answer({"errcode": "M_UNKNOWN_TOKEN", "error": "gone", "soft_logout": True}, 401)
+
+
+def message(number: int) -> dict[str, Any]:
+    return {
+        "type": "m.room.message",
+        "sender": "@a:x",
+        "event_id": f"$m{number}",
+        "origin_server_ts": 5,
+        "content": {"msgtype": "m.text", "body": "hi"},
+    }
+
+
+def news(token: str, *events: Any, **timeline: Any) -> dict[str, Any]:
+    room = {"timeline": {"events": list(events), **timeline}}
+    return {"next_batch": token, "rooms": {"join": {"!a:x": room}}}
+
+
+class Server:
+    """Gives its answers to /sync one after the other, then nothing new."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[dict[str, str]] = []
+
+    def __call__(self, request: Request) -> Answer:
+        if request.path.endswith("/sync"):
+            self.asked.append(request.query)
+            body = self.answers.pop(0) if self.answers else {"next_batch": "end"}
+            return body if isinstance(body, Answer) else Answer(body)
+        return Answer({"user_id": ME, "device_id": "D", "filter_id": "7"})
+
+
+@pytest.fixture
+def host() -> Iterator[RuntimeHost]:
+    with RuntimeHost() as running:
+        yield running
+
+
+class Looping:
+    """A client with its loop, and what its subscriptions got."""
+
+    def __init__(self, host: RuntimeHost, url: str, **options: Any) -> None:
+        self.host = host
+        self.client = host.client(url, **{**SESSION, **options})
+        self.kinds = {
+            host.subscribe(self.client, kind): kind for kind in ("sync", "sync_state", "message")
+        }
+
+    def start(self, **arguments: Any) -> None:
+        self.host.call(self.client, "sync_loop_start", **{**FAST, **arguments})
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [frame.payload for frame in self.host.events if self.kinds.get(frame.target) == kind]
+
+    def states(self) -> list[str]:
+        return [record["state"] for record in self.of("sync_state")]
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if condition():
+                return
+            self.host.step(0.05)
+        raise AssertionError(f"{self.states()} {self.host.logs}")
+
+
+def test_events_then_sync_record(host: RuntimeHost) -> None:
+    server = Server(news("1", message(1)), news("2", message(2), limited=True, prev_batch="p"))
+    with ScriptedServer(server) as scripted:
+        it = Looping(host, scripted.url)
+        it.start(set_presence="offline", full_state=True)
+        it.until(lambda: len(it.of("sync")) >= 3)
+        assert host.call(it.client, "sync_loop_stop") == {"was_running": True}
+        assert host.call(it.client, "sync_loop_stop") == {"was_running": False}
+    first, second = it.of("sync")[:2]
+    assert first == {
+        "next_batch": "1",
+        "event_count": 1,
+        "malformed_count": 0,
+        "joined_room_ids": ["!a:x"],
+        "invited_room_ids": [],
+        "left_room_ids": [],
+        "limited_rooms": [],
+        "is_initial": True,
+    }
+    assert not second["is_initial"]
+    assert second["limited_rooms"] == [{"room_id": "!a:x", "prev_batch": "p"}]
+    kinds = [it.kinds[frame.target] for frame in host.events]
+    assert kinds[:4] == ["message", "sync", "sync_state", "message"]
+    assert it.states() == ["syncing", "stopped"]
+    assert [query.get("since") for query in server.asked[:3]] == [None, "1", "2"]
+    # The first comes back at once; only it asks for all state.
+    assert [query["timeout"] for query in server.asked[:3]] == ["0", "50", "50"]
+    assert [query.get("full_state") for query in server.asked[:2]] == ["true", None]
+    assert server.asked[0]["use_state_after"] == "true"
+
+
+def test_only_one_loop(host: RuntimeHost) -> None:
+    with ScriptedServer(Server()) as scripted:
+        it = Looping(host, scripted.url)
+        it.start()
+        for operation in ("sync_loop_start", "sync_once"):
+            assert host.refuse(it.client, operation)["code"] == "E_ALREADY_RUNNING"
+        host.call(it.client, "sync_loop_stop")
+        it.start()
+        host.call(it.client, "sync_loop_stop")
+    error = host.refuse(it.client, "sync_loop_start", backoff_min_ms=-1)
+    assert error["code"] == "E_INVALID_ARGUMENT"
+    assert host.refuse(host.client(), "sync_loop_start")["code"] == "E_NOT_LOGGED_IN"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Answer(b"<html>502 Bad Gateway</html>", 502, {"Content-Type": "text/html"}),
+        Answer(b"<html>log in to the hotel's network</html>", 200),
+        Answer(b'{"next_batch": "1", "rooms": {"jo', 200),
+        Answer(b"", 200),
+        Answer([], 200),
+        Answer({}, 200),
+        Answer({"errcode": "M_UNKNOWN", "error": "no"}, 500),
+        Answer({"errcode": "M_LIMIT_EXCEEDED", "error": "slower", "retry_after_ms": 1}, 429),
+        Answer({"errcode": "M_MISSING_TOKEN", "error": "odd"}, 401),
+        Answer({}, 302, {"Location": "http://127.0.0.1:1/"}),
+    ],
+)
+def test_goes_on_after(host: RuntimeHost, bad: Answer) -> None:
+    server = Server(bad, bad, news("1", message(1)))
+    with ScriptedServer(server) as scripted:
+        it = Looping(host, scripted.url)
+        it.start()
+        it.until(lambda: len(it.of("sync")) >= 1)
+        host.call(it.client, "sync_loop_stop")
+    pauses = it.of("sync_state")[:2]
+    assert [record["attempt"] for record in pauses] == [1, 2]
+    assert all(5 <= record["delay_ms"] <= 20 and record["code"] for record in pauses)
+    assert it.states() == ["reconnecting", "reconnecting", "syncing", "stopped"]
+    assert [query.get("since") for query in server.asked[:3]] == [None, None, None]
+    assert len(it.of("message")) == 1
+
+
+def test_retry_after_is_heeded(host: RuntimeHost) -> None:
+    busy = Answer({"errcode": "M_LIMIT_EXCEEDED", "error": "slower"}, 429, {"Retry-After": "3"})
+    with ScriptedServer(Server(busy)) as scripted:
+        it = Looping(host, scripted.url)
+        it.start()
+        it.until(lambda: bool(it.of("sync_state")))
+        assert 3000 <= it.of("sync_state")[0]["delay_ms"] <= 3005
+        # The stop does not wait for the pause.
+        host.call(it.client, "sync_loop_stop")
+        assert len(scripted.requests) == 1
+
+
+def test_ends_with_its_token(host: RuntimeHost) -> None:
+    with ScriptedServer(Server(news("1"), DEAD)) as scripted:
+        it = Looping(host, scripted.url)
+        it.start()
+        it.until(lambda: it.states()[-1:] == ["stopped"])
+        refused = it.of("sync_state")[1]
+        assert it.states() == ["syncing", "unauthorized", "stopped"]
+        assert (refused["code"], refused["soft_logout"]) == ("M_UNKNOWN_TOKEN", True)
+        asked = len(scripted.requests)
+        host.settle(0.2)
+        assert len(scripted.requests) == asked
+        assert host.refuse(it.client, "sync_loop_start")["code"] == "E_NOT_LOGGED_IN"
+
+
+def test_ends_with_logout_and_with_the_client(host: RuntimeHost) -> None:
+    with ScriptedServer(Server()) as scripted:
+        it = Looping(host, scripted.url)
+        it.start()
+        it.until(lambda: bool(it.of("sync")))
+        host.call(it.client, "logout")
+        it.until(lambda: it.states()[-1:] == ["stopped"])
+        other = Looping(host, scripted.url)
+        other.start()
+        other.until(lambda: bool(other.of("sync")))
+        host.send("close_client", other.client)
+        host.settle(0.2)
+        asked = len(scripted.requests)
+        host.settle(0.2)
+        assert len(scripted.requests) == asked
+
+
+@pytest.mark.parametrize("token", ["same", None])
+def test_a_server_that_never_waits(host: RuntimeHost, token: str | None) -> None:
+    """It says at once that there is nothing, again and again."""
+    count = iter(range(100_000))
+
+    def script(_: Request) -> Answer:
+        return Answer({"next_batch": token or str(next(count))})
+
+    with ScriptedServer(script) as scripted:
+        it = Looping(host, scripted.url)
+        it.start(timeout_ms=30_000)
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            host.step(0.05)
+        assert 3 <= len(scripted.requests) <= 16
+        host.call(it.client, "sync_loop_stop")
+
+
+def test_a_host_that_does_not_consume(host: RuntimeHost) -> None:
+    server = Server(news("1", message(1)), news("2", message(2)))
+    host.consumes = False
+    with ScriptedServer(server) as scripted:
+        it = Looping(host, scripted.url)
+        it.start()
+        host.settle(0.3)
+        assert len(server.asked) == 1
+        host.call(it.client, "sync_loop_stop")
+    assert it.states() == ["syncing", "stopped"]
+
+
+def test_stop_while_the_queue_is_full(host: RuntimeHost) -> None:
+    """What was given only in part comes again; the rooms are those of the store meanwhile."""
+    many = [message(number) for number in range(3000)]
+    server = Server(news("1", *many), news("1", *many))
+    with ScriptedServer(server) as scripted:
+        it = Looping(host, scripted.url)
+        host.bridge.event_limit = 10
+        request = host.submit(it.client, "sync_loop_start", **FAST)
+        while host.bridge.is_full(1) is False:
+            pass
+        stop = host.submit(it.client, "sync_loop_stop")
+        rooms = host.submit(it.client, "rooms")
+        for each in (request, stop):
+            assert host.wait(each).is_ok
+        assert host.wait(rooms).is_ok
+        host.bridge.event_limit = 1 << 30
+        assert host.call(it.client, "rooms")["rooms"] == []
+        host.events.clear()
+        it.start()
+        it.until(lambda: bool(it.of("sync")))
+        assert len(it.of("message")) == 3000
+        host.call(it.client, "sync_loop_stop")
+
+
+def test_first_syncs_are_staggered(host: RuntimeHost) -> None:
+    """Only some at a time; the others wait for their turn."""
+    lock = threading.Lock()
+    busy = most = 0
+
+    def script(request: Request) -> Answer:
+        nonlocal busy, most
+        if "since" in request.query:
+            return Answer({"next_batch": "1"})
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.05)
+        with lock:
+            busy -= 1
+        return Answer({"next_batch": "1"})
+
+    with ScriptedServer(script) as scripted:
+        loops = [Looping(host, scripted.url) for _ in range(12)]
+        for it in loops:
+            host.submit(it.client, "sync_loop_start", **FAST)
+        for it in loops:
+            it.until(lambda it=it: bool(it.of("sync")))  # type: ignore[misc]
+        for it in loops:
+            host.call(it.client, "sync_loop_stop")
+    assert 1 <= most <= 4
+
+
+def test_upload_filter(host: RuntimeHost) -> None:
+    with ScriptedServer(Server()) as scripted:
+        client = host.client(scripted.url, **SESSION)
+        wanted = {"room": {"timeline": {"limit": 1}}}
+        assert host.call(client, "upload_filter", filter=wanted) == {"filter_id": "7"}
+        assert scripted.requests[0].body == wanted
+        assert scripted.requests[0].path == f"/_matrix/client/v3/user/{ME}/filter"
