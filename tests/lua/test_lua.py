@@ -84,6 +84,19 @@ def test_editors_know_everything_there_is(stage: Path) -> None:
     assert [n for n in names if f"function {n}(" not in types and n not in fields] == []
 
 
+def test_no_operation_hides_a_method_of_every_client() -> None:
+    names = ["close", "subscribe", "pollfd", "events", "timeout"]
+    chunk = ROOT / "lua" / "operations.gen.lua"
+    code = f"""
+        local list = dofile([[{chunk}]])
+        for name in ("{" ".join(names)}"):gmatch("%S+") do
+          assert(not list.operations[name], name)
+        end
+    """
+    done = subprocess.run([INTERPRETERS[0].program, "-e", code], check=False, timeout=60)
+    assert done.returncode == 0
+
+
 def two_users(homeserver: Homeserver) -> dict[str, str]:
     """Two accounts of a homeserver, as the specs read them from the environment."""
     alice, bob = homeserver.account(), homeserver.account()

@@ -10,7 +10,8 @@ end
 local function with_user(suffix, f)
   local options = { homeserver = env "MATRIX_TEST_HOMESERVER", ca_file = os.getenv "MATRIX_TEST_CA_FILE" }
   return matrix.with_client(options, function(client)
-    local login = matrix.check(client:login_password(env("MATRIX_TEST_USER" .. suffix), env("MATRIX_TEST_PASSWORD" .. suffix)))
+    local user, password = env("MATRIX_TEST_USER" .. suffix), env("MATRIX_TEST_PASSWORD" .. suffix)
+    local login = matrix.check(client:login_password(user, password))
     local ok, problem = matrix.pcall(f, client, login)
     matrix.check(client:logout())
     if not ok then

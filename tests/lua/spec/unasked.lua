@@ -86,11 +86,12 @@ end)
 T.test("subscribe checks its arguments", function()
   local client = new_client()
   T.raises("subscribe: kind: expected string, got nil", client.subscribe, client)
-  T.raises("subscribe: kind: unknown 'massage'; known are message", client.subscribe, client, "massage", print)
+  T.raises("subscribe: kind: unknown 'massage'; known are .*message", client.subscribe, client, "massage", print)
   T.raises("subscribe: filter: expected table, got number", client.subscribe, client, "message", 1, print)
   T.raises("subscribe: callback: expected function, got nil", client.subscribe, client, "message", {})
-  T.raises("subscribe: room_id: expected string, got number", client.subscribe, client, "message", { room_id = 1 }, print)
-  T.raises("subscribe: unknown option 'room'; known are room_id, sender", client.subscribe, client, "message",
+  T.raises("subscribe: room_id: expected string, got number", client.subscribe, client, "message",
+    { room_id = 1 }, print)
+  T.raises("subscribe: unknown option 'room'; known are .*room_id", client.subscribe, client, "message",
     { room = "" }, print)
   client:close()
 end)

@@ -154,3 +154,21 @@ T.test("metamethods of what is passed do not run", function()
   })
   T.equal(echo { proxy = proxy }.proxy.seen, 1)
 end)
+
+T.test("bytes travel as base64", function()
+  local name, core = debug.getupvalue(matrix.version, 1)
+  T.equal(name, "core")
+  local vectors = { [""] = "", f = "Zg==", fo = "Zm8=", foo = "Zm9v", ["\0\255\254"] = "AP/+" }
+  for bytes, text in pairs(vectors) do
+    T.equal(core.to_base64(bytes), text)
+    T.equal(core.from_base64(text), bytes)
+  end
+  T.equal(core.from_base64 "Zg", "f")
+  T.equal(core.from_base64 "Z*==", nil)
+  local all = {}
+  for byte = 0, 255 do
+    all[#all + 1] = string.char(byte)
+  end
+  local long = string.rep(table.concat(all), 50)
+  T.equal(core.from_base64(core.to_base64(long)), long)
+end)
