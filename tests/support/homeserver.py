@@ -207,7 +207,8 @@ def main() -> int:
     """The command line: serve until interrupted; `--supervise` is for this module itself."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.homeserver")
     parser.add_argument("--folder", type=Path, default=SHARED, help="where its files are")
-    parser.add_argument("--tls", action="store_true", help="also speak TLS, by a private authority")
+    tls = argparse.BooleanOptionalAction
+    parser.add_argument("--tls", action=tls, default=True, help="TLS by a private authority too")
     parser.add_argument("--supervise", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.supervise:

@@ -249,7 +249,7 @@ def spawn_supervisor(folder: Path, tls: bool) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "tests.support.homeserver", "--supervise", str(folder)]
     with (folder / "output.log").open("ab") as output:
         return subprocess.Popen(
-            words + (["--tls"] if tls else []),
+            [*words, "--tls" if tls else "--no-tls"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
