@@ -323,6 +323,9 @@ matrix_status matrix_set_wakeup_callback(matrix_context context, void (*callback
         return MATRIX_E_INVALID_HANDLE;
     }
     pthread_mutex_unlock(&own->lock);
+    if (core_in_own_wakeup(own)) {
+        return MATRIX_E_BUSY;
+    }
     pthread_mutex_lock(&own->wakeup.callback_lock);
     /* It may have been shut down meanwhile: that voids its number first and then removes the
      * callback. */

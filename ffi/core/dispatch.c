@@ -11,7 +11,7 @@ struct context *core_begin_dispatch(uint64_t id, matrix_status *status) {
     if (!context) {
         return NULL;
     }
-    if (context->dispatching) {
+    if (context->dispatching || core_in_own_wakeup(context)) {
         pthread_mutex_unlock(&context->lock);
         *status = MATRIX_E_BUSY;
         return NULL;

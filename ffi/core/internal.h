@@ -222,6 +222,8 @@ void core_block_release(struct block *block);
 void core_wakeup_create(struct wakeup *wakeup);
 /** Brings the fd into line with `due` and runs the callback if it is due. */
 void core_wakeup(struct context *context);
+/** Whether the calling thread is in this context's wakeup callback, and so holds its lock. */
+bool core_in_own_wakeup(const struct context *context);
 /** A dispatch begins: the callback may fire again. */
 void core_wakeup_rearm(struct context *context);
 

@@ -180,6 +180,7 @@ static void *run(void *unused) {
     const char *code = core_load_bridge(&core, &bridge, message, sizeof message);
 
     (void)unused;
+    pthread_setname_np(pthread_self(), "matrix-runtime");
     if (code) {
         runtime_failed(code, message);
     } else {

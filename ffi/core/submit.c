@@ -20,17 +20,6 @@ struct call_of {
     matrix_map *options;
 };
 
-const struct operation *matrix_find_operation(const char *name) {
-    size_t index;
-
-    for (index = 0; index < matrix_operation_count; index++) {
-        if (strcmp(matrix_operations[index].name, name) == 0) {
-            return &matrix_operations[index];
-        }
-    }
-    return NULL;
-}
-
 /* ---- positional arguments ------------------------------------------------------------------- */
 
 static bool write_text(const struct field *field, const char *text, struct buffer *buffer,

@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
-#include <string.h>
 
 #include "inbox.h"
 #include "map.h"
 #include "runtime.h"
 #include "tables.gen.h"
-
-const struct event_kind *matrix_find_event_kind(const char *name) {
-    size_t index;
-
-    for (index = 0; index < matrix_event_kind_count; index++) {
-        if (strcmp(matrix_event_kinds[index].name, name) == 0) {
-            return &matrix_event_kinds[index];
-        }
-    }
-    return NULL;
-}
 
 /* Call with the lock held. */
 static matrix_status add(struct context *context, struct subscription *subscription,

@@ -79,7 +79,7 @@ extern const struct fields matrix_client_options;
 extern const struct enumeration matrix_enum_log_level;
 extern const struct record matrix_record_error; /* one matrix_record_<name> for each record */
 
-/** Linear in count; the lists are short and the lookups are by generated wrappers mostly direct. */
+/** What the list calls `name`, or NULL. */
 const struct operation *matrix_find_operation(const char *name);
 const struct event_kind *matrix_find_event_kind(const char *name);
 

@@ -31,17 +31,34 @@ static void update_fd(struct context *context) {
     pthread_mutex_unlock(&wakeup->fd_lock);
 }
 
+/* The context whose wakeup callback this thread is in. */
+static _Thread_local const struct context *waking;
+
+bool core_in_own_wakeup(const struct context *context) {
+    return waking == context;
+}
+
+/* Call with callback_lock held. */
+static void run_callback(struct context *context) {
+    struct wakeup *wakeup = &context->wakeup;
+    const struct context *outer = waking;
+
+    wakeup->fired = true;
+    waking = context;
+    wakeup->callback(wakeup->user_data);
+    waking = outer;
+}
+
 void core_wakeup(struct context *context) {
     struct wakeup *wakeup = &context->wakeup;
 
     update_fd(context);
-    if (!atomic_load(&context->due)) {
+    if (!atomic_load(&context->due) || core_in_own_wakeup(context)) {
         return;
     }
     pthread_mutex_lock(&wakeup->callback_lock);
     if (wakeup->callback && !wakeup->fired && atomic_load(&context->due)) {
-        wakeup->fired = true;
-        wakeup->callback(wakeup->user_data);
+        run_callback(context);
     }
     pthread_mutex_unlock(&wakeup->callback_lock);
 }

@@ -206,10 +206,47 @@ static void wakeup(void) {
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
+static matrix_context woken;
+
+static void misbehave(void *user_data) {
+    matrix_reply *reply = NULL;
+
+    CHECK_STATUS(matrix_dispatch(woken, 0, 0), MATRIX_E_BUSY);
+    CHECK_STATUS(matrix_next(woken, 0, &reply, NULL), MATRIX_E_BUSY);
+    CHECK_STATUS(matrix_shutdown(woken, 0), MATRIX_E_BUSY);
+    CHECK_STATUS(matrix_set_wakeup_callback(woken, NULL, NULL), MATRIX_E_BUSY);
+    CHECK(matrix_fd(woken) >= 0);
+    atomic_fetch_add((atomic_int *)user_data, 1);
+}
+
+/* What must not be done in a wakeup callback is an error there, not a deadlock. */
+static void wakeup_that_misbehaves(void) {
+    matrix_client client;
+    struct tally tally = {0};
+
+    atomic_store(&wakeups, 0);
+    woken = open_context(NULL);
+    client = open_client(woken);
+    CHECK_OK(matrix_set_wakeup_callback(woken, misbehave, &wakeups));
+    ping(client, NULL, count_reply, &tally);
+    CHECK(fake_reaches(&wakeups, 1));
+    pump(woken, &tally.ok, 1);
+    CHECK_OK(matrix_shutdown(woken, -1));
+    CHECK_STATUS(matrix_set_wakeup_callback(woken, wake, &wakeups), MATRIX_E_INVALID_HANDLE);
+}
+
 static void keep(const matrix_reply *reply, void *user_data) {
     matrix_reply **kept = user_data;
 
     *kept = matrix_reply_keep(reply);
+    CHECK(*kept == reply);
+}
+
+static void keep_text(const matrix_reply *reply, void *user_data) {
+    const char *text = matrix_reply_json(reply, NULL);
+
+    keep(reply, user_data);
+    CHECK(matrix_reply_json(*(matrix_reply **)user_data, NULL) == text);
 }
 
 /* Kept replies do not hold on to the block they came in, and outlive everything. */
@@ -221,7 +258,7 @@ static void keeping(void) {
 
     for (int i = 0; i < 2000; i++) {
         ping_number(client, i, matrix_ignore);
-        CHECK_OK(matrix_ping(client, NULL, keep, &kept[i], NULL));
+        CHECK_OK(matrix_ping(client, NULL, i % 2 ? keep : keep_text, &kept[i], NULL));
     }
     ping(client, NULL, count_reply, &tally);
     pump(context, &tally.ok, 1);
@@ -242,6 +279,7 @@ int main(void) {
     pulling();
     one_at_a_time();
     wakeup();
+    wakeup_that_misbehaves();
     keeping();
     return 0;
 }
