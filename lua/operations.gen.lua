@@ -14,6 +14,8 @@ list.enums = {
   log_level = { "trace", "debug", "info", "warning", "error", "off" },
   presence = { "online", "unavailable", "offline" },
   sync_phase = { "syncing", "reconnecting", "unauthorized", "stopped" },
+  login_identifier = { "user", "email", "phone" },
+  room_action = { "invite", "kick", "ban", "unban", "redact", "notify_room" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -46,6 +48,10 @@ list.errors = {
   E_INTERNAL = -26,
   E_ALREADY_LOGGED_IN = -27,
   E_ALREADY_RUNNING = -28,
+  E_DISCOVERY = -29,
+  E_DISCOVERY_PROMPT = -30,
+  E_STORE_PASSPHRASE = -31,
+  E_OAUTH = -32,
 }
 
 list.records = {
@@ -68,6 +74,12 @@ list.records = {
     { name = "highlight_count", type = "int", required = true },
     { name = "is_direct", type = "bool", required = true },
     { name = "is_encrypted", type = "bool", required = true },
+    { name = "tags", type = "json" },
+    { name = "is_marked_unread", type = "bool", required = true },
+    { name = "version", type = "string" },
+    { name = "room_type", type = "string" },
+    { name = "predecessor_room_id", type = "string" },
+    { name = "successor_room_id", type = "string" },
   },
   event = {
     { name = "kind", type = "string", required = true },
@@ -82,6 +94,20 @@ list.records = {
     { name = "is_historic", type = "bool", required = true },
     { name = "content", type = "json", required = true },
     { name = "raw", type = "json", required = true },
+    { name = "state_key", type = "string" },
+    { name = "membership", type = "string" },
+    { name = "redacts", type = "string" },
+    { name = "rel_type", type = "string" },
+    { name = "relates_to", type = "string" },
+    { name = "thread_id", type = "string" },
+    { name = "reply_to", type = "string" },
+    { name = "replaces", type = "string" },
+    { name = "new_body", type = "string" },
+    { name = "reaction_key", type = "string" },
+    { name = "txn_id", type = "string" },
+    { name = "prev_content", type = "json" },
+    { name = "is_redacted", type = "bool", required = true },
+    { name = "is_filled", type = "bool", required = true },
   },
   log_record = {
     { name = "level", type = "enum", enum = "log_level", required = true },
@@ -121,6 +147,75 @@ list.records = {
     { name = "reason", type = "string" },
     { name = "soft_logout", type = "bool", required = true },
   },
+  identity_provider = {
+    { name = "id", type = "string", required = true },
+    { name = "name", type = "string", required = true },
+    { name = "icon", type = "string" },
+    { name = "brand", type = "string" },
+  },
+  room_change = {
+    { name = "kind", type = "string", required = true },
+    { name = "room_id", type = "string", required = true },
+    { name = "changed", type = "list", item = "string", required = true },
+    { name = "room", type = "record", record = "room", required = true },
+  },
+  room_invite = {
+    { name = "kind", type = "string", required = true },
+    { name = "room_id", type = "string", required = true },
+    { name = "sender", type = "string" },
+    { name = "reason", type = "string" },
+    { name = "is_direct", type = "bool", required = true },
+    { name = "is_historic", type = "bool", required = true },
+    { name = "room", type = "record", record = "room", required = true },
+    { name = "state", type = "json", required = true },
+  },
+  room_member = {
+    { name = "user_id", type = "string", required = true },
+    { name = "membership", type = "enum", enum = "membership", required = true },
+    { name = "name", type = "string", required = true },
+    { name = "displayname", type = "string" },
+    { name = "avatar_url", type = "string" },
+    { name = "power_level", type = "int" },
+    { name = "is_creator", type = "bool", required = true },
+  },
+  receipt = {
+    { name = "kind", type = "string", required = true },
+    { name = "room_id", type = "string", required = true },
+    { name = "event_id", type = "string", required = true },
+    { name = "user_id", type = "string", required = true },
+    { name = "type", type = "string", required = true },
+    { name = "origin_server_ts", type = "int" },
+    { name = "thread_id", type = "string" },
+    { name = "is_own", type = "bool", required = true },
+  },
+  typing_change = {
+    { name = "kind", type = "string", required = true },
+    { name = "room_id", type = "string", required = true },
+    { name = "user_ids", type = "list", item = "string", required = true },
+  },
+  presence_change = {
+    { name = "kind", type = "string", required = true },
+    { name = "user_id", type = "string", required = true },
+    { name = "presence", type = "string", required = true },
+    { name = "status_msg", type = "string" },
+    { name = "last_active_ago", type = "int" },
+    { name = "is_currently_active", type = "bool", required = true },
+    { name = "is_own", type = "bool", required = true },
+  },
+  account_change = {
+    { name = "kind", type = "string", required = true },
+    { name = "room_id", type = "string" },
+    { name = "type", type = "string", required = true },
+    { name = "content", type = "json", required = true },
+  },
+  to_device_event = {
+    { name = "kind", type = "string", required = true },
+    { name = "type", type = "string", required = true },
+    { name = "sender", type = "string", required = true },
+    { name = "content", type = "json", required = true },
+    { name = "raw", type = "json", required = true },
+    { name = "is_own", type = "bool", required = true },
+  },
 }
 
 list.context_options = {
@@ -143,6 +238,10 @@ list.client_options = {
   { name = "request_timeout_ms", type = "int" },
   { name = "max_response_bytes", type = "int" },
   { name = "use_environment", type = "bool" },
+  { name = "refresh_token", type = "string", secret = true },
+  { name = "session", type = "string", secret = true },
+  { name = "device_display_name", type = "string" },
+  { name = "store_passphrase", type = "string", secret = true },
 }
 
 list.events = {
@@ -153,6 +252,7 @@ list.events = {
       { name = "sender", type = "string" },
       { name = "msgtype", type = "string" },
       { name = "not_own", type = "bool" },
+      { name = "fill_gaps", type = "bool" },
     },
   },
   sync = {
@@ -162,6 +262,107 @@ list.events = {
   sync_state = {
     payload = "sync_state",
     filter = {},
+  },
+  any = {
+    payload = "event",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "type", type = "string" },
+      { name = "sender", type = "string" },
+      { name = "state_key", type = "string" },
+      { name = "not_own", type = "bool" },
+      { name = "fill_gaps", type = "bool" },
+    },
+  },
+  state = {
+    payload = "event",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "type", type = "string" },
+      { name = "sender", type = "string" },
+      { name = "state_key", type = "string" },
+      { name = "not_own", type = "bool" },
+    },
+  },
+  membership = {
+    payload = "event",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "sender", type = "string" },
+      { name = "state_key", type = "string" },
+      { name = "not_own", type = "bool" },
+    },
+  },
+  redaction = {
+    payload = "event",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "sender", type = "string" },
+      { name = "not_own", type = "bool" },
+    },
+  },
+  reaction = {
+    payload = "event",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "sender", type = "string" },
+      { name = "not_own", type = "bool" },
+    },
+  },
+  invite = {
+    payload = "room_invite",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "sender", type = "string" },
+    },
+  },
+  room = {
+    payload = "room_change",
+    filter = {
+      { name = "room_id", type = "string" },
+    },
+  },
+  receipt = {
+    payload = "receipt",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "sender", type = "string" },
+      { name = "not_own", type = "bool" },
+    },
+  },
+  typing = {
+    payload = "typing_change",
+    filter = {
+      { name = "room_id", type = "string" },
+    },
+  },
+  presence = {
+    payload = "presence_change",
+    filter = {
+      { name = "sender", type = "string" },
+      { name = "not_own", type = "bool" },
+    },
+  },
+  account_data = {
+    payload = "account_change",
+    filter = {
+      { name = "type", type = "string" },
+    },
+  },
+  room_account_data = {
+    payload = "account_change",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "type", type = "string" },
+    },
+  },
+  to_device = {
+    payload = "to_device_event",
+    filter = {
+      { name = "type", type = "string" },
+      { name = "sender", type = "string" },
+      { name = "not_own", type = "bool" },
+    },
   },
 }
 
@@ -210,6 +411,44 @@ list.operations = {
       { name = "event_id", type = "string", required = true },
     },
   },
+  login_oauth = {
+    name = "login_oauth",
+    arguments = {},
+    options = {
+      { name = "client_uri", type = "string" },
+      { name = "client_name", type = "string" },
+      { name = "client_id", type = "string" },
+      { name = "create_account", type = "bool" },
+      { name = "device_id", type = "string" },
+      { name = "timeout_ms", type = "int" },
+    },
+    result = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+      { name = "homeserver", type = "string", required = true },
+    },
+  },
+  login_oauth_device = {
+    name = "login_oauth_device",
+    arguments = {},
+    options = {
+      { name = "client_uri", type = "string" },
+      { name = "client_name", type = "string" },
+      { name = "client_id", type = "string" },
+      { name = "device_id", type = "string" },
+    },
+    result = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+      { name = "homeserver", type = "string", required = true },
+    },
+    progress = {
+      { name = "verification_uri", type = "string", required = true },
+      { name = "verification_uri_complete", type = "string" },
+      { name = "user_code", type = "string", required = true, secret = true },
+      { name = "expires_in_ms", type = "int", required = true },
+    },
+  },
   rooms = {
     name = "rooms",
     arguments = {},
@@ -250,6 +489,82 @@ list.operations = {
       { name = "room_id", type = "string", required = true },
     },
   },
+  room_details = {
+    name = "room_details",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "room", type = "record", record = "room", required = true },
+      { name = "heroes", type = "list", item = "string", required = true },
+      { name = "creators", type = "list", item = "string", required = true },
+      { name = "join_rule", type = "string" },
+      { name = "history_visibility", type = "string" },
+      { name = "guest_access", type = "string" },
+      { name = "encryption", type = "json" },
+      { name = "prev_batch", type = "string" },
+      { name = "last_event_id", type = "string" },
+      { name = "membership_sender", type = "string" },
+      { name = "membership_reason", type = "string" },
+      { name = "has_all_members", type = "bool", required = true },
+    },
+  },
+  members = {
+    name = "members",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "membership", type = "enum", enum = "membership" },
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "members", type = "list", item = "record", record = "room_member", required = true },
+    },
+  },
+  leave_room = {
+    name = "leave_room",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string" },
+    },
+    result = {},
+  },
+  forget_room = {
+    name = "forget_room",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  knock_room = {
+    name = "knock_room",
+    arguments = {
+      { name = "room_id_or_alias", type = "string", required = true },
+    },
+    options = {
+      { name = "via", type = "list", item = "string" },
+      { name = "reason", type = "string" },
+    },
+    result = {
+      { name = "room_id", type = "string", required = true },
+    },
+  },
+  login_flows = {
+    name = "login_flows",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "types", type = "list", item = "string", required = true },
+      { name = "identity_providers", type = "list", item = "record", record = "identity_provider", required = true },
+      { name = "has_oauth", type = "bool", required = true },
+      { name = "flows", type = "json", required = true },
+    },
+  },
   login_password = {
     name = "login_password",
     arguments = {
@@ -259,6 +574,40 @@ list.operations = {
     options = {
       { name = "device_id", type = "string" },
       { name = "device_display_name", type = "string" },
+      { name = "identifier", type = "enum", enum = "login_identifier" },
+      { name = "country", type = "string" },
+    },
+    result = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+      { name = "homeserver", type = "string", required = true },
+    },
+  },
+  login_token = {
+    name = "login_token",
+    arguments = {
+      { name = "token", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "device_id", type = "string" },
+      { name = "device_display_name", type = "string" },
+    },
+    result = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+      { name = "homeserver", type = "string", required = true },
+    },
+  },
+  register_account = {
+    name = "register_account",
+    arguments = {},
+    options = {
+      { name = "user", type = "string" },
+      { name = "password", type = "string", secret = true },
+      { name = "token", type = "string", secret = true },
+      { name = "device_id", type = "string" },
+      { name = "device_display_name", type = "string" },
+      { name = "auth_timeout_ms", type = "int" },
     },
     result = {
       { name = "user_id", type = "string", required = true },
@@ -276,10 +625,161 @@ list.operations = {
       { name = "is_guest", type = "bool", required = true },
     },
   },
+  account = {
+    name = "account",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "user_id", type = "string" },
+      { name = "device_id", type = "string" },
+      { name = "homeserver", type = "string" },
+      { name = "next_batch", type = "string" },
+      { name = "is_logged_in", type = "bool", required = true },
+      { name = "has_refresh_token", type = "bool", required = true },
+      { name = "expires_in_ms", type = "int" },
+    },
+  },
+  refresh_session = {
+    name = "refresh_session",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "expires_in_ms", type = "int" },
+    },
+  },
+  export_session = {
+    name = "export_session",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "session", type = "string", required = true, secret = true },
+    },
+  },
   logout = {
     name = "logout",
     arguments = {},
+    options = {
+      { name = "everywhere", type = "bool" },
+      { name = "local_only", type = "bool" },
+    },
+    result = {},
+  },
+  sso_url = {
+    name = "sso_url",
+    arguments = {
+      { name = "redirect_url", type = "string", required = true },
+    },
+    options = {
+      { name = "identity_provider", type = "string" },
+    },
+    result = {
+      { name = "url", type = "string", required = true },
+    },
+  },
+  login_sso = {
+    name = "login_sso",
+    arguments = {},
+    options = {
+      { name = "identity_provider", type = "string" },
+      { name = "device_id", type = "string" },
+      { name = "device_display_name", type = "string" },
+      { name = "timeout_ms", type = "int" },
+    },
+    result = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+      { name = "homeserver", type = "string", required = true },
+    },
+  },
+  state_event = {
+    name = "state_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "type", type = "string", required = true },
+    },
+    options = {
+      { name = "state_key", type = "string" },
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "content", type = "json", required = true },
+      { name = "event", type = "json" },
+    },
+  },
+  state_events = {
+    name = "state_events",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "type", type = "string" },
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "state", type = "list", item = "json", required = true },
+    },
+  },
+  power_levels = {
+    name = "power_levels",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
     options = {},
+    result = {
+      { name = "users", type = "json", required = true },
+      { name = "users_default", type = "int", required = true },
+      { name = "events", type = "json", required = true },
+      { name = "events_default", type = "int", required = true },
+      { name = "state_default", type = "int", required = true },
+      { name = "invite", type = "int", required = true },
+      { name = "kick", type = "int", required = true },
+      { name = "ban", type = "int", required = true },
+      { name = "redact", type = "int", required = true },
+      { name = "notify_room", type = "int", required = true },
+      { name = "creators", type = "list", item = "string", required = true },
+      { name = "own_level", type = "int" },
+    },
+  },
+  may = {
+    name = "may",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "action", type = "enum", enum = "room_action" },
+      { name = "event_type", type = "string" },
+      { name = "is_state", type = "bool" },
+      { name = "user_id", type = "string" },
+      { name = "target", type = "string" },
+    },
+    result = {
+      { name = "allowed", type = "bool", required = true },
+      { name = "required_level", type = "int", required = true },
+      { name = "level", type = "int" },
+    },
+  },
+  account_data = {
+    name = "account_data",
+    arguments = {
+      { name = "type", type = "string", required = true },
+    },
+    options = {
+      { name = "room_id", type = "string" },
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "content", type = "json", required = true },
+    },
+  },
+  set_account_data = {
+    name = "set_account_data",
+    arguments = {
+      { name = "type", type = "string", required = true },
+      { name = "content", type = "json", required = true },
+    },
+    options = {
+      { name = "room_id", type = "string" },
+    },
     result = {},
   },
   sync_once = {
@@ -337,12 +837,33 @@ list.operation_names = {
   "ping",
   "list_parts",
   "send_text",
+  "login_oauth",
+  "login_oauth_device",
   "rooms",
   "create_room",
   "join_room",
+  "room_details",
+  "members",
+  "leave_room",
+  "forget_room",
+  "knock_room",
+  "login_flows",
   "login_password",
+  "login_token",
+  "register_account",
   "whoami",
+  "account",
+  "refresh_session",
+  "export_session",
   "logout",
+  "sso_url",
+  "login_sso",
+  "state_event",
+  "state_events",
+  "power_levels",
+  "may",
+  "account_data",
+  "set_account_data",
   "sync_once",
   "sync_loop_start",
   "sync_loop_stop",

@@ -29,6 +29,20 @@ matrix_status matrix_send_text(matrix_client client, const char *room_id, const 
                        callback, user_data, request);
 }
 
+matrix_status matrix_login_oauth(matrix_client client, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_LOGIN_OAUTH], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_login_oauth_device(matrix_client client, matrix_map *options,
+                                        matrix_callback callback, void *user_data,
+                                        matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_LOGIN_OAUTH_DEVICE], NULL, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_rooms(matrix_client client, matrix_map *options, matrix_callback callback,
                            void *user_data, matrix_request *request) {
     return core_submit(client, &matrix_operations[OPERATION_ROOMS], NULL, options, callback,
@@ -53,6 +67,67 @@ matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alia
                        callback, user_data, request);
 }
 
+matrix_status matrix_room_details(matrix_client client, const char *room_id, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_DETAILS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_members(matrix_client client, const char *room_id, matrix_map *options,
+                             matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_MEMBERS], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_leave_room(matrix_client client, const char *room_id, matrix_map *options,
+                                matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_LEAVE_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_forget_room(matrix_client client, const char *room_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_FORGET_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_knock_room(matrix_client client, const char *room_id_or_alias,
+                                matrix_map *options, matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id_or_alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_KNOCK_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_login_flows(matrix_client client, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_LOGIN_FLOWS], NULL, options, callback,
+                       user_data, request);
+}
+
 matrix_status matrix_login_password(matrix_client client, const char *user, const char *password,
                                     matrix_map *options, matrix_callback callback, void *user_data,
                                     matrix_request *request) {
@@ -65,16 +140,137 @@ matrix_status matrix_login_password(matrix_client client, const char *user, cons
                        callback, user_data, request);
 }
 
+matrix_status matrix_login_token(matrix_client client, const char *token, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = token},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_LOGIN_TOKEN], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_register_account(matrix_client client, matrix_map *options,
+                                      matrix_callback callback, void *user_data,
+                                      matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_REGISTER_ACCOUNT], NULL, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_whoami(matrix_client client, matrix_map *options, matrix_callback callback,
                             void *user_data, matrix_request *request) {
     return core_submit(client, &matrix_operations[OPERATION_WHOAMI], NULL, options, callback,
                        user_data, request);
 }
 
+matrix_status matrix_account(matrix_client client, matrix_map *options, matrix_callback callback,
+                             void *user_data, matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_ACCOUNT], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_refresh_session(matrix_client client, matrix_map *options,
+                                     matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_REFRESH_SESSION], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_export_session(matrix_client client, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_EXPORT_SESSION], NULL, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_logout(matrix_client client, matrix_map *options, matrix_callback callback,
                             void *user_data, matrix_request *request) {
     return core_submit(client, &matrix_operations[OPERATION_LOGOUT], NULL, options, callback,
                        user_data, request);
+}
+
+matrix_status matrix_sso_url(matrix_client client, const char *redirect_url, matrix_map *options,
+                             matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = redirect_url},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SSO_URL], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_login_sso(matrix_client client, matrix_map *options, matrix_callback callback,
+                               void *user_data, matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_LOGIN_SSO], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_state_event(matrix_client client, const char *room_id, const char *type,
+                                 matrix_map *options, matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = type},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_STATE_EVENT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_state_events(matrix_client client, const char *room_id, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_STATE_EVENTS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_power_levels(matrix_client client, const char *room_id, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_POWER_LEVELS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_may(matrix_client client, const char *room_id, matrix_map *options,
+                         matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_MAY], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_account_data(matrix_client client, const char *type, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = type},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ACCOUNT_DATA], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_account_data(matrix_client client, const char *type, const char *content,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = type},
+        {.string = content},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_ACCOUNT_DATA], arguments, options,
+                       callback, user_data, request);
 }
 
 matrix_status matrix_sync_once(matrix_client client, matrix_map *options, matrix_callback callback,

@@ -65,6 +65,14 @@ const char *matrix_status_string(matrix_status status) {
         return "E_ALREADY_LOGGED_IN";
     case MATRIX_E_ALREADY_RUNNING:
         return "E_ALREADY_RUNNING";
+    case MATRIX_E_DISCOVERY:
+        return "E_DISCOVERY";
+    case MATRIX_E_DISCOVERY_PROMPT:
+        return "E_DISCOVERY_PROMPT";
+    case MATRIX_E_STORE_PASSPHRASE:
+        return "E_STORE_PASSPHRASE";
+    case MATRIX_E_OAUTH:
+        return "E_OAUTH";
     }
     return "E_UNKNOWN";
 }
@@ -111,6 +119,20 @@ const char *matrix_sync_phase_string(matrix_sync_phase value) {
     return matrix_enum_sync_phase.values[value - 1];
 }
 
+const char *matrix_login_identifier_string(matrix_login_identifier value) {
+    if (value < 1 || (size_t)value > matrix_enum_login_identifier.count) {
+        return "unknown";
+    }
+    return matrix_enum_login_identifier.values[value - 1];
+}
+
+const char *matrix_room_action_string(matrix_room_action value) {
+    if (value < 1 || (size_t)value > matrix_enum_room_action.count) {
+        return "unknown";
+    }
+    return matrix_enum_room_action.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }
@@ -150,4 +172,49 @@ const matrix_sync_done *matrix_reply_as_sync_done(const matrix_reply *reply,
 const matrix_sync_state *matrix_reply_as_sync_state(const matrix_reply *reply,
                                                     const matrix_value *value) {
     return core_record(reply, value, &matrix_record_sync_state);
+}
+
+const matrix_identity_provider *matrix_reply_as_identity_provider(const matrix_reply *reply,
+                                                                  const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_identity_provider);
+}
+
+const matrix_room_change *matrix_reply_as_room_change(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_room_change);
+}
+
+const matrix_room_invite *matrix_reply_as_room_invite(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_room_invite);
+}
+
+const matrix_room_member *matrix_reply_as_room_member(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_room_member);
+}
+
+const matrix_receipt *matrix_reply_as_receipt(const matrix_reply *reply,
+                                              const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_receipt);
+}
+
+const matrix_typing_change *matrix_reply_as_typing_change(const matrix_reply *reply,
+                                                          const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_typing_change);
+}
+
+const matrix_presence_change *matrix_reply_as_presence_change(const matrix_reply *reply,
+                                                              const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_presence_change);
+}
+
+const matrix_account_change *matrix_reply_as_account_change(const matrix_reply *reply,
+                                                            const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_account_change);
+}
+
+const matrix_to_device_event *matrix_reply_as_to_device_event(const matrix_reply *reply,
+                                                              const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_to_device_event);
 }

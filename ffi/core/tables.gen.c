@@ -38,6 +38,16 @@ const struct enumeration matrix_enum_sync_phase = {
     .name = "sync_phase", .values = sync_phase_values, .count = 4
 };
 
+static const char *const login_identifier_values[] = {"user", "email", "phone"};
+const struct enumeration matrix_enum_login_identifier = {
+    .name = "login_identifier", .values = login_identifier_values, .count = 3
+};
+
+static const char *const room_action_values[] = {"invite", "kick", "ban", "unban", "redact", "notify_room"};
+const struct enumeration matrix_enum_room_action = {
+    .name = "room_action", .values = room_action_values, .count = 6
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -62,10 +72,16 @@ static const struct field room_fields[] = {
     {.name = "highlight_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_room, highlight_count), .has_offset = SIZE_MAX},
     {.name = "is_direct", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room, is_direct), .has_offset = SIZE_MAX},
     {.name = "is_encrypted", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room, is_encrypted), .has_offset = SIZE_MAX},
+    {.name = "tags", .type = FIELD_JSON, .required = false, .secret = false, .offset = offsetof(matrix_room, tags), .has_offset = SIZE_MAX},
+    {.name = "is_marked_unread", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room, is_marked_unread), .has_offset = SIZE_MAX},
+    {.name = "version", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room, version), .has_offset = SIZE_MAX},
+    {.name = "room_type", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room, room_type), .has_offset = SIZE_MAX},
+    {.name = "predecessor_room_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room, predecessor_room_id), .has_offset = SIZE_MAX},
+    {.name = "successor_room_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room, successor_room_id), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_room = {
-    .name = "room", .fields = {room_fields, 12}, .size = sizeof(matrix_room)
+    .name = "room", .fields = {room_fields, 18}, .size = sizeof(matrix_room)
 };
 
 static const struct field event_fields[] = {
@@ -81,10 +97,24 @@ static const struct field event_fields[] = {
     {.name = "is_historic", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_historic), .has_offset = SIZE_MAX},
     {.name = "content", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_event, content), .has_offset = SIZE_MAX},
     {.name = "raw", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_event, raw), .has_offset = SIZE_MAX},
+    {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, state_key), .has_offset = SIZE_MAX},
+    {.name = "membership", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, membership), .has_offset = SIZE_MAX},
+    {.name = "redacts", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, redacts), .has_offset = SIZE_MAX},
+    {.name = "rel_type", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, rel_type), .has_offset = SIZE_MAX},
+    {.name = "relates_to", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, relates_to), .has_offset = SIZE_MAX},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, thread_id), .has_offset = SIZE_MAX},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, reply_to), .has_offset = SIZE_MAX},
+    {.name = "replaces", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, replaces), .has_offset = SIZE_MAX},
+    {.name = "new_body", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, new_body), .has_offset = SIZE_MAX},
+    {.name = "reaction_key", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, reaction_key), .has_offset = SIZE_MAX},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, txn_id), .has_offset = SIZE_MAX},
+    {.name = "prev_content", .type = FIELD_JSON, .required = false, .secret = false, .offset = offsetof(matrix_event, prev_content), .has_offset = SIZE_MAX},
+    {.name = "is_redacted", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_redacted), .has_offset = SIZE_MAX},
+    {.name = "is_filled", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_filled), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_event = {
-    .name = "event", .fields = {event_fields, 12}, .size = sizeof(matrix_event)
+    .name = "event", .fields = {event_fields, 26}, .size = sizeof(matrix_event)
 };
 
 static const struct field log_record_fields[] = {
@@ -155,6 +185,120 @@ const struct record matrix_record_sync_state = {
     .name = "sync_state", .fields = {sync_state_fields, 6}, .size = sizeof(matrix_sync_state)
 };
 
+static const struct field identity_provider_fields[] = {
+    {.name = "id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_provider, id), .has_offset = SIZE_MAX},
+    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_provider, name), .has_offset = SIZE_MAX},
+    {.name = "icon", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_identity_provider, icon), .has_offset = SIZE_MAX},
+    {.name = "brand", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_identity_provider, brand), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_identity_provider = {
+    .name = "identity_provider", .fields = {identity_provider_fields, 4}, .size = sizeof(matrix_identity_provider)
+};
+
+static const struct field room_change_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_change, kind), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_change, room_id), .has_offset = SIZE_MAX},
+    {.name = "changed", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_change, changed), .has_offset = SIZE_MAX},
+    {.name = "room", .type = FIELD_RECORD, .record = &matrix_record_room, .required = true, .secret = false, .offset = offsetof(matrix_room_change, room), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_room_change = {
+    .name = "room_change", .fields = {room_change_fields, 4}, .size = sizeof(matrix_room_change)
+};
+
+static const struct field room_invite_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_invite, kind), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_invite, room_id), .has_offset = SIZE_MAX},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_invite, sender), .has_offset = SIZE_MAX},
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_invite, reason), .has_offset = SIZE_MAX},
+    {.name = "is_direct", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room_invite, is_direct), .has_offset = SIZE_MAX},
+    {.name = "is_historic", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room_invite, is_historic), .has_offset = SIZE_MAX},
+    {.name = "room", .type = FIELD_RECORD, .record = &matrix_record_room, .required = true, .secret = false, .offset = offsetof(matrix_room_invite, room), .has_offset = SIZE_MAX},
+    {.name = "state", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_room_invite, state), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_room_invite = {
+    .name = "room_invite", .fields = {room_invite_fields, 8}, .size = sizeof(matrix_room_invite)
+};
+
+static const struct field room_member_fields[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_member, user_id), .has_offset = SIZE_MAX},
+    {.name = "membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = true, .secret = false, .offset = offsetof(matrix_room_member, membership), .has_offset = SIZE_MAX},
+    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_member, name), .has_offset = SIZE_MAX},
+    {.name = "displayname", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_member, displayname), .has_offset = SIZE_MAX},
+    {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_member, avatar_url), .has_offset = SIZE_MAX},
+    {.name = "power_level", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_room_member, power_level), .has_offset = offsetof(matrix_room_member, has_power_level)},
+    {.name = "is_creator", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room_member, is_creator), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_room_member = {
+    .name = "room_member", .fields = {room_member_fields, 7}, .size = sizeof(matrix_room_member)
+};
+
+static const struct field receipt_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, kind), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, room_id), .has_offset = SIZE_MAX},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, event_id), .has_offset = SIZE_MAX},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, user_id), .has_offset = SIZE_MAX},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, type), .has_offset = SIZE_MAX},
+    {.name = "origin_server_ts", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_receipt, origin_server_ts), .has_offset = offsetof(matrix_receipt, has_origin_server_ts)},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_receipt, thread_id), .has_offset = SIZE_MAX},
+    {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_receipt, is_own), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_receipt = {
+    .name = "receipt", .fields = {receipt_fields, 8}, .size = sizeof(matrix_receipt)
+};
+
+static const struct field typing_change_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_typing_change, kind), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_typing_change, room_id), .has_offset = SIZE_MAX},
+    {.name = "user_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_typing_change, user_ids), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_typing_change = {
+    .name = "typing_change", .fields = {typing_change_fields, 3}, .size = sizeof(matrix_typing_change)
+};
+
+static const struct field presence_change_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, kind), .has_offset = SIZE_MAX},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, user_id), .has_offset = SIZE_MAX},
+    {.name = "presence", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, presence), .has_offset = SIZE_MAX},
+    {.name = "status_msg", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_presence_change, status_msg), .has_offset = SIZE_MAX},
+    {.name = "last_active_ago", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_presence_change, last_active_ago), .has_offset = offsetof(matrix_presence_change, has_last_active_ago)},
+    {.name = "is_currently_active", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, is_currently_active), .has_offset = SIZE_MAX},
+    {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, is_own), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_presence_change = {
+    .name = "presence_change", .fields = {presence_change_fields, 7}, .size = sizeof(matrix_presence_change)
+};
+
+static const struct field account_change_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_account_change, kind), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_account_change, room_id), .has_offset = SIZE_MAX},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_account_change, type), .has_offset = SIZE_MAX},
+    {.name = "content", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_account_change, content), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_account_change = {
+    .name = "account_change", .fields = {account_change_fields, 4}, .size = sizeof(matrix_account_change)
+};
+
+static const struct field to_device_event_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, kind), .has_offset = SIZE_MAX},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, type), .has_offset = SIZE_MAX},
+    {.name = "sender", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, sender), .has_offset = SIZE_MAX},
+    {.name = "content", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, content), .has_offset = SIZE_MAX},
+    {.name = "raw", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, raw), .has_offset = SIZE_MAX},
+    {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, is_own), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_to_device_event = {
+    .name = "to_device_event", .fields = {to_device_event_fields, 6}, .size = sizeof(matrix_to_device_event)
+};
+
 static const struct field ping_options[] = {
     {.name = "payload", .type = FIELD_JSON, .required = false, .secret = false},
     {.name = "delay_ms", .type = FIELD_INT, .required = false, .secret = false},
@@ -173,6 +317,22 @@ static const struct field send_text_options[] = {
     {.name = "html", .type = FIELD_STRING, .required = false, .secret = true},
     {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field login_oauth_options[] = {
+    {.name = "client_uri", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "client_name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "client_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "create_account", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field login_oauth_device_options[] = {
+    {.name = "client_uri", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "client_name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "client_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
 static const struct field rooms_options[] = {
@@ -199,6 +359,40 @@ static const struct field join_room_options[] = {
     {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
+static const struct field room_details_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field members_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field members_options[] = {
+    {.name = "membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = false, .secret = false},
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field leave_room_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field leave_room_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field forget_room_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field knock_room_arguments[] = {
+    {.name = "room_id_or_alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field knock_room_options[] = {
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
 static const struct field login_password_arguments[] = {
     {.name = "user", .type = FIELD_STRING, .required = true, .secret = false},
     {.name = "password", .type = FIELD_STRING, .required = true, .secret = true},
@@ -207,6 +401,99 @@ static const struct field login_password_arguments[] = {
 static const struct field login_password_options[] = {
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "identifier", .type = FIELD_ENUM, .enumeration = &matrix_enum_login_identifier, .required = false, .secret = false},
+    {.name = "country", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field login_token_arguments[] = {
+    {.name = "token", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field login_token_options[] = {
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field register_account_options[] = {
+    {.name = "user", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "token", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field logout_options[] = {
+    {.name = "everywhere", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "local_only", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field sso_url_arguments[] = {
+    {.name = "redirect_url", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field sso_url_options[] = {
+    {.name = "identity_provider", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field login_sso_options[] = {
+    {.name = "identity_provider", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field state_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field state_event_options[] = {
+    {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field state_events_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field state_events_options[] = {
+    {.name = "type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field power_levels_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field may_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field may_options[] = {
+    {.name = "action", .type = FIELD_ENUM, .enumeration = &matrix_enum_room_action, .required = false, .secret = false},
+    {.name = "event_type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "is_state", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "user_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "target", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field account_data_arguments[] = {
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field account_data_options[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field set_account_data_arguments[] = {
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "content", .type = FIELD_JSON, .required = true, .secret = false},
+};
+
+static const struct field set_account_data_options[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
 static const struct field sync_once_options[] = {
@@ -234,6 +521,82 @@ static const struct field message_filter[] = {
     {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "msgtype", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "fill_gaps", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field any_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "fill_gaps", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field state_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field membership_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field redaction_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field reaction_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field invite_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field room_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field receipt_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field typing_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field presence_filter[] = {
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field account_data_filter[] = {
+    {.name = "type", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field room_account_data_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "type", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field to_device_filter[] = {
+    {.name = "type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
 static const struct field context_options[] = {
@@ -258,9 +621,13 @@ static const struct field client_options[] = {
     {.name = "request_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
     {.name = "max_response_bytes", .type = FIELD_INT, .required = false, .secret = false},
     {.name = "use_environment", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "refresh_token", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "session", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "store_passphrase", .type = FIELD_STRING, .required = false, .secret = true},
 };
 
-const struct fields matrix_client_options = {client_options, 12};
+const struct fields matrix_client_options = {client_options, 16};
 
 const struct operation matrix_operations[] = {
     [OPERATION_PING] = {
@@ -281,6 +648,18 @@ const struct operation matrix_operations[] = {
         .options = {send_text_options, 3},
         .has_progress = false,
     },
+    [OPERATION_LOGIN_OAUTH] = {
+        .name = "login_oauth",
+        .arguments = {NULL, 0},
+        .options = {login_oauth_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_LOGIN_OAUTH_DEVICE] = {
+        .name = "login_oauth_device",
+        .arguments = {NULL, 0},
+        .options = {login_oauth_device_options, 4},
+        .has_progress = true,
+    },
     [OPERATION_ROOMS] = {
         .name = "rooms",
         .arguments = {NULL, 0},
@@ -299,10 +678,58 @@ const struct operation matrix_operations[] = {
         .options = {join_room_options, 2},
         .has_progress = false,
     },
+    [OPERATION_ROOM_DETAILS] = {
+        .name = "room_details",
+        .arguments = {room_details_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_MEMBERS] = {
+        .name = "members",
+        .arguments = {members_arguments, 1},
+        .options = {members_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_LEAVE_ROOM] = {
+        .name = "leave_room",
+        .arguments = {leave_room_arguments, 1},
+        .options = {leave_room_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_FORGET_ROOM] = {
+        .name = "forget_room",
+        .arguments = {forget_room_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_KNOCK_ROOM] = {
+        .name = "knock_room",
+        .arguments = {knock_room_arguments, 1},
+        .options = {knock_room_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_LOGIN_FLOWS] = {
+        .name = "login_flows",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
     [OPERATION_LOGIN_PASSWORD] = {
         .name = "login_password",
         .arguments = {login_password_arguments, 2},
-        .options = {login_password_options, 2},
+        .options = {login_password_options, 4},
+        .has_progress = false,
+    },
+    [OPERATION_LOGIN_TOKEN] = {
+        .name = "login_token",
+        .arguments = {login_token_arguments, 1},
+        .options = {login_token_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_REGISTER_ACCOUNT] = {
+        .name = "register_account",
+        .arguments = {NULL, 0},
+        .options = {register_account_options, 6},
         .has_progress = false,
     },
     [OPERATION_WHOAMI] = {
@@ -311,10 +738,76 @@ const struct operation matrix_operations[] = {
         .options = {NULL, 0},
         .has_progress = false,
     },
+    [OPERATION_ACCOUNT] = {
+        .name = "account",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_REFRESH_SESSION] = {
+        .name = "refresh_session",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_EXPORT_SESSION] = {
+        .name = "export_session",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
     [OPERATION_LOGOUT] = {
         .name = "logout",
         .arguments = {NULL, 0},
+        .options = {logout_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_SSO_URL] = {
+        .name = "sso_url",
+        .arguments = {sso_url_arguments, 1},
+        .options = {sso_url_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_LOGIN_SSO] = {
+        .name = "login_sso",
+        .arguments = {NULL, 0},
+        .options = {login_sso_options, 4},
+        .has_progress = false,
+    },
+    [OPERATION_STATE_EVENT] = {
+        .name = "state_event",
+        .arguments = {state_event_arguments, 2},
+        .options = {state_event_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_STATE_EVENTS] = {
+        .name = "state_events",
+        .arguments = {state_events_arguments, 1},
+        .options = {state_events_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_POWER_LEVELS] = {
+        .name = "power_levels",
+        .arguments = {power_levels_arguments, 1},
         .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_MAY] = {
+        .name = "may",
+        .arguments = {may_arguments, 1},
+        .options = {may_options, 5},
+        .has_progress = false,
+    },
+    [OPERATION_ACCOUNT_DATA] = {
+        .name = "account_data",
+        .arguments = {account_data_arguments, 1},
+        .options = {account_data_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_SET_ACCOUNT_DATA] = {
+        .name = "set_account_data",
+        .arguments = {set_account_data_arguments, 2},
+        .options = {set_account_data_options, 1},
         .has_progress = false,
     },
     [OPERATION_SYNC_ONCE] = {
@@ -345,11 +838,24 @@ const struct operation matrix_operations[] = {
 const size_t matrix_operation_count = OPERATION_COUNT;
 
 const struct event_kind matrix_event_kinds[] = {
-    {.name = "message", .filter = {message_filter, 4}, .payload = &matrix_record_event},
+    {.name = "message", .filter = {message_filter, 5}, .payload = &matrix_record_event},
     {.name = "sync", .filter = {NULL, 0}, .payload = &matrix_record_sync_done},
     {.name = "sync_state", .filter = {NULL, 0}, .payload = &matrix_record_sync_state},
+    {.name = "any", .filter = {any_filter, 6}, .payload = &matrix_record_event},
+    {.name = "state", .filter = {state_filter, 5}, .payload = &matrix_record_event},
+    {.name = "membership", .filter = {membership_filter, 4}, .payload = &matrix_record_event},
+    {.name = "redaction", .filter = {redaction_filter, 3}, .payload = &matrix_record_event},
+    {.name = "reaction", .filter = {reaction_filter, 3}, .payload = &matrix_record_event},
+    {.name = "invite", .filter = {invite_filter, 2}, .payload = &matrix_record_room_invite},
+    {.name = "room", .filter = {room_filter, 1}, .payload = &matrix_record_room_change},
+    {.name = "receipt", .filter = {receipt_filter, 3}, .payload = &matrix_record_receipt},
+    {.name = "typing", .filter = {typing_filter, 1}, .payload = &matrix_record_typing_change},
+    {.name = "presence", .filter = {presence_filter, 2}, .payload = &matrix_record_presence_change},
+    {.name = "account_data", .filter = {account_data_filter, 1}, .payload = &matrix_record_account_change},
+    {.name = "room_account_data", .filter = {room_account_data_filter, 2}, .payload = &matrix_record_account_change},
+    {.name = "to_device", .filter = {to_device_filter, 3}, .payload = &matrix_record_to_device_event},
 };
-const size_t matrix_event_kind_count = 3;
+const size_t matrix_event_kind_count = 16;
 
 const struct error_code matrix_error_codes[] = {
     {"E_INVALID_ARGUMENT", MATRIX_E_INVALID_ARGUMENT},
@@ -380,5 +886,9 @@ const struct error_code matrix_error_codes[] = {
     {"E_INTERNAL", MATRIX_E_INTERNAL},
     {"E_ALREADY_LOGGED_IN", MATRIX_E_ALREADY_LOGGED_IN},
     {"E_ALREADY_RUNNING", MATRIX_E_ALREADY_RUNNING},
+    {"E_DISCOVERY", MATRIX_E_DISCOVERY},
+    {"E_DISCOVERY_PROMPT", MATRIX_E_DISCOVERY_PROMPT},
+    {"E_STORE_PASSPHRASE", MATRIX_E_STORE_PASSPHRASE},
+    {"E_OAUTH", MATRIX_E_OAUTH},
 };
-const size_t matrix_error_code_count = 28;
+const size_t matrix_error_code_count = 32;

@@ -10,12 +10,33 @@ enum operation_index {
     OPERATION_PING,
     OPERATION_LIST_PARTS,
     OPERATION_SEND_TEXT,
+    OPERATION_LOGIN_OAUTH,
+    OPERATION_LOGIN_OAUTH_DEVICE,
     OPERATION_ROOMS,
     OPERATION_CREATE_ROOM,
     OPERATION_JOIN_ROOM,
+    OPERATION_ROOM_DETAILS,
+    OPERATION_MEMBERS,
+    OPERATION_LEAVE_ROOM,
+    OPERATION_FORGET_ROOM,
+    OPERATION_KNOCK_ROOM,
+    OPERATION_LOGIN_FLOWS,
     OPERATION_LOGIN_PASSWORD,
+    OPERATION_LOGIN_TOKEN,
+    OPERATION_REGISTER_ACCOUNT,
     OPERATION_WHOAMI,
+    OPERATION_ACCOUNT,
+    OPERATION_REFRESH_SESSION,
+    OPERATION_EXPORT_SESSION,
     OPERATION_LOGOUT,
+    OPERATION_SSO_URL,
+    OPERATION_LOGIN_SSO,
+    OPERATION_STATE_EVENT,
+    OPERATION_STATE_EVENTS,
+    OPERATION_POWER_LEVELS,
+    OPERATION_MAY,
+    OPERATION_ACCOUNT_DATA,
+    OPERATION_SET_ACCOUNT_DATA,
     OPERATION_SYNC_ONCE,
     OPERATION_SYNC_LOOP_START,
     OPERATION_SYNC_LOOP_STOP,
@@ -29,6 +50,8 @@ extern const struct enumeration matrix_enum_visibility;
 extern const struct enumeration matrix_enum_log_level;
 extern const struct enumeration matrix_enum_presence;
 extern const struct enumeration matrix_enum_sync_phase;
+extern const struct enumeration matrix_enum_login_identifier;
+extern const struct enumeration matrix_enum_room_action;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -39,5 +62,14 @@ extern const struct record matrix_record_part;
 extern const struct record matrix_record_limited_room;
 extern const struct record matrix_record_sync_done;
 extern const struct record matrix_record_sync_state;
+extern const struct record matrix_record_identity_provider;
+extern const struct record matrix_record_room_change;
+extern const struct record matrix_record_room_invite;
+extern const struct record matrix_record_room_member;
+extern const struct record matrix_record_receipt;
+extern const struct record matrix_record_typing_change;
+extern const struct record matrix_record_presence_change;
+extern const struct record matrix_record_account_change;
+extern const struct record matrix_record_to_device_event;
 
 #endif

@@ -20,6 +20,12 @@
 ---What the sync loop does.
 ---@alias matrix.SyncPhase "syncing"|"reconnecting"|"unauthorized"|"stopped"
 
+---What a user is known by when logging in.
+---@alias matrix.LoginIdentifier "user"|"email"|"phone"
+
+---What a power level is needed for beside sending events.
+---@alias matrix.RoomAction "invite"|"kick"|"ban"|"unban"|"redact"|"notify_room"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -41,6 +47,12 @@
 ---@field highlight_count integer unread events that mention the user
 ---@field is_direct boolean listed in the user's m.direct
 ---@field is_encrypted boolean has an m.room.encryption state event
+---@field tags? any the user's tags by name, each a map that may hold order
+---@field is_marked_unread boolean the user marked it as unread
+---@field version? string its version, as 12
+---@field room_type? string what it is for, as m.space
+---@field predecessor_room_id? string the room that it replaces
+---@field successor_room_id? string the room that replaced it; nobody talks here any more
 
 ---A room event (client-server API, ClientEvent).
 ---@class matrix.Event
@@ -56,6 +68,20 @@
 ---@field is_historic boolean from before the client's first sync
 ---@field content any its content
 ---@field raw any the whole event as the homeserver sent it
+---@field state_key? string of a state event: what it is the state of
+---@field membership? string of a member event: join, invite, leave, ban or knock
+---@field redacts? string of a redaction: the event it empties
+---@field rel_type? string how it relates to another event, as m.thread or m.replace
+---@field relates_to? string the event it relates to
+---@field thread_id? string the root of the thread it is in
+---@field reply_to? string the event it replies to
+---@field replaces? string of an edit: the event it replaces
+---@field new_body? string of an edit: the new text; body is for clients that know no edits
+---@field reaction_key? string of a reaction: the emoji or text; relates_to is the event
+---@field txn_id? string the transaction id this device sent it with
+---@field prev_content? any of a state event: the content it replaces
+---@field is_redacted boolean emptied by a redaction before it came
+---@field is_filled boolean fetched to fill a gap, see fill_gaps
 
 ---A line of the log. Tokens, keys and message bodies are never in it.
 ---@class matrix.LogRecord
@@ -101,6 +127,84 @@
 ---@field reason? string one line for people
 ---@field soft_logout boolean unauthorized: a new login may keep the device and its keys
 
+---Somebody that single sign-on may go by.
+---@class matrix.IdentityProvider
+---@field id string its id, for login_sso
+---@field name string what to show
+---@field icon? string its picture, an mxc URI
+---@field brand? string a known brand, as github
+
+---What is known of a room has changed.
+---@class matrix.RoomChange
+---@field kind string room
+---@field room_id string the room
+---@field changed string[] the names of the fields of room that differ; of a new room those that hold something
+---@field room matrix.Room the room as it is now
+
+---The user is invited to a room. All of it is what the inviter's server claims.
+---@class matrix.RoomInvite
+---@field kind string invite
+---@field room_id string the room
+---@field sender? string who invites
+---@field reason? string why
+---@field is_direct boolean meant as a direct chat
+---@field is_historic boolean from before the client's first sync
+---@field room matrix.Room what is known of the room
+---@field state any the stripped state events, a list
+
+---A member of a room.
+---@class matrix.RoomMember
+---@field user_id string the user
+---@field membership matrix.Membership what the user is to the room
+---@field name string what to show: the display name, with the user id where two are alike
+---@field displayname? string the display name in this room
+---@field avatar_url? string the picture in this room, an mxc URI
+---@field power_level? integer the power level; absent where there is no limit
+---@field is_creator boolean may do everything: a creator, from room version 12 on
+
+---A user has read a room up to an event.
+---@class matrix.Receipt
+---@field kind string receipt
+---@field room_id string the room
+---@field event_id string the last event read
+---@field user_id string who read it
+---@field type string m.read, or m.read.private for one's own other devices
+---@field origin_server_ts? integer when, ms since 1970
+---@field thread_id? string the thread, or main; absent for all
+---@field is_own boolean of this user
+
+---Who types in a room now.
+---@class matrix.TypingChange
+---@field kind string typing
+---@field room_id string the room
+---@field user_ids string[] who types; empty when nobody does any more
+
+---A user's presence.
+---@class matrix.PresenceChange
+---@field kind string presence
+---@field user_id string the user
+---@field presence string online, unavailable or offline
+---@field status_msg? string what the user says
+---@field last_active_ago? integer how long ago the user did something, ms
+---@field is_currently_active boolean does something now
+---@field is_own boolean of this user
+
+---Account data of the user, of all rooms or of one.
+---@class matrix.AccountChange
+---@field kind string account_data or room_account_data
+---@field room_id? string the room, for room_account_data
+---@field type string its type, as m.direct
+---@field content any its content, all of it
+
+---An event sent to this device alone.
+---@class matrix.ToDeviceEvent
+---@field kind string to_device
+---@field type string its type
+---@field sender string who sent it
+---@field content any its content
+---@field raw any the whole event as the homeserver sent it
+---@field is_own boolean sent by this user, from another device
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once
@@ -110,8 +214,8 @@
 
 ---Options of matrix_create_client.
 ---@class matrix.ClientOptions
----@field homeserver string base URL of the homeserver, as https://matrix.example.org
----@field user_id? string the user, with access_token: a session that exists
+---@field homeserver string the homeserver: its base URL, or a server name as example.org to look up
+---@field user_id? string the user; a login as somebody else is undone and refused
 ---@field device_id? string the device to log in as; made by the homeserver otherwise
 ---@field access_token? string an existing session's token
 ---@field store_path? string folder of this client's store; kept in memory otherwise
@@ -122,6 +226,10 @@
 ---@field request_timeout_ms? integer for one request, beyond a sync's own timeout, ms
 ---@field max_response_bytes? integer the largest body accepted
 ---@field use_environment? boolean heed HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE
+---@field refresh_token? string an existing session's refresh token, with access_token
+---@field session? string what export_session gave: the session to go on with
+---@field device_display_name? string what to call a device that a login makes
+---@field store_passphrase? string seals the session's secrets in the store
 
 ---Filter of the event message.
 ---@class matrix.MessageFilter
@@ -129,12 +237,88 @@
 ---@field sender? string only this user
 ---@field msgtype? string only messages of this kind, as m.text
 ---@field not_own? boolean leave out what this user sent
+---@field fill_gaps? boolean fetch what a sync left out of a room, at most 1,000 events for each gap
 
 ---Filter of the event sync.
 ---@class matrix.SyncFilter
 
 ---Filter of the event sync_state.
 ---@class matrix.SyncStateFilter
+
+---Filter of the event any.
+---@class matrix.AnyFilter
+---@field room_id? string only this room
+---@field type? string only this type, as m.room.topic
+---@field sender? string only of this user
+---@field state_key? string only this state key
+---@field not_own? boolean leave out what this user sent
+---@field fill_gaps? boolean fetch what a sync left out of a room, at most 1,000 events for each gap
+
+---Filter of the event state.
+---@class matrix.StateFilter
+---@field room_id? string only this room
+---@field type? string only this type, as m.room.topic
+---@field sender? string only of this user
+---@field state_key? string only this state key
+---@field not_own? boolean leave out what this user sent
+
+---Filter of the event membership.
+---@class matrix.MembershipFilter
+---@field room_id? string only this room
+---@field sender? string only of this user
+---@field state_key? string only this state key
+---@field not_own? boolean leave out what this user sent
+
+---Filter of the event redaction.
+---@class matrix.RedactionFilter
+---@field room_id? string only this room
+---@field sender? string only of this user
+---@field not_own? boolean leave out what this user sent
+
+---Filter of the event reaction.
+---@class matrix.ReactionFilter
+---@field room_id? string only this room
+---@field sender? string only of this user
+---@field not_own? boolean leave out what this user sent
+
+---Filter of the event invite.
+---@class matrix.InviteFilter
+---@field room_id? string only this room
+---@field sender? string only of this user
+
+---Filter of the event room.
+---@class matrix.RoomFilter
+---@field room_id? string only this room
+
+---Filter of the event receipt.
+---@class matrix.ReceiptFilter
+---@field room_id? string only this room
+---@field sender? string only of this user
+---@field not_own? boolean leave out what this user sent
+
+---Filter of the event typing.
+---@class matrix.TypingFilter
+---@field room_id? string only this room
+
+---Filter of the event presence.
+---@class matrix.PresenceFilter
+---@field sender? string only of this user
+---@field not_own? boolean leave out what this user sent
+
+---Filter of the event account_data.
+---@class matrix.AccountDataFilter
+---@field type? string only this type, as m.room.topic
+
+---Filter of the event room_account_data.
+---@class matrix.RoomAccountDataFilter
+---@field room_id? string only this room
+---@field type? string only this type, as m.room.topic
+
+---Filter of the event to_device.
+---@class matrix.ToDeviceFilter
+---@field type? string only this type, as m.room.topic
+---@field sender? string only of this user
+---@field not_own? boolean leave out what this user sent
 
 ---What every callback of a request is given, and every call inside `matrix.run` gives back.
 ---@class matrix.Payload
@@ -371,6 +555,62 @@ function Client:list_parts() end
 ---@overload fun(self: matrix.Client, room_id: string, body: string, options: matrix.SendTextOptions?, callback: fun(payload: matrix.SendTextPayload)): matrix.Request
 function Client:send_text(room_id, body, options) end
 
+---Options of login_oauth.
+---@class matrix.LoginOauthOptions
+---@field client_uri? string https URL about the program, to register it; or give client_id
+---@field client_name? string what to call the program, to register it
+---@field client_id? string a client id the authorization server knows already
+---@field create_account? boolean opens at making an account
+---@field device_id? string device to log in as; else the client's, else a new one
+---@field timeout_ms? integer how long the user may take, ms
+
+---Outcome of login_oauth.
+---@class matrix.LoginOauthPayload: matrix.Payload
+---@field user_id string the full user id
+---@field device_id string the device
+---@field homeserver string base URL in use
+
+---Logs in by OAuth 2.0 in a browser: asks the host to open_url, waits on 127.0.0.1, gets tokens.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#oauth-20-api)
+---
+---Errors: M_UNRECOGNIZED, E_OAUTH, E_NOT_HANDLED, E_TIMEOUT, E_INVALID_ARGUMENT, E_ALREADY_LOGGED_IN
+---@param options? matrix.LoginOauthOptions
+---@return matrix.LoginOauthPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.LoginOauthPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.LoginOauthOptions?, callback: fun(payload: matrix.LoginOauthPayload)): matrix.Request
+function Client:login_oauth(options) end
+
+---Progress of login_oauth_device.
+---@class matrix.LoginOauthDeviceProgress
+---@field verification_uri string where the user types the code
+---@field verification_uri_complete? string the same with the code in it
+---@field user_code string the code to show
+---@field expires_in_ms integer for how long it is good
+
+---Options of login_oauth_device.
+---@class matrix.LoginOauthDeviceOptions
+---@field client_uri? string https URL about the program, to register it; or give client_id
+---@field client_name? string what to call the program, to register it
+---@field client_id? string a client id the authorization server knows already
+---@field device_id? string device to log in as; else the client's, else a new one
+---@field on_progress? fun(progress: matrix.LoginOauthDeviceProgress) how far it is
+
+---Outcome of login_oauth_device.
+---@class matrix.LoginOauthDevicePayload: matrix.Payload
+---@field user_id string the full user id
+---@field device_id string the device
+---@field homeserver string base URL in use
+
+---Logs in by OAuth 2.0 on another device: reports a code and where to type it, waits, gets tokens.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#device-authorization-flow)
+---
+---Errors: M_UNRECOGNIZED, E_OAUTH, E_TIMEOUT, E_INVALID_ARGUMENT, E_ALREADY_LOGGED_IN
+---@param options? matrix.LoginOauthDeviceOptions
+---@return matrix.LoginOauthDevicePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.LoginOauthDevicePayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.LoginOauthDeviceOptions?, callback: fun(payload: matrix.LoginOauthDevicePayload)): matrix.Request
+function Client:login_oauth_device(options) end
+
 ---Options of rooms.
 ---@class matrix.RoomsOptions
 ---@field membership? matrix.Membership only rooms of this membership
@@ -431,10 +671,120 @@ function Client:create_room(options) end
 ---@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.JoinRoomOptions?, callback: fun(payload: matrix.JoinRoomPayload)): matrix.Request
 function Client:join_room(room_id_or_alias, options) end
 
+---Outcome of room_details.
+---@class matrix.RoomDetailsPayload: matrix.Payload
+---@field room matrix.Room the room
+---@field heroes string[] user ids that name a room without a name
+---@field creators string[] who created it; from version 12 on they may do everything
+---@field join_rule? string who may join, as invite or public
+---@field history_visibility? string who may read what was before
+---@field guest_access? string can_join or forbidden
+---@field encryption? any content of m.room.encryption
+---@field prev_batch? string where what was before the last sync's events begins, for paging backwards
+---@field last_event_id? string the last event of its timeline
+---@field membership_sender? string who made the user what the user is to the room: who invited, kicked or banned
+---@field membership_reason? string why
+---@field has_all_members boolean members answers without asking the homeserver
+
+---Tells all that the client knows of one room from its syncs; asks nobody.
+---
+---Errors: E_UNKNOWN_ROOM
+---@param room_id string the room
+---@return matrix.RoomDetailsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomDetailsPayload)): matrix.Request
+function Client:room_details(room_id) end
+
+---Options of members.
+---@class matrix.MembersOptions
+---@field membership? matrix.Membership only members of this membership
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of members.
+---@class matrix.MembersPayload: matrix.Payload
+---@field members matrix.RoomMember[] the members, by user id
+
+---Lists a room's members: loaded from the homeserver when they are not all known, then kept.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmembers)
+---
+---Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.MembersOptions
+---@return matrix.MembersPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.MembersPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.MembersOptions?, callback: fun(payload: matrix.MembersPayload)): matrix.Request
+function Client:members(room_id, options) end
+
+---Options of leave_room.
+---@class matrix.LeaveRoomOptions
+---@field reason? string why, for the others to read
+
+---Outcome of leave_room.
+---@class matrix.LeaveRoomPayload: matrix.Payload
+
+---Leaves a room, declines an invitation to it, or takes a knock back.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidleave)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.LeaveRoomOptions
+---@return matrix.LeaveRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.LeaveRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.LeaveRoomOptions?, callback: fun(payload: matrix.LeaveRoomPayload)): matrix.Request
+function Client:leave_room(room_id, options) end
+
+---Outcome of forget_room.
+---@class matrix.ForgetRoomPayload: matrix.Payload
+
+---Forgets a room that was left: it is no longer listed, and its history cannot be read.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidforget)
+---
+---Errors: M_UNKNOWN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.ForgetRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.ForgetRoomPayload)): matrix.Request
+function Client:forget_room(room_id) end
+
+---Options of knock_room.
+---@class matrix.KnockRoomOptions
+---@field via? string[] servers to ask through
+---@field reason? string why, for those who decide
+
+---Outcome of knock_room.
+---@class matrix.KnockRoomPayload: matrix.Payload
+---@field room_id string its id
+
+---Asks to be invited to a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id_or_alias string the room
+---@param options? matrix.KnockRoomOptions
+---@return matrix.KnockRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.KnockRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.KnockRoomOptions?, callback: fun(payload: matrix.KnockRoomPayload)): matrix.Request
+function Client:knock_room(room_id_or_alias, options) end
+
+---Outcome of login_flows.
+---@class matrix.LoginFlowsPayload: matrix.Payload
+---@field types string[] types of login, as m.login.password
+---@field identity_providers matrix.IdentityProvider[] whom single sign-on may go by
+---@field has_oauth boolean login_oauth works here
+---@field flows any the flows as the homeserver sent them
+
+---Asks the homeserver which ways to log in it has.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3login)
+---
+---Errors: E_INVALID_RESPONSE
+---@return matrix.LoginFlowsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.LoginFlowsPayload)): matrix.Request
+function Client:login_flows() end
+
 ---Options of login_password.
 ---@class matrix.LoginPasswordOptions
 ---@field device_id? string device to log in as; else the client's, else a new one
----@field device_display_name? string name of a new device
+---@field device_display_name? string name of a new device; else the client's
+---@field identifier? matrix.LoginIdentifier what user is
+---@field country? string two letters, for a phone number that begins with no +
 
 ---Outcome of login_password.
 ---@class matrix.LoginPasswordPayload: matrix.Payload
@@ -446,13 +796,60 @@ function Client:join_room(room_id_or_alias, options) end
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3login)
 ---
 ---Errors: M_FORBIDDEN, M_USER_DEACTIVATED, M_LIMIT_EXCEEDED, E_ALREADY_LOGGED_IN
----@param user string user id or localpart
+---@param user string user id or localpart; or what identifier says
 ---@param password string the password
 ---@param options? matrix.LoginPasswordOptions
 ---@return matrix.LoginPasswordPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, user: string, password: string, callback: fun(payload: matrix.LoginPasswordPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, user: string, password: string, options: matrix.LoginPasswordOptions?, callback: fun(payload: matrix.LoginPasswordPayload)): matrix.Request
 function Client:login_password(user, password, options) end
+
+---Options of login_token.
+---@class matrix.LoginTokenOptions
+---@field device_id? string device to log in as; else the client's, else a new one
+---@field device_display_name? string name of a new device; else the client's
+
+---Outcome of login_token.
+---@class matrix.LoginTokenPayload: matrix.Payload
+---@field user_id string the full user id
+---@field device_id string the device
+---@field homeserver string base URL in use
+
+---Logs in with a login token, as single sign-on or another session's login gives.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#token-based-login)
+---
+---Errors: M_FORBIDDEN, M_LIMIT_EXCEEDED, E_ALREADY_LOGGED_IN
+---@param token string the login token; it works once
+---@param options? matrix.LoginTokenOptions
+---@return matrix.LoginTokenPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, token: string, callback: fun(payload: matrix.LoginTokenPayload)): matrix.Request
+---@overload fun(self: matrix.Client, token: string, options: matrix.LoginTokenOptions?, callback: fun(payload: matrix.LoginTokenPayload)): matrix.Request
+function Client:login_token(token, options) end
+
+---Options of register_account.
+---@class matrix.RegisterAccountOptions
+---@field user? string localpart of the user id; made by the homeserver otherwise
+---@field password? string the password
+---@field token? string a registration token
+---@field device_id? string the device to make; else the client's, else a new one
+---@field device_display_name? string name of the device; else the client's
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms
+
+---Outcome of register_account.
+---@class matrix.RegisterAccountPayload: matrix.Payload
+---@field user_id string the full user id
+---@field device_id string the device
+---@field homeserver string base URL in use
+
+---Makes an account and logs in as it; the host is asked only for stages that a token or nothing cannot do.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3register)
+---
+---Errors: M_USER_IN_USE, M_INVALID_USERNAME, M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_ALREADY_LOGGED_IN
+---@param options? matrix.RegisterAccountOptions
+---@return matrix.RegisterAccountPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.RegisterAccountPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.RegisterAccountOptions?, callback: fun(payload: matrix.RegisterAccountPayload)): matrix.Request
+function Client:register_account(options) end
 
 ---Outcome of whoami.
 ---@class matrix.WhoamiPayload: matrix.Payload
@@ -468,16 +865,233 @@ function Client:login_password(user, password, options) end
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.WhoamiPayload)): matrix.Request
 function Client:whoami() end
 
+---Outcome of account.
+---@class matrix.AccountPayload: matrix.Payload
+---@field user_id? string the user
+---@field device_id? string the device; after a soft logout, that to log in as again
+---@field homeserver? string base URL in use; absent until the server name was looked up
+---@field next_batch? string where the next sync goes on
+---@field is_logged_in boolean has an access token
+---@field has_refresh_token boolean can renew its access token
+---@field expires_in_ms? integer for how long the access token is good
+
+---Says who the client is; asks nobody.
+---@return matrix.AccountPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.AccountPayload)): matrix.Request
+function Client:account() end
+
+---Outcome of refresh_session.
+---@class matrix.RefreshSessionPayload: matrix.Payload
+---@field expires_in_ms? integer for how long the new token is good
+
+---Renews the access token now; this also happens by itself when it has expired.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3refresh)
+---
+---Errors: M_UNKNOWN_TOKEN, M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@return matrix.RefreshSessionPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.RefreshSessionPayload)): matrix.Request
+function Client:refresh_session() end
+
+---Outcome of export_session.
+---@class matrix.ExportSessionPayload: matrix.Payload
+---@field session string the text
+
+---Gives the session as one JSON text for the client option session. It is a secret.
+---
+---Errors: E_NOT_LOGGED_IN
+---@return matrix.ExportSessionPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.ExportSessionPayload)): matrix.Request
+function Client:export_session() end
+
+---Options of logout.
+---@class matrix.LogoutOptions
+---@field everywhere? boolean ends all sessions of the user
+---@field local_only? boolean asks nobody: only this client forgets
+
 ---Outcome of logout.
 ---@class matrix.LogoutPayload: matrix.Payload
 
----Ends the session at the homeserver and forgets its access token.
+---Ends the session at the homeserver and forgets its tokens and all it brought.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3logout)
 ---
----Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param options? matrix.LogoutOptions
 ---@return matrix.LogoutPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.LogoutPayload)): matrix.Request
-function Client:logout() end
+---@overload fun(self: matrix.Client, options: matrix.LogoutOptions?, callback: fun(payload: matrix.LogoutPayload)): matrix.Request
+function Client:logout(options) end
+
+---Options of sso_url.
+---@class matrix.SsoUrlOptions
+---@field identity_provider? string id of one of login_flows' identity_providers
+
+---Outcome of sso_url.
+---@class matrix.SsoUrlPayload: matrix.Payload
+---@field url string the URL
+
+---Gives the URL to open in a browser for single sign-on; it ends at redirect_url with a login token.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3loginssoredirect)
+---
+---Errors: E_INVALID_ARGUMENT
+---@param redirect_url string where the browser goes at the end, with loginToken
+---@param options? matrix.SsoUrlOptions
+---@return matrix.SsoUrlPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, redirect_url: string, callback: fun(payload: matrix.SsoUrlPayload)): matrix.Request
+---@overload fun(self: matrix.Client, redirect_url: string, options: matrix.SsoUrlOptions?, callback: fun(payload: matrix.SsoUrlPayload)): matrix.Request
+function Client:sso_url(redirect_url, options) end
+
+---Options of login_sso.
+---@class matrix.LoginSsoOptions
+---@field identity_provider? string id of one of login_flows' identity_providers
+---@field device_id? string device to log in as; else the client's, else a new one
+---@field device_display_name? string name of a new device; else the client's
+---@field timeout_ms? integer how long the user may take, ms
+
+---Outcome of login_sso.
+---@class matrix.LoginSsoPayload: matrix.Payload
+---@field user_id string the full user id
+---@field device_id string the device
+---@field homeserver string base URL in use
+
+---Logs in by single sign-on: asks the host to open_url, waits on 127.0.0.1 for the browser, logs in.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#sso-client-loginauthentication)
+---
+---Errors: M_FORBIDDEN, E_NOT_HANDLED, E_TIMEOUT, E_ALREADY_LOGGED_IN
+---@param options? matrix.LoginSsoOptions
+---@return matrix.LoginSsoPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.LoginSsoPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.LoginSsoOptions?, callback: fun(payload: matrix.LoginSsoPayload)): matrix.Request
+function Client:login_sso(options) end
+
+---Options of state_event.
+---@class matrix.StateEventOptions
+---@field state_key? string its state key
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of state_event.
+---@class matrix.StateEventPayload: matrix.Payload
+---@field content any its content
+---@field event? any the whole event; absent when the homeserver was asked
+
+---One state event of a room: what is kept of the syncs, else what the homeserver says.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey)
+---
+---Errors: M_NOT_FOUND, M_FORBIDDEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param type string its type, as m.room.topic
+---@param options? matrix.StateEventOptions
+---@return matrix.StateEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, type: string, callback: fun(payload: matrix.StateEventPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, type: string, options: matrix.StateEventOptions?, callback: fun(payload: matrix.StateEventPayload)): matrix.Request
+function Client:state_event(room_id, type, options) end
+
+---Options of state_events.
+---@class matrix.StateEventsOptions
+---@field type? string only this type
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of state_events.
+---@class matrix.StateEventsPayload: matrix.Payload
+---@field state any[] the events, by type and state key
+
+---A room's state events: what is kept of the syncs, or what the homeserver says. Of members those that are known; members loads all.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidstate)
+---
+---Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.StateEventsOptions
+---@return matrix.StateEventsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.StateEventsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.StateEventsOptions?, callback: fun(payload: matrix.StateEventsPayload)): matrix.Request
+function Client:state_events(room_id, options) end
+
+---Outcome of power_levels.
+---@class matrix.PowerLevelsPayload: matrix.Payload
+---@field users any levels by user id
+---@field users_default integer of everybody else
+---@field events any levels needed to send, by type of event
+---@field events_default integer to send any other message
+---@field state_default integer to send any other state event
+---@field invite integer to invite
+---@field kick integer to kick
+---@field ban integer to ban
+---@field redact integer to redact what others sent
+---@field notify_room integer to notify the whole room
+---@field creators string[] who may do everything, from room version 12 on
+---@field own_level? integer the user's own; absent where there is no limit
+
+---A room's power levels, with the specification's defaults where the room says nothing.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompower_levels)
+---
+---Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.PowerLevelsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.PowerLevelsPayload)): matrix.Request
+function Client:power_levels(room_id) end
+
+---Options of may.
+---@class matrix.MayOptions
+---@field action? matrix.RoomAction what to do; else event_type
+---@field event_type? string the type of event to send
+---@field is_state? boolean event_type is that of a state event
+---@field user_id? string who; the user otherwise
+---@field target? string whom to kick, ban or unban
+
+---Outcome of may.
+---@class matrix.MayPayload: matrix.Payload
+---@field allowed boolean may
+---@field required_level integer the level that is needed
+---@field level? integer the level that is there; absent where there is no limit
+
+---Whether a user may do something in a room, by membership and power level.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#permissions)
+---
+---Errors: E_INVALID_ARGUMENT, M_FORBIDDEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.MayOptions
+---@return matrix.MayPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.MayPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.MayOptions?, callback: fun(payload: matrix.MayPayload)): matrix.Request
+function Client:may(room_id, options) end
+
+---Options of account_data.
+---@class matrix.AccountDataOptions
+---@field room_id? string that of a room
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of account_data.
+---@class matrix.AccountDataPayload: matrix.Payload
+---@field content any its content
+
+---Account data of the user: what is kept of the syncs, else what the homeserver says.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3useruseridaccount_datatype)
+---
+---Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+---@param type string its type, as m.direct
+---@param options? matrix.AccountDataOptions
+---@return matrix.AccountDataPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, type: string, callback: fun(payload: matrix.AccountDataPayload)): matrix.Request
+---@overload fun(self: matrix.Client, type: string, options: matrix.AccountDataOptions?, callback: fun(payload: matrix.AccountDataPayload)): matrix.Request
+function Client:account_data(type, options) end
+
+---Options of set_account_data.
+---@class matrix.SetAccountDataOptions
+---@field room_id? string that of a room
+
+---Outcome of set_account_data.
+---@class matrix.SetAccountDataPayload: matrix.Payload
+
+---Sets account data of the user; what is kept changes with the next sync.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3useruseridaccount_datatype)
+---
+---Errors: M_BAD_JSON, M_FORBIDDEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param type string its type
+---@param content any its content, a map
+---@param options? matrix.SetAccountDataOptions
+---@return matrix.SetAccountDataPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, type: string, content: any, callback: fun(payload: matrix.SetAccountDataPayload)): matrix.Request
+---@overload fun(self: matrix.Client, type: string, content: any, options: matrix.SetAccountDataOptions?, callback: fun(payload: matrix.SetAccountDataPayload)): matrix.Request
+function Client:set_account_data(type, content, options) end
 
 ---Options of sync_once.
 ---@class matrix.SyncOnceOptions
@@ -556,6 +1170,32 @@ function Client:upload_filter(filter) end
 ---"sync": Each sync that was handled, after its events.
 ---
 ---"sync_state": What the sync loop does: syncing, reconnecting, unauthorized, stopped.
+---
+---"any": Every event of the rooms' timelines, state events too.
+---
+---"state": State events, from timelines and from the state that a sync gives beside them.
+---
+---"membership": Member events (m.room.member): joins, invitations, departures, bans, new display names. state_key is the member.
+---
+---"redaction": Redactions (m.room.redaction).
+---
+---"reaction": Reactions (m.reaction).
+---
+---"invite": Invitations of the user.
+---
+---"room": A room's name, topic, picture, alias, counts, unread marks, tags or the user's membership changed; follows the room's other events.
+---
+---"receipt": Read receipts.
+---
+---"typing": Who types in a room.
+---
+---"presence": Presence of users.
+---
+---"account_data": Account data of the user.
+---
+---"room_account_data": Account data of the user for a room, as tags (m.tag) and the read marker (m.fully_read).
+---
+---"to_device": Events sent to this device alone.
 ---@param kind string
 ---@param filter? table
 ---@param callback fun(event: table)
@@ -566,6 +1206,32 @@ function Client:upload_filter(filter) end
 ---@overload fun(self: matrix.Client, kind: "sync", filter: matrix.SyncFilter?, callback: fun(event: matrix.SyncDone)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "sync_state", callback: fun(event: matrix.SyncState)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "sync_state", filter: matrix.SyncStateFilter?, callback: fun(event: matrix.SyncState)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "any", callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "any", filter: matrix.AnyFilter?, callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "state", callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "state", filter: matrix.StateFilter?, callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "membership", callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "membership", filter: matrix.MembershipFilter?, callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "redaction", callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "redaction", filter: matrix.RedactionFilter?, callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "reaction", callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "reaction", filter: matrix.ReactionFilter?, callback: fun(event: matrix.Event)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "invite", callback: fun(event: matrix.RoomInvite)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "invite", filter: matrix.InviteFilter?, callback: fun(event: matrix.RoomInvite)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "room", callback: fun(event: matrix.RoomChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "room", filter: matrix.RoomFilter?, callback: fun(event: matrix.RoomChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "receipt", callback: fun(event: matrix.Receipt)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "receipt", filter: matrix.ReceiptFilter?, callback: fun(event: matrix.Receipt)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "typing", callback: fun(event: matrix.TypingChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "typing", filter: matrix.TypingFilter?, callback: fun(event: matrix.TypingChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "presence", callback: fun(event: matrix.PresenceChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "presence", filter: matrix.PresenceFilter?, callback: fun(event: matrix.PresenceChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "account_data", callback: fun(event: matrix.AccountChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "account_data", filter: matrix.AccountDataFilter?, callback: fun(event: matrix.AccountChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "room_account_data", callback: fun(event: matrix.AccountChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "room_account_data", filter: matrix.RoomAccountDataFilter?, callback: fun(event: matrix.AccountChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "to_device", callback: fun(event: matrix.ToDeviceEvent)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "to_device", filter: matrix.ToDeviceFilter?, callback: fun(event: matrix.ToDeviceEvent)): matrix.Subscription
 function Client:subscribe(kind, filter, callback) end
 
 return matrix

@@ -8,9 +8,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from libmatrix import discovery
 from libmatrix.backoff import Backoff, retry_after_ms
+from libmatrix.discovery import check_base_url, check_server_name, is_url
 from libmatrix.errors import (
-    ArgumentError,
+    ChallengeError,
     HomeserverError,
     MatrixError,
     ResponseError,
@@ -35,6 +37,7 @@ _LONGEST_PAUSE_MS = 30_000
 _BUSY = frozenset({502, 503, 504})
 _REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _LONGEST_MESSAGE = 300
+_MOST_FOREIGN_BYTES = 256 * 1024
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,19 +49,10 @@ class _Refusal(msgspec.Struct):
     error: Any = None
     retry_after_ms: Any = None
     soft_logout: Any = None
+    flows: Any = None
 
 
 _decode_refusal = msgspec.json.Decoder(_Refusal).decode
-
-
-def check_base_url(url: str) -> str:
-    """The homeserver's URL without a final slash; raises when it is none."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in ("http", "https"):
-        raise ArgumentError("homeserver: not a URL that begins with https:// or http://")
-    if not rest.rstrip("/") or any(c in "?#@\\" or c <= " " or c > "~" for c in rest):
-        raise ArgumentError("homeserver: not the base URL of a homeserver")
-    return url.rstrip("/")
 
 
 def make_path(*parts: str) -> str:
@@ -69,8 +63,16 @@ def make_path(*parts: str) -> str:
 class Api:
     """A client's way to its homeserver."""
 
-    def __init__(self, client: Client, base_url: str) -> None:
-        self.base_url = base_url
+    def __init__(self, client: Client, homeserver: str) -> None:
+        """`homeserver`: a base URL or a server name; nothing is asked yet."""
+        self.base_url: str | None = None
+        self._server_name = ""
+        if is_url(homeserver):
+            self.base_url = check_base_url(homeserver)
+        else:
+            self._server_name = check_server_name(homeserver)
+        self._is_checked = False
+        self._locating = asyncio.Lock()
         self._client = client
         self._http: HttpClient | None = None
         self._settings: HttpSettings | None = None
@@ -101,50 +103,81 @@ class Api:
     ) -> bytes:
         """One request, its answer's body. `wait_ms`: how long the server may wait on purpose.
 
-        With `may_repeat` it is made again, a few times, when the server was only too busy.
+        The token is the session's, renewed when it has to be, unless one is given.
         """
-        url = self.base_url + path + ("?" + urlencode(query) if query else "")
         is_own = with_token and token is None
+        if is_own:
+            self._client.require_login()
+        await in_task()
+        url = await self.locate() + path + ("?" + urlencode(query) if query else "")
+        payload = None if body is None else _encode(body)
         retries = Retries(method) if may_repeat else None
-        has_new_token = False
+        has_renewed = False
         while True:
             if is_own:
-                token = self._client.require_login().access_token
-            await in_task()
-            try:
-                return await self._attempt(method, url, token, body, wait_ms)
-            except UnknownTokenError:
-                if token is None or not is_own or has_new_token or not await self._renewed(token):
-                    raise
-                has_new_token = True
-            except MatrixError as error:
-                pause_ms = retries.pause_ms(error) if retries is not None else None
-                if pause_ms is None:
-                    raise
-                await asyncio.sleep(pause_ms / 1000)
+                token = await self._client.renewal.token()
+            headers = _headers(token, body is not None)
+            response = await self._send(method, url, headers, payload, wait_ms)
+            if 200 <= response.status < 300:
+                return response.body
+            error = refusal(response.status, response.headers, response.body)
+            if is_own and token is not None and isinstance(error, UnknownTokenError):
+                if not await self._renew(token, error, has_renewed):
+                    raise error
+                has_renewed = True
+                continue
+            pause_ms = retries.pause_ms(error) if retries is not None else None
+            if pause_ms is None:
+                raise error
+            await asyncio.sleep(pause_ms / 1000)
 
-    async def _renewed(self, refused: str) -> bool:
-        """Whether there is another token than the one that was refused."""
-        client = self._client
-        if client.session.access_token == refused and not await client.reauthorize():
-            if client.session.access_token == refused:
-                client.token_refused()
-            return False
-        return client.session.is_logged_in
+    async def _renew(self, token: str, error: UnknownTokenError, has_renewed: bool) -> bool:
+        """Whether a request that was refused may go again, with another token."""
+        renewal = self._client.renewal
+        return await renewal.refused(token, is_soft=error.soft_logout, is_final=has_renewed)
 
-    async def _attempt(
-        self, method: str, url: str, token: str | None, body: Any, wait_ms: int
-    ) -> bytes:
-        headers = {"Accept": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        payload = None if body is None else _encode(body)
-        response = await self._send(method, url, headers, payload, wait_ms)
-        if 200 <= response.status < 300:
-            return response.body
-        raise refusal(response.status, response.headers, response.body)
+    async def locate(self) -> str:
+        """The homeserver's base URL; a server name is looked up once."""
+        if self.base_url is None:
+            async with self._locating:
+                if self.base_url is None:
+                    found = await discovery.find(self, self._server_name)
+                    self.base_url, self._is_checked = found, True
+                    text = f"{self._server_name} is served by {found}"
+                    self._client.log.record("info", "session", text)
+        return self.base_url
+
+    async def check(self) -> None:
+        """Makes sure that a homeserver answers before it is told a secret."""
+        base_url = await self.locate()
+        if not self._is_checked:
+            await discovery.versions(self, base_url)
+            self._is_checked = True
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        max_bytes: int = _MOST_FOREIGN_BYTES,
+        max_redirects: int = 0,
+    ) -> HttpResponse:
+        """A request to any server, without the session's token."""
+        from libmatrix.http import HttpError
+
+        try:
+            return await self._connection().request(
+                method,
+                url,
+                headers=headers,
+                body=body,
+                max_response_bytes=max_bytes,
+                max_redirects=max_redirects,
+            )
+        except HttpError as error:
+            raise TransportError(error.message, code=error.code) from None
 
     async def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, wait_ms: int
@@ -207,6 +240,15 @@ class Retries:
         return self._backoff.failed(error.retry_after_ms)
 
 
+def _headers(token: str | None, has_body: bool) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    if has_body:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
 def decode(body: bytes, answer: type[T]) -> T:
     """An answer's body as a struct. The error names the place, no values."""
     try:
@@ -224,14 +266,18 @@ def refusal(status: int, headers: dict[str, str], body: bytes) -> MatrixError:
         found = _Refusal()
     retry = retry_after_ms(headers, found.retry_after_ms)
     code = found.errcode
+    if status == 401 and isinstance(found.flows, list):
+        challenge = ChallengeError("the homeserver wants to know more", http_status=status)
+        challenge.challenge = body
+        return challenge
     if not isinstance(code, str) or not code or len(code) > 100 or code.startswith("E_"):
         return ResponseError(
             f"HTTP status {status} without a Matrix error", http_status=status, retry_after_ms=retry
         )
     text = found.error if isinstance(found.error, str) and found.error else code
     text = " ".join(text.split())[:_LONGEST_MESSAGE]
-    kind = UnknownTokenError if (status, code) == (401, _UNKNOWN_TOKEN) else HomeserverError
-    error = kind(text, code=code, http_status=status, retry_after_ms=retry)
-    if isinstance(error, UnknownTokenError):
-        error.soft_logout = found.soft_logout is True
-    return error
+    if (status, code) != (401, _UNKNOWN_TOKEN):
+        return HomeserverError(text, code=code, http_status=status, retry_after_ms=retry)
+    ended = UnknownTokenError(text, code=code, http_status=status, retry_after_ms=retry)
+    ended.soft_logout = found.soft_logout is True
+    return ended

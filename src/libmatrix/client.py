@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix import frames
-from libmatrix.api import Api, check_base_url
+from libmatrix.api import Api
 from libmatrix.errors import (
     AlreadyLoggedInError,
+    ArgumentError,
     MatrixError,
     NotLoggedInError,
     StoreError,
@@ -21,7 +22,9 @@ from libmatrix.errors import (
     map_error,
     places,
 )
-from libmatrix.session import Session
+from libmatrix.renewal import Renewal
+from libmatrix.seal import Vault
+from libmatrix.session import Session, import_text
 from libmatrix.subscriptions import Subscriptions
 from libmatrix.table_gen import ClientOptions, Output
 
@@ -48,6 +51,10 @@ class Client:
         # What every request is answered with, when the client could not be made.
         self.failure: MatrixError | None = None
         self.session = Session()
+        self.renewal = Renewal(self)
+        # Until it is done, requests wait.
+        self.preparing: asyncio.Task[None] | None = None
+        self._vault = Vault(options.store_passphrase)
         self._state: State | None = None
         self._syncer: Syncer | None = None
         self._api: Api | None = None
@@ -60,15 +67,36 @@ class Client:
     def open(self) -> None:
         """Checks the options and opens the store; a fault is kept for the requests."""
         try:
-            self._api = Api(self, check_base_url(self.options.homeserver))
+            self._api = Api(self, self.options.homeserver)
             if self.options.store_path is not None:
                 self._open_state()
+            elif self.options.store_passphrase is not None:
+                raise ArgumentError("store_passphrase: there is no store_path")
+            if self._vault.is_locked:
+                self.preparing = self.host.loop.create_task(self._unlock())
+            else:
+                self._restore()
+        except Exception as error:
+            self._failed(error)
+
+    async def _unlock(self) -> None:
+        """Opens what the store keeps sealed; the key takes a while."""
+        try:
+            session, was_clear = await self._vault.unlock()
+            self.state.session = session
+            if was_clear:
+                self.state.keep_session(session)
             self._restore()
         except Exception as error:
-            self.failure = map_error(error)
-            text = places(error) if is_defect(error) else self.failure.message
-            self.log.record("error", "client", text, self.failure.code)
-            self._close_state()
+            self._failed(error)
+        finally:
+            self.preparing = None
+
+    def _failed(self, error: Exception) -> None:
+        self.failure = map_error(error)
+        text = places(error) if is_defect(error) else self.failure.message
+        self.log.record("error", "client", text, self.failure.code)
+        self._close_state()
 
     def close(self) -> list[asyncio.Task[Any]]:
         """Cancels the requests and closes the store; returns the tasks that are ending."""
@@ -76,6 +104,9 @@ class Client:
         tasks = list(self.tasks.values())
         for task in tasks:
             task.cancel()
+        if self.preparing is not None:
+            self.preparing.cancel()
+        self.renewal.close()
         if self._syncer is not None:
             self._syncer.close()
         self._close_state()
@@ -119,8 +150,9 @@ class Client:
             raise AlreadyLoggedInError(self.session.user_id)
 
     def logged_in(self, session: Session) -> None:
-        """Starts a session and keeps it."""
+        """Starts a session, or goes on with new tokens, and keeps it."""
         self.session = session
+        self.renewal.watch(session)
         self._keep_session()
 
     def identified(self, user_id: str, device_id: str | None) -> None:
@@ -134,25 +166,26 @@ class Client:
     def logged_out(self) -> None:
         """Forgets the session and all it brought."""
         self.session = Session()
+        self.renewal.watch(self.session)
         if self._syncer is not None:
             self._syncer.close()
             self._syncer = None
         if self._state is not None:
             self._state.forget()
 
-    async def reauthorize(self) -> bool:
-        """Gets another access token for a session whose token was refused; whether there is one.
-
-        May be called by many requests at the same time. When the network fails it raises, and the
-        session stays as it is.
-        """
-        return False
-
-    def token_refused(self) -> None:
-        """The homeserver does not know the token any more; user and device stay."""
-        self.session = msgspec.structs.replace(self.session, access_token=None)
+    def token_refused(self, *, is_soft: bool = False) -> None:
+        """The homeserver does not know the token any more; after a soft logout the device stays."""
+        self.session = self.session.without_tokens(keeps_device=is_soft)
+        self.renewal.watch(self.session)
         self._keep_session()
-        self.log.record("warning", "session", "the access token is not valid", "M_UNKNOWN_TOKEN")
+        text = "the access token is not valid" + ("; log in again" if is_soft else "")
+        self.log.record("warning", "session", text, "M_UNKNOWN_TOKEN")
+
+    async def reauthorize(self) -> bool:
+        """Whether there is a token again for who was told that its own is void."""
+        if self.session.refresh_token is None:
+            return self.session.is_logged_in
+        return await self.renewal.renew()
 
     # -- the host -----------------------------------------------------------------------------
 
@@ -181,7 +214,7 @@ class Client:
 
         if self._is_closed:
             raise StoreError("the store is closed")
-        self._state = State(self.options.store_path)
+        self._state = State(self.options.store_path, self._vault)
         return self._state
 
     def _close_state(self) -> None:
@@ -193,17 +226,35 @@ class Client:
         """The session of the options, else that of the store."""
         options = self.options
         stored = self._state.session if self._state is not None else Session()
-        if options.user_id and stored.user_id not in (None, options.user_id):
+        given = import_text(options.session) if options.session is not None else None
+        user_id = given.user_id if given is not None else options.user_id
+        if user_id and stored.user_id not in (None, user_id):
             raise StoreError(f"the store belongs to {stored.user_id}")
-        if options.access_token is None:
-            self.session = stored
-            return
-        self.session = Session(
+        if given is not None and stored.device_id not in (None, given.device_id):
+            raise StoreError("the store belongs to another device")
+        self.session = stored
+        if given is not None:
+            # The store may have renewed the tokens since.
+            self._take(stored if stored.is_logged_in else given, stored)
+        elif options.access_token is not None:
+            has_newer = stored.is_logged_in and options.refresh_token is not None
+            self._take(stored if has_newer else self._session_of_options(stored), stored)
+        self.renewal.watch(self.session)
+        if self.api.base_url is None:
+            self.api.base_url = self.session.homeserver
+
+    def _session_of_options(self, stored: Session) -> Session:
+        options = self.options
+        return Session(
             user_id=options.user_id or stored.user_id,
             device_id=options.device_id or stored.device_id,
             access_token=options.access_token,
+            refresh_token=options.refresh_token,
         )
-        if self.session != stored:
+
+    def _take(self, session: Session, stored: Session) -> None:
+        self.session = session
+        if session != stored:
             self._keep_session()
 
     def _keep_session(self) -> None:

@@ -2,16 +2,22 @@
 
     MatrixError                    any code: the homeserver's M_…, or one of ours
     ├── HomeserverError            M_…                       the homeserver refused
-    │   └── UnknownTokenError      M_UNKNOWN_TOKEN           … because the access token is void
+    │   ├── UnknownTokenError      M_UNKNOWN_TOKEN           … because the access token is void
+    │   └── ChallengeError         M_UNAUTHORIZED            … until more is shown
     ├── ArgumentError              E_INVALID_ARGUMENT        an argument is wrong
     ├── ResponseError              E_INVALID_RESPONSE        not what the specification says
     ├── TransportError             E_CONNECTION, E_TLS, …    nothing usable came back
+    ├── DiscoveryError             E_DISCOVERY               what a server name leads to is wrong
+    │   └── PromptError            E_DISCOVERY_PROMPT        … leads nowhere; the user has to say
+    ├── OAuthError                 E_OAUTH                   the authorization server refused
+    ├── TokenEndedError            M_UNKNOWN_TOKEN           a refresh token is void; stays inside
     ├── NotLoggedInError           E_NOT_LOGGED_IN           there is no access token
     ├── AlreadyLoggedInError       E_ALREADY_LOGGED_IN       there is a session
     ├── AlreadyRunningError        E_ALREADY_RUNNING         the sync loop runs
     ├── EncryptionError            E_ENCRYPTION_UNSUPPORTED  the room is encrypted; nothing was sent
     ├── StoreError                 E_STORE                   the store cannot be used
-    │   └── StoreLockedError       E_STORE_LOCKED            … because another client has it open
+    │   ├── StoreLockedError       E_STORE_LOCKED            … because another client has it open
+    │   └── PassphraseError        E_STORE_PASSPHRASE        … because it is sealed
     ├── NotHandledError            E_NOT_HANDLED             the host does not answer this question
     └── InternalError              E_INTERNAL                a defect of ours
 
@@ -64,9 +70,45 @@ class HomeserverError(MatrixError):
 
 
 class UnknownTokenError(HomeserverError):
-    """The access token is not valid (any more)."""
+    """The access token is not valid (any more); after a soft logout the device is still there."""
 
     CODE = "M_UNKNOWN_TOKEN"
+    soft_logout = False
+
+
+class ChallengeError(HomeserverError):
+    """The homeserver wants user-interactive authentication; `challenge` is its JSON."""
+
+    CODE = "M_UNAUTHORIZED"
+    challenge = b""
+
+
+class TokenEndedError(MatrixError):
+    """A refresh token is not valid (any more)."""
+
+    CODE = "M_UNKNOWN_TOKEN"
+
+    def __init__(self, message: str, *, code: str, is_soft: bool) -> None:
+        super().__init__(message, code=code)
+        self.is_soft = is_soft
+
+
+class DiscoveryError(MatrixError):
+    """What a server name leads to must not be used."""
+
+    CODE = "E_DISCOVERY"
+
+
+class PromptError(DiscoveryError):
+    """A server name leads nowhere: the user has to say where the homeserver is."""
+
+    CODE = "E_DISCOVERY_PROMPT"
+
+
+class OAuthError(MatrixError):
+    """The authorization server refused, or must not be trusted."""
+
+    CODE = "E_OAUTH"
     # Whether a new login may go on with the device and its keys.
     soft_logout = False
 
@@ -130,6 +172,12 @@ class StoreLockedError(StoreError):
     """Another client has the store open."""
 
     CODE = "E_STORE_LOCKED"
+
+
+class PassphraseError(StoreError):
+    """The store is sealed, and the passphrase is missing or wrong."""
+
+    CODE = "E_STORE_PASSPHRASE"
 
 
 class NotHandledError(MatrixError):

@@ -35,6 +35,11 @@ class Requests:
         if client.failure is not None:
             self.fail(client, request, client.failure)
             return
+        if client.preparing is not None:
+            # Which may also be cancelled.
+            later = self._start_later(client, client.preparing, request, name, body)
+            self._make_task(client, request, later, None)
+            return
         try:
             decode, function = self._handlers.get(name) or self._load(name)
             self._host.starting_request = request
@@ -57,6 +62,21 @@ class Requests:
             client.log.record("error", "runtime", places(error), "E_INTERNAL")
         payload = _encode(map_error(error).record())
         self._outbox.add(frames.RESULT, client.context, request, payload)
+
+    async def _start_later(
+        self, client: Client, ready: asyncio.Future[None], request: int, name: str, body: Raw
+    ) -> Output:
+        """Starts a request when its client is ready; requests stay in their order."""
+        await asyncio.shield(ready)
+        if client.failure is not None:
+            raise client.failure
+        decode, function = self._handlers.get(name) or self._load(name)
+        try:
+            arguments = decode(body)
+        except msgspec.MsgspecError as error:
+            raise map_arguments(error) from None
+        self._host.starting_request = request
+        return await function(client, arguments)
 
     def _make_task(
         self, client: Client, request: int, coroutine: Coroutine[Any, Any, Output], waits_for: Any

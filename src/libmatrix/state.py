@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -9,18 +10,27 @@ from msgspec import Raw
 
 from libmatrix.errors import StoreError
 from libmatrix.events import EventHead
-from libmatrix.rooms import MEMBER, Member, RoomState, member_of
+from libmatrix.rooms import (
+    MEMBER,
+    SHAPING,
+    Member,
+    RoomState,
+    RoomUpdate,
+    decode_tags,
+    member_of,
+)
+from libmatrix.seal import Vault
 from libmatrix.session import Session
 from libmatrix.store import Store
 
 _SESSION = "session"
 _NEXT_BATCH = "next_batch"
 _IS_PARTIAL = "is_partial"
+_IS_OUTDATED = "is_outdated"
 _DIRECT = "m.direct"
 
 _encode = msgspec.json.Encoder().encode
 _decode_room = msgspec.json.Decoder(RoomState).decode
-_decode_session = msgspec.json.Decoder(Session).decode
 _decode_head = msgspec.json.Decoder(EventHead).decode
 
 
@@ -31,21 +41,30 @@ class Changes:
         self.next_batch = ""
         self.is_partial: bool | None = None
         self.rooms: dict[str, RoomState] = {}
-        self.fresh_rooms: list[str] = []
-        self.states: list[tuple[str, str, str, Raw]] = []
-        self.account_data: list[tuple[str, str, bytes]] = []
+        # What was kept of their state does not count any more.
+        self.fresh_rooms: set[str] = set()
+        # Of these members may be missing from now on.
+        self.lost_members: set[str] = set()
+        # Events by room, then by type and state key.
+        self.states: dict[str, dict[tuple[str, str], Raw]] = {}
+        # Contents by room, "" for none, and type.
+        self.account_data: dict[tuple[str, str], bytes] = {}
 
 
 class State:
     """Rooms and account of a client. The rooms may be ahead of the store by one sync."""
 
-    def __init__(self, folder: str | None) -> None:
+    def __init__(self, folder: str | None, vault: Vault | None = None) -> None:
         self._store = Store(folder)
+        self._vault = vault or Vault(None)
         self.session = Session()
         self.next_batch: str | None = None
         self.is_partial = False
         self.rooms: dict[str, RoomState] = {}
         self.direct: frozenset[str] = frozenset()
+        self.loaded_members: set[str] = set()
+        # What the last sync changes, until that is in the store.
+        self.pending: Changes | None = None
         try:
             self.load()
         except BaseException:
@@ -60,39 +79,60 @@ class State:
             raise StoreError(f"the store holds what libmatrix did not write: {error}") from None
 
     def _load(self, store: Store) -> None:
-        session = store.meta(_SESSION)
-        self.session = _decode_session(session) if session else Session()
+        self.session = self._vault.open(store.meta(_SESSION))
         token = store.meta(_NEXT_BATCH)
         self.next_batch = token.decode() if token else None
         self.is_partial = store.meta(_IS_PARTIAL) is not None
+        self.pending = None
         rooms = [_decode_room(data) for data in store.rooms()]
         self.rooms = {room.room_id: room for room in rooms}
+        self.loaded_members = store.rooms_with_all_members()
         direct = store.account_data("", _DIRECT)
         self.direct = direct_rooms(direct) if direct else frozenset()
+        if store.meta(_IS_OUTDATED):
+            self._renew(store)
+
+    def _renew(self, store: Store) -> None:
+        """Rooms of an older schema are given what their events say."""
+        for room in self.rooms.values():
+            if not room.is_stripped:
+                update = RoomUpdate(room, self.session.user_id or "", self.members, self.member)
+                for kind in SHAPING:
+                    event = store.state(room.room_id, kind, "")
+                    if event is not None:
+                        update.apply(_decode_head(event))
+            tags = store.account_data(room.room_id, "m.tag")
+            room.tags = decode_tags(tags) if tags else None
+        with store.transaction() as writer:
+            writer.rooms((room.room_id, _encode(room)) for room in self.rooms.values())
+            writer.meta(_IS_OUTDATED, None)
 
     def keep_session(self, session: Session) -> None:
         """Keeps who is logged in."""
         self.session = session
-        self._store.put_meta(_SESSION, _encode(session))
+        self._store.put_meta(_SESSION, self._vault.close(session))
 
     def commit(self, changes: Changes) -> None:
         """Makes a sync's changes lasting."""
         with self._store.transaction() as writer:
             writer.forget_state(changes.fresh_rooms)
-            writer.states(changes.states)
+            writer.forget_members(changes.lost_members)
+            writer.states(_rows(changes))
             writer.rooms((room.room_id, _encode(room)) for room in changes.rooms.values())
-            writer.account_data(changes.account_data)
+            writer.account_data((*key, value) for key, value in changes.account_data.items())
             writer.meta(_NEXT_BATCH, changes.next_batch.encode())
             if changes.is_partial is not None:
                 writer.meta(_IS_PARTIAL, b"1" if changes.is_partial else None)
         self.next_batch = changes.next_batch
+        self.loaded_members -= changes.lost_members
+        self.pending = None
 
     def reload(self) -> None:
         """Goes back to what the store has; when it cannot even be read, nothing is known."""
         try:
             self.load()
         except StoreError:
-            self.rooms, self.next_batch = {}, None
+            self.rooms, self.next_batch, self.pending = {}, None, None
 
     def forget(self) -> None:
         """Forgets everything, the session included."""
@@ -114,14 +154,75 @@ class State:
         with self._store.transaction() as writer:
             writer.rooms([(room.room_id, _encode(room))])
 
+    # -- what is known, the last sync's changes included -------------------------------------
+
+    def event(self, room_id: str, kind: str, state_key: str) -> bytes | None:
+        """A state event."""
+        pending = self.pending
+        if pending is not None:
+            raw = pending.states.get(room_id, {}).get((kind, state_key))
+            if raw is not None:
+                return bytes(raw)
+            if room_id in pending.fresh_rooms:
+                return None
+        return self._store.state(room_id, kind, state_key)
+
+    def events(self, room_id: str, kind: str | None) -> dict[tuple[str, str], bytes]:
+        """State events of a room by type and state key, of one type or of all."""
+        pending = self.pending
+        found: dict[tuple[str, str], bytes] = {}
+        if pending is None or room_id not in pending.fresh_rooms:
+            if kind is None:
+                found = {(name, key): data for name, key, data in self._store.all_states(room_id)}
+            else:
+                found = {(kind, key): data for key, data in self._store.states(room_id, kind)}
+        if pending is not None:
+            for place, raw in pending.states.get(room_id, {}).items():
+                if kind is None or place[0] == kind:
+                    found[place] = bytes(raw)
+        return found
+
+    def account_data(self, room_id: str, kind: str) -> bytes | None:
+        """The content of account data; of no room: global."""
+        if self.pending is not None and (room_id, kind) in self.pending.account_data:
+            return self.pending.account_data[room_id, kind]
+        return self._store.account_data(room_id, kind)
+
     def members(self, room_id: str) -> dict[str, Member]:
-        """The members that the store knows."""
-        return {user: _member(event) for user, event in self._store.states(room_id, MEMBER)}
+        """The members that are known."""
+        return {key: _member(data) for (_, key), data in self.events(room_id, MEMBER).items()}
 
     def member(self, room_id: str, user_id: str) -> Member | None:
-        """One member that the store knows."""
-        event = self._store.state(room_id, MEMBER, user_id)
+        """One member, if known."""
+        event = self.event(room_id, MEMBER, user_id)
         return _member(event) if event else None
+
+    def keep_members(self, room_id: str, events: dict[str, Raw]) -> None:
+        """Keeps all members of a room at once; what the last sync says of them comes later."""
+        with self._store.transaction() as writer:
+            writer.forget_type(room_id, MEMBER)
+            writer.states((room_id, MEMBER, user, raw) for user, raw in events.items())
+            writer.members_loaded(room_id)
+        self.loaded_members.add(room_id)
+
+    def forget_room(self, room_id: str) -> None:
+        """Forgets a room at once."""
+        with self._store.transaction() as writer:
+            writer.forget_room(room_id)
+        self.rooms.pop(room_id, None)
+        self.loaded_members.discard(room_id)
+        pending = self.pending
+        if pending is not None:
+            pending.rooms.pop(room_id, None)
+            pending.states.pop(room_id, None)
+            for place in [place for place in pending.account_data if place[0] == room_id]:
+                del pending.account_data[place]
+
+
+def _rows(changes: Changes) -> Iterator[tuple[str, str, str, Raw]]:
+    for room_id, events in changes.states.items():
+        for (kind, state_key), raw in events.items():
+            yield room_id, kind, state_key, raw
 
 
 def _member(event: bytes) -> Member:

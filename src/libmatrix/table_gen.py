@@ -67,6 +67,10 @@ ErrorCode = Literal[
     "E_INTERNAL",
     "E_ALREADY_LOGGED_IN",
     "E_ALREADY_RUNNING",
+    "E_DISCOVERY",
+    "E_DISCOVERY_PROMPT",
+    "E_STORE_PASSPHRASE",
+    "E_OAUTH",
 ]
 
 ERROR_STATUS: dict[str, int] = {
@@ -98,6 +102,10 @@ ERROR_STATUS: dict[str, int] = {
     "E_INTERNAL": -26,
     "E_ALREADY_LOGGED_IN": -27,
     "E_ALREADY_RUNNING": -28,
+    "E_DISCOVERY": -29,
+    "E_DISCOVERY_PROMPT": -30,
+    "E_STORE_PASSPHRASE": -31,
+    "E_OAUTH": -32,
 }
 """The number of each of libmatrix's own codes in C."""
 
@@ -148,6 +156,23 @@ SyncPhase = Literal[
 ]
 """What the sync loop does."""
 
+LoginIdentifier = Literal[
+    "user",
+    "email",
+    "phone",
+]
+"""What a user is known by when logging in."""
+
+RoomAction = Literal[
+    "invite",
+    "kick",
+    "ban",
+    "unban",
+    "redact",
+    "notify_room",
+]
+"""What a power level is needed for beside sending events."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -189,6 +214,18 @@ class Room(Output, frozen=True, kw_only=True):
     is_direct: bool
     # has an m.room.encryption state event
     is_encrypted: bool
+    # the user's tags by name, each a map that may hold order
+    tags: Raw | None = None
+    # the user marked it as unread
+    is_marked_unread: bool
+    # its version, as 12
+    version: str | None = None
+    # what it is for, as m.space
+    room_type: str | None = None
+    # the room that it replaces
+    predecessor_room_id: str | None = None
+    # the room that replaced it; nobody talks here any more
+    successor_room_id: str | None = None
 
 
 class Event(Output, frozen=True, kw_only=True):
@@ -218,6 +255,34 @@ class Event(Output, frozen=True, kw_only=True):
     content: Raw
     # the whole event as the homeserver sent it
     raw: Raw
+    # of a state event: what it is the state of
+    state_key: str | None = None
+    # of a member event: join, invite, leave, ban or knock
+    membership: str | None = None
+    # of a redaction: the event it empties
+    redacts: str | None = None
+    # how it relates to another event, as m.thread or m.replace
+    rel_type: str | None = None
+    # the event it relates to
+    relates_to: str | None = None
+    # the root of the thread it is in
+    thread_id: str | None = None
+    # the event it replies to
+    reply_to: str | None = None
+    # of an edit: the event it replaces
+    replaces: str | None = None
+    # of an edit: the new text; body is for clients that know no edits
+    new_body: str | None = None
+    # of a reaction: the emoji or text; relates_to is the event
+    reaction_key: str | None = None
+    # the transaction id this device sent it with
+    txn_id: str | None = None
+    # of a state event: the content it replaces
+    prev_content: Raw | None = None
+    # emptied by a redaction before it came
+    is_redacted: bool
+    # fetched to fill a gap, see fill_gaps
+    is_filled: bool
 
 
 class LogRecord(Output, frozen=True, kw_only=True):
@@ -302,6 +367,153 @@ class SyncState(Output, frozen=True, kw_only=True):
     soft_logout: bool
 
 
+class IdentityProvider(Output, frozen=True, kw_only=True):
+    """Somebody that single sign-on may go by."""
+
+    # its id, for login_sso
+    id: str
+    # what to show
+    name: str
+    # its picture, an mxc URI
+    icon: str | None = None
+    # a known brand, as github
+    brand: str | None = None
+
+
+class RoomChange(Output, frozen=True, kw_only=True):
+    """What is known of a room has changed."""
+
+    # room
+    kind: str
+    # the room
+    room_id: str
+    # the names of the fields of room that differ; of a new room those that hold something
+    changed: list[str]
+    # the room as it is now
+    room: Room
+
+
+class RoomInvite(Output, frozen=True, kw_only=True):
+    """The user is invited to a room. All of it is what the inviter's server claims."""
+
+    # invite
+    kind: str
+    # the room
+    room_id: str
+    # who invites
+    sender: str | None = None
+    # why
+    reason: str | None = None
+    # meant as a direct chat
+    is_direct: bool
+    # from before the client's first sync
+    is_historic: bool
+    # what is known of the room
+    room: Room
+    # the stripped state events, a list
+    state: Raw
+
+
+class RoomMember(Output, frozen=True, kw_only=True):
+    """A member of a room."""
+
+    # the user
+    user_id: str
+    # what the user is to the room
+    membership: Membership
+    # what to show: the display name, with the user id where two are alike
+    name: str
+    # the display name in this room
+    displayname: str | None = None
+    # the picture in this room, an mxc URI
+    avatar_url: str | None = None
+    # the power level; absent where there is no limit
+    power_level: int | None = None
+    # may do everything: a creator, from room version 12 on
+    is_creator: bool
+
+
+class Receipt(Output, frozen=True, kw_only=True):
+    """A user has read a room up to an event."""
+
+    # receipt
+    kind: str
+    # the room
+    room_id: str
+    # the last event read
+    event_id: str
+    # who read it
+    user_id: str
+    # m.read, or m.read.private for one's own other devices
+    type: str
+    # when, ms since 1970
+    origin_server_ts: int | None = None
+    # the thread, or main; absent for all
+    thread_id: str | None = None
+    # of this user
+    is_own: bool
+
+
+class TypingChange(Output, frozen=True, kw_only=True):
+    """Who types in a room now."""
+
+    # typing
+    kind: str
+    # the room
+    room_id: str
+    # who types; empty when nobody does any more
+    user_ids: list[str]
+
+
+class PresenceChange(Output, frozen=True, kw_only=True):
+    """A user's presence."""
+
+    # presence
+    kind: str
+    # the user
+    user_id: str
+    # online, unavailable or offline
+    presence: str
+    # what the user says
+    status_msg: str | None = None
+    # how long ago the user did something, ms
+    last_active_ago: int | None = None
+    # does something now
+    is_currently_active: bool
+    # of this user
+    is_own: bool
+
+
+class AccountChange(Output, frozen=True, kw_only=True):
+    """Account data of the user, of all rooms or of one."""
+
+    # account_data or room_account_data
+    kind: str
+    # the room, for room_account_data
+    room_id: str | None = None
+    # its type, as m.direct
+    type: str
+    # its content, all of it
+    content: Raw
+
+
+class ToDeviceEvent(Output, frozen=True, kw_only=True):
+    """An event sent to this device alone."""
+
+    # to_device
+    kind: str
+    # its type
+    type: str
+    # who sent it
+    sender: str
+    # its content
+    content: Raw
+    # the whole event as the homeserver sent it
+    raw: Raw
+    # sent by this user, from another device
+    is_own: bool
+
+
 class ContextOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_init."""
 
@@ -318,11 +530,11 @@ class ContextOptions(Input, frozen=True, kw_only=True):
 class ClientOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_create_client."""
 
-    SECRETS: ClassVar[frozenset[str]] = frozenset({"access_token", "proxy"})
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"access_token", "proxy", "refresh_token", "session", "store_passphrase"})
 
-    # base URL of the homeserver, as https://matrix.example.org
+    # the homeserver: its base URL, or a server name as example.org to look up
     homeserver: str
-    # the user, with access_token: a session that exists
+    # the user; a login as somebody else is undone and refused
     user_id: str | None = None
     # the device to log in as; made by the homeserver otherwise
     device_id: str | None = None
@@ -344,6 +556,14 @@ class ClientOptions(Input, frozen=True, kw_only=True):
     max_response_bytes: int = 268435456
     # heed HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE
     use_environment: bool = False
+    # an existing session's refresh token, with access_token
+    refresh_token: str | None = None
+    # what export_session gave: the session to go on with
+    session: str | None = None
+    # what to call a device that a login makes
+    device_display_name: str | None = None
+    # seals the session's secrets in the store
+    store_passphrase: str | None = None
 
 
 class MessageFilter(Input, frozen=True, kw_only=True):
@@ -357,6 +577,8 @@ class MessageFilter(Input, frozen=True, kw_only=True):
     msgtype: str | None = None
     # leave out what this user sent
     not_own: bool = False
+    # fetch what a sync left out of a room, at most 1,000 events for each gap
+    fill_gaps: bool = False
 
 
 class SyncFilter(Input, frozen=True, kw_only=True):
@@ -365,6 +587,143 @@ class SyncFilter(Input, frozen=True, kw_only=True):
 
 class SyncStateFilter(Input, frozen=True, kw_only=True):
     """Filter of the event kind sync_state."""
+
+
+class AnyFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind any."""
+
+    # only this room
+    room_id: str | None = None
+    # only this type, as m.room.topic
+    type: str | None = None
+    # only of this user
+    sender: str | None = None
+    # only this state key
+    state_key: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
+    # fetch what a sync left out of a room, at most 1,000 events for each gap
+    fill_gaps: bool = False
+
+
+class StateFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind state."""
+
+    # only this room
+    room_id: str | None = None
+    # only this type, as m.room.topic
+    type: str | None = None
+    # only of this user
+    sender: str | None = None
+    # only this state key
+    state_key: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
+
+
+class MembershipFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind membership."""
+
+    # only this room
+    room_id: str | None = None
+    # only of this user
+    sender: str | None = None
+    # only this state key
+    state_key: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
+
+
+class RedactionFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind redaction."""
+
+    # only this room
+    room_id: str | None = None
+    # only of this user
+    sender: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
+
+
+class ReactionFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind reaction."""
+
+    # only this room
+    room_id: str | None = None
+    # only of this user
+    sender: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
+
+
+class InviteFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind invite."""
+
+    # only this room
+    room_id: str | None = None
+    # only of this user
+    sender: str | None = None
+
+
+class RoomFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind room."""
+
+    # only this room
+    room_id: str | None = None
+
+
+class ReceiptFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind receipt."""
+
+    # only this room
+    room_id: str | None = None
+    # only of this user
+    sender: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
+
+
+class TypingFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind typing."""
+
+    # only this room
+    room_id: str | None = None
+
+
+class PresenceFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind presence."""
+
+    # only of this user
+    sender: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
+
+
+class AccountDataFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind account_data."""
+
+    # only this type, as m.room.topic
+    type: str | None = None
+
+
+class RoomAccountDataFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind room_account_data."""
+
+    # only this room
+    room_id: str | None = None
+    # only this type, as m.room.topic
+    type: str | None = None
+
+
+class ToDeviceFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind to_device."""
+
+    # only this type, as m.room.topic
+    type: str | None = None
+    # only of this user
+    sender: str | None = None
+    # leave out what this user sent
+    not_own: bool = False
 
 
 class PingArguments(Input, frozen=True, kw_only=True):
@@ -437,6 +796,73 @@ class SendTextResult(Output, frozen=True, kw_only=True):
     event_id: str
 
 
+class LoginOauthArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of login_oauth."""
+
+    # https URL about the program, to register it; or give client_id
+    client_uri: str | None = None
+    # what to call the program, to register it
+    client_name: str | None = None
+    # a client id the authorization server knows already
+    client_id: str | None = None
+    # opens at making an account
+    create_account: bool = False
+    # device to log in as; else the client's, else a new one
+    device_id: str | None = None
+    # how long the user may take, ms
+    timeout_ms: int = 300000
+
+
+class LoginOauthResult(Output, frozen=True, kw_only=True):
+    """Result of login_oauth."""
+
+    # the full user id
+    user_id: str
+    # the device
+    device_id: str
+    # base URL in use
+    homeserver: str
+
+
+class LoginOauthDeviceArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of login_oauth_device."""
+
+    # https URL about the program, to register it; or give client_id
+    client_uri: str | None = None
+    # what to call the program, to register it
+    client_name: str | None = None
+    # a client id the authorization server knows already
+    client_id: str | None = None
+    # device to log in as; else the client's, else a new one
+    device_id: str | None = None
+
+
+class LoginOauthDeviceResult(Output, frozen=True, kw_only=True):
+    """Result of login_oauth_device."""
+
+    # the full user id
+    user_id: str
+    # the device
+    device_id: str
+    # base URL in use
+    homeserver: str
+
+
+class LoginOauthDeviceProgress(Output, frozen=True, kw_only=True):
+    """Progress of login_oauth_device."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"user_code"})
+
+    # where the user types the code
+    verification_uri: str
+    # the same with the code in it
+    verification_uri_complete: str | None = None
+    # the code to show
+    user_code: str
+    # for how long it is good
+    expires_in_ms: int
+
+
 class RoomsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of rooms."""
 
@@ -497,23 +923,194 @@ class JoinRoomResult(Output, frozen=True, kw_only=True):
     room_id: str
 
 
+class RoomDetailsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_details."""
+
+    # the room
+    room_id: str
+
+
+class RoomDetailsResult(Output, frozen=True, kw_only=True):
+    """Result of room_details."""
+
+    # the room
+    room: Room
+    # user ids that name a room without a name
+    heroes: list[str]
+    # who created it; from version 12 on they may do everything
+    creators: list[str]
+    # who may join, as invite or public
+    join_rule: str | None = None
+    # who may read what was before
+    history_visibility: str | None = None
+    # can_join or forbidden
+    guest_access: str | None = None
+    # content of m.room.encryption
+    encryption: Raw | None = None
+    # where what was before the last sync's events begins, for paging backwards
+    prev_batch: str | None = None
+    # the last event of its timeline
+    last_event_id: str | None = None
+    # who made the user what the user is to the room: who invited, kicked or banned
+    membership_sender: str | None = None
+    # why
+    membership_reason: str | None = None
+    # members answers without asking the homeserver
+    has_all_members: bool
+
+
+class MembersArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of members."""
+
+    # the room
+    room_id: str
+    # only members of this membership
+    membership: Membership | None = None
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class MembersResult(Output, frozen=True, kw_only=True):
+    """Result of members."""
+
+    # the members, by user id
+    members: list[RoomMember]
+
+
+class LeaveRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of leave_room."""
+
+    # the room
+    room_id: str
+    # why, for the others to read
+    reason: str | None = None
+
+
+class LeaveRoomResult(Output, frozen=True, kw_only=True):
+    """Result of leave_room."""
+
+
+class ForgetRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of forget_room."""
+
+    # the room
+    room_id: str
+
+
+class ForgetRoomResult(Output, frozen=True, kw_only=True):
+    """Result of forget_room."""
+
+
+class KnockRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of knock_room."""
+
+    # the room
+    room_id_or_alias: str
+    # servers to ask through
+    via: list[str] | None = None
+    # why, for those who decide
+    reason: str | None = None
+
+
+class KnockRoomResult(Output, frozen=True, kw_only=True):
+    """Result of knock_room."""
+
+    # its id
+    room_id: str
+
+
+class LoginFlowsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of login_flows."""
+
+
+class LoginFlowsResult(Output, frozen=True, kw_only=True):
+    """Result of login_flows."""
+
+    # types of login, as m.login.password
+    types: list[str]
+    # whom single sign-on may go by
+    identity_providers: list[IdentityProvider]
+    # login_oauth works here
+    has_oauth: bool
+    # the flows as the homeserver sent them
+    flows: Raw
+
+
 class LoginPasswordArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of login_password."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"password"})
 
-    # user id or localpart
+    # user id or localpart; or what identifier says
     user: str
     # the password
     password: str
     # device to log in as; else the client's, else a new one
     device_id: str | None = None
-    # name of a new device
+    # name of a new device; else the client's
     device_display_name: str | None = None
+    # what user is
+    identifier: LoginIdentifier = "user"
+    # two letters, for a phone number that begins with no +
+    country: str | None = None
 
 
 class LoginPasswordResult(Output, frozen=True, kw_only=True):
     """Result of login_password."""
+
+    # the full user id
+    user_id: str
+    # the device
+    device_id: str
+    # base URL in use
+    homeserver: str
+
+
+class LoginTokenArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of login_token."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"token"})
+
+    # the login token; it works once
+    token: str
+    # device to log in as; else the client's, else a new one
+    device_id: str | None = None
+    # name of a new device; else the client's
+    device_display_name: str | None = None
+
+
+class LoginTokenResult(Output, frozen=True, kw_only=True):
+    """Result of login_token."""
+
+    # the full user id
+    user_id: str
+    # the device
+    device_id: str
+    # base URL in use
+    homeserver: str
+
+
+class RegisterAccountArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of register_account."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"password", "token"})
+
+    # localpart of the user id; made by the homeserver otherwise
+    user: str | None = None
+    # the password
+    password: str | None = None
+    # a registration token
+    token: str | None = None
+    # the device to make; else the client's, else a new one
+    device_id: str | None = None
+    # name of the device; else the client's
+    device_display_name: str | None = None
+    # how long the host may take for one stage, ms
+    auth_timeout_ms: int = 600000
+
+
+class RegisterAccountResult(Output, frozen=True, kw_only=True):
+    """Result of register_account."""
 
     # the full user id
     user_id: str
@@ -538,12 +1135,241 @@ class WhoamiResult(Output, frozen=True, kw_only=True):
     is_guest: bool
 
 
+class AccountArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of account."""
+
+
+class AccountResult(Output, frozen=True, kw_only=True):
+    """Result of account."""
+
+    # the user
+    user_id: str | None = None
+    # the device; after a soft logout, that to log in as again
+    device_id: str | None = None
+    # base URL in use; absent until the server name was looked up
+    homeserver: str | None = None
+    # where the next sync goes on
+    next_batch: str | None = None
+    # has an access token
+    is_logged_in: bool
+    # can renew its access token
+    has_refresh_token: bool
+    # for how long the access token is good
+    expires_in_ms: int | None = None
+
+
+class RefreshSessionArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of refresh_session."""
+
+
+class RefreshSessionResult(Output, frozen=True, kw_only=True):
+    """Result of refresh_session."""
+
+    # for how long the new token is good
+    expires_in_ms: int | None = None
+
+
+class ExportSessionArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of export_session."""
+
+
+class ExportSessionResult(Output, frozen=True, kw_only=True):
+    """Result of export_session."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"session"})
+
+    # the text
+    session: str
+
+
 class LogoutArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of logout."""
+
+    # ends all sessions of the user
+    everywhere: bool = False
+    # asks nobody: only this client forgets
+    local_only: bool = False
 
 
 class LogoutResult(Output, frozen=True, kw_only=True):
     """Result of logout."""
+
+
+class SsoUrlArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of sso_url."""
+
+    # where the browser goes at the end, with loginToken
+    redirect_url: str
+    # id of one of login_flows' identity_providers
+    identity_provider: str | None = None
+
+
+class SsoUrlResult(Output, frozen=True, kw_only=True):
+    """Result of sso_url."""
+
+    # the URL
+    url: str
+
+
+class LoginSsoArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of login_sso."""
+
+    # id of one of login_flows' identity_providers
+    identity_provider: str | None = None
+    # device to log in as; else the client's, else a new one
+    device_id: str | None = None
+    # name of a new device; else the client's
+    device_display_name: str | None = None
+    # how long the user may take, ms
+    timeout_ms: int = 300000
+
+
+class LoginSsoResult(Output, frozen=True, kw_only=True):
+    """Result of login_sso."""
+
+    # the full user id
+    user_id: str
+    # the device
+    device_id: str
+    # base URL in use
+    homeserver: str
+
+
+class StateEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of state_event."""
+
+    # the room
+    room_id: str
+    # its type, as m.room.topic
+    type: str
+    # its state key
+    state_key: str = ""
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class StateEventResult(Output, frozen=True, kw_only=True):
+    """Result of state_event."""
+
+    # its content
+    content: Raw
+    # the whole event; absent when the homeserver was asked
+    event: Raw | None = None
+
+
+class StateEventsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of state_events."""
+
+    # the room
+    room_id: str
+    # only this type
+    type: str | None = None
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class StateEventsResult(Output, frozen=True, kw_only=True):
+    """Result of state_events."""
+
+    # the events, by type and state key
+    state: list[Raw]
+
+
+class PowerLevelsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of power_levels."""
+
+    # the room
+    room_id: str
+
+
+class PowerLevelsResult(Output, frozen=True, kw_only=True):
+    """Result of power_levels."""
+
+    # levels by user id
+    users: Raw
+    # of everybody else
+    users_default: int
+    # levels needed to send, by type of event
+    events: Raw
+    # to send any other message
+    events_default: int
+    # to send any other state event
+    state_default: int
+    # to invite
+    invite: int
+    # to kick
+    kick: int
+    # to ban
+    ban: int
+    # to redact what others sent
+    redact: int
+    # to notify the whole room
+    notify_room: int
+    # who may do everything, from room version 12 on
+    creators: list[str]
+    # the user's own; absent where there is no limit
+    own_level: int | None = None
+
+
+class MayArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of may."""
+
+    # the room
+    room_id: str
+    # what to do; else event_type
+    action: RoomAction | None = None
+    # the type of event to send
+    event_type: str | None = None
+    # event_type is that of a state event
+    is_state: bool = False
+    # who; the user otherwise
+    user_id: str | None = None
+    # whom to kick, ban or unban
+    target: str | None = None
+
+
+class MayResult(Output, frozen=True, kw_only=True):
+    """Result of may."""
+
+    # may
+    allowed: bool
+    # the level that is needed
+    required_level: int
+    # the level that is there; absent where there is no limit
+    level: int | None = None
+
+
+class AccountDataArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of account_data."""
+
+    # its type, as m.direct
+    type: str
+    # that of a room
+    room_id: str | None = None
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class AccountDataResult(Output, frozen=True, kw_only=True):
+    """Result of account_data."""
+
+    # its content
+    content: Raw
+
+
+class SetAccountDataArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_account_data."""
+
+    # its type
+    type: str
+    # its content, a map
+    content: Raw
+    # that of a room
+    room_id: str | None = None
+
+
+class SetAccountDataResult(Output, frozen=True, kw_only=True):
+    """Result of set_account_data."""
 
 
 class SyncOnceArguments(Input, frozen=True, kw_only=True):
@@ -668,6 +1494,22 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset({"body", "html"}),
     ),
+    "login_oauth": OperationSpec(
+        name="login_oauth",
+        area="oauth",
+        arguments=LoginOauthArguments,
+        result=LoginOauthResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "login_oauth_device": OperationSpec(
+        name="login_oauth_device",
+        area="oauth",
+        arguments=LoginOauthDeviceArguments,
+        result=LoginOauthDeviceResult,
+        progress=LoginOauthDeviceProgress,
+        secrets=frozenset(),
+    ),
     "rooms": OperationSpec(
         name="rooms",
         area="rooms",
@@ -692,6 +1534,54 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "room_details": OperationSpec(
+        name="room_details",
+        area="rooms",
+        arguments=RoomDetailsArguments,
+        result=RoomDetailsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "members": OperationSpec(
+        name="members",
+        area="rooms",
+        arguments=MembersArguments,
+        result=MembersResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "leave_room": OperationSpec(
+        name="leave_room",
+        area="rooms",
+        arguments=LeaveRoomArguments,
+        result=LeaveRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "forget_room": OperationSpec(
+        name="forget_room",
+        area="rooms",
+        arguments=ForgetRoomArguments,
+        result=ForgetRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "knock_room": OperationSpec(
+        name="knock_room",
+        area="rooms",
+        arguments=KnockRoomArguments,
+        result=KnockRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "login_flows": OperationSpec(
+        name="login_flows",
+        area="session",
+        arguments=LoginFlowsArguments,
+        result=LoginFlowsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "login_password": OperationSpec(
         name="login_password",
         area="session",
@@ -699,6 +1589,22 @@ OPERATIONS: dict[str, OperationSpec] = {
         result=LoginPasswordResult,
         progress=None,
         secrets=frozenset({"password"}),
+    ),
+    "login_token": OperationSpec(
+        name="login_token",
+        area="session",
+        arguments=LoginTokenArguments,
+        result=LoginTokenResult,
+        progress=None,
+        secrets=frozenset({"token"}),
+    ),
+    "register_account": OperationSpec(
+        name="register_account",
+        area="session",
+        arguments=RegisterAccountArguments,
+        result=RegisterAccountResult,
+        progress=None,
+        secrets=frozenset({"password", "token"}),
     ),
     "whoami": OperationSpec(
         name="whoami",
@@ -708,11 +1614,99 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "account": OperationSpec(
+        name="account",
+        area="session",
+        arguments=AccountArguments,
+        result=AccountResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "refresh_session": OperationSpec(
+        name="refresh_session",
+        area="session",
+        arguments=RefreshSessionArguments,
+        result=RefreshSessionResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "export_session": OperationSpec(
+        name="export_session",
+        area="session",
+        arguments=ExportSessionArguments,
+        result=ExportSessionResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "logout": OperationSpec(
         name="logout",
         area="session",
         arguments=LogoutArguments,
         result=LogoutResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "sso_url": OperationSpec(
+        name="sso_url",
+        area="sso",
+        arguments=SsoUrlArguments,
+        result=SsoUrlResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "login_sso": OperationSpec(
+        name="login_sso",
+        area="sso",
+        arguments=LoginSsoArguments,
+        result=LoginSsoResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "state_event": OperationSpec(
+        name="state_event",
+        area="state",
+        arguments=StateEventArguments,
+        result=StateEventResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "state_events": OperationSpec(
+        name="state_events",
+        area="state",
+        arguments=StateEventsArguments,
+        result=StateEventsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "power_levels": OperationSpec(
+        name="power_levels",
+        area="state",
+        arguments=PowerLevelsArguments,
+        result=PowerLevelsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "may": OperationSpec(
+        name="may",
+        area="state",
+        arguments=MayArguments,
+        result=MayResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "account_data": OperationSpec(
+        name="account_data",
+        area="state",
+        arguments=AccountDataArguments,
+        result=AccountDataResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_account_data": OperationSpec(
+        name="set_account_data",
+        area="state",
+        arguments=SetAccountDataArguments,
+        result=SetAccountDataResult,
         progress=None,
         secrets=frozenset(),
     ),
@@ -755,5 +1749,18 @@ EVENTS: dict[str, EventSpec] = {
     "message": EventSpec("message", MessageFilter, Event),
     "sync": EventSpec("sync", SyncFilter, SyncDone),
     "sync_state": EventSpec("sync_state", SyncStateFilter, SyncState),
+    "any": EventSpec("any", AnyFilter, Event),
+    "state": EventSpec("state", StateFilter, Event),
+    "membership": EventSpec("membership", MembershipFilter, Event),
+    "redaction": EventSpec("redaction", RedactionFilter, Event),
+    "reaction": EventSpec("reaction", ReactionFilter, Event),
+    "invite": EventSpec("invite", InviteFilter, RoomInvite),
+    "room": EventSpec("room", RoomFilter, RoomChange),
+    "receipt": EventSpec("receipt", ReceiptFilter, Receipt),
+    "typing": EventSpec("typing", TypingFilter, TypingChange),
+    "presence": EventSpec("presence", PresenceFilter, PresenceChange),
+    "account_data": EventSpec("account_data", AccountDataFilter, AccountChange),
+    "room_account_data": EventSpec("room_account_data", RoomAccountDataFilter, AccountChange),
+    "to_device": EventSpec("to_device", ToDeviceFilter, ToDeviceEvent),
 }
 """Every kind of event by name."""

@@ -93,6 +93,61 @@ MATRIX_API matrix_status matrix_send_text(matrix_client client, const char *room
                                           matrix_callback callback, void *user_data,
                                           matrix_request *request);
 
+/* ---- oauth ---------------------------------------------------------------------------------- */
+
+/**
+ * Logs in by OAuth 2.0 in a browser: asks the host to open_url, waits on 127.0.0.1, gets tokens.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#oauth-20-api
+ *
+ * Options:
+ *   client_uri (string): https URL about the program, to register it; or give client_id
+ *   client_name (string): what to call the program, to register it
+ *   client_id (string): a client id the authorization server knows already
+ *   create_account (bool, default false): opens at making an account
+ *   device_id (string): device to log in as; else the client's, else a new one
+ *   timeout_ms (int, default 300000): how long the user may take, ms
+ *
+ * Result:
+ *   user_id (string): the full user id
+ *   device_id (string): the device
+ *   homeserver (string): base URL in use
+ *
+ * Errors: M_UNRECOGNIZED, E_OAUTH, E_NOT_HANDLED, E_TIMEOUT, E_INVALID_ARGUMENT,
+ *   E_ALREADY_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_login_oauth(matrix_client client, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
+/**
+ * Logs in by OAuth 2.0 on another device: reports a code and where to type it, waits, gets tokens.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#device-authorization-flow
+ *
+ * Options:
+ *   client_uri (string): https URL about the program, to register it; or give client_id
+ *   client_name (string): what to call the program, to register it
+ *   client_id (string): a client id the authorization server knows already
+ *   device_id (string): device to log in as; else the client's, else a new one
+ *
+ * Result:
+ *   user_id (string): the full user id
+ *   device_id (string): the device
+ *   homeserver (string): base URL in use
+ *
+ * Progress:
+ *   verification_uri (string): where the user types the code
+ *   verification_uri_complete (string, optional): the same with the code in it
+ *   user_code (string, secret): the code to show
+ *   expires_in_ms (int): for how long it is good
+ *
+ * Errors: M_UNRECOGNIZED, E_OAUTH, E_TIMEOUT, E_INVALID_ARGUMENT, E_ALREADY_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_login_oauth_device(matrix_client client, matrix_map *options,
+                                                   matrix_callback callback, void *user_data,
+                                                   matrix_request *request);
+
 /* ---- rooms ---------------------------------------------------------------------------------- */
 
 /**
@@ -152,19 +207,136 @@ MATRIX_API matrix_status matrix_join_room(matrix_client client, const char *room
                                           matrix_map *options, matrix_callback callback,
                                           void *user_data, matrix_request *request);
 
+/**
+ * Tells all that the client knows of one room from its syncs; asks nobody. Since 0.1.
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   room (room): the room
+ *   heroes (list<string>): user ids that name a room without a name
+ *   creators (list<string>): who created it; from version 12 on they may do everything
+ *   join_rule (string, optional): who may join, as invite or public
+ *   history_visibility (string, optional): who may read what was before
+ *   guest_access (string, optional): can_join or forbidden
+ *   encryption (json, optional): content of m.room.encryption
+ *   prev_batch (string, optional): where what was before the last sync's events begins, for paging
+ *     backwards
+ *   last_event_id (string, optional): the last event of its timeline
+ *   membership_sender (string, optional): who made the user what the user is to the room: who
+ *     invited, kicked or banned
+ *   membership_reason (string, optional): why
+ *   has_all_members (bool): members answers without asking the homeserver
+ *
+ * Errors: E_UNKNOWN_ROOM
+ */
+MATRIX_API matrix_status matrix_room_details(matrix_client client, const char *room_id,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
+/**
+ * Lists a room's members: loaded from the homeserver when they are not all known, then kept. Since
+ * 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmembers
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   membership (membership): only members of this membership; one of join, invite, leave, ban,
+ *     knock
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   members (list<room_member>): the members, by user id
+ *
+ * Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_members(matrix_client client, const char *room_id,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request);
+
+/**
+ * Leaves a room, declines an invitation to it, or takes a knock back. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidleave
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reason (string): why, for the others to read
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_leave_room(matrix_client client, const char *room_id,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
+/**
+ * Forgets a room that was left: it is no longer listed, and its history cannot be read. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidforget
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Errors: M_UNKNOWN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_forget_room(matrix_client client, const char *room_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Asks to be invited to a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias
+ *
+ * Arguments:
+ *   room_id_or_alias (string): the room
+ *
+ * Options:
+ *   via (list<string>): servers to ask through
+ *   reason (string): why, for those who decide
+ *
+ * Result:
+ *   room_id (string): its id
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_knock_room(matrix_client client, const char *room_id_or_alias,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
 /* ---- session -------------------------------------------------------------------------------- */
+
+/**
+ * Asks the homeserver which ways to log in it has. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3login
+ *
+ * Result:
+ *   types (list<string>): types of login, as m.login.password
+ *   identity_providers (list<identity_provider>): whom single sign-on may go by
+ *   has_oauth (bool): login_oauth works here
+ *   flows (json): the flows as the homeserver sent them
+ *
+ * Errors: E_INVALID_RESPONSE
+ */
+MATRIX_API matrix_status matrix_login_flows(matrix_client client, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
 
 /**
  * Logs in with a password. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3login
  *
  * Arguments:
- *   user (string): user id or localpart
+ *   user (string): user id or localpart; or what identifier says
  *   password (string, secret): the password
  *
  * Options:
  *   device_id (string): device to log in as; else the client's, else a new one
- *   device_display_name (string): name of a new device
+ *   device_display_name (string): name of a new device; else the client's
+ *   identifier (login_identifier, default "user"): what user is; one of user, email, phone
+ *   country (string): two letters, for a phone number that begins with no +
  *
  * Result:
  *   user_id (string): the full user id
@@ -177,6 +349,53 @@ MATRIX_API matrix_status matrix_login_password(matrix_client client, const char 
                                                const char *password, matrix_map *options,
                                                matrix_callback callback, void *user_data,
                                                matrix_request *request);
+
+/**
+ * Logs in with a login token, as single sign-on or another session's login gives. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#token-based-login
+ *
+ * Arguments:
+ *   token (string, secret): the login token; it works once
+ *
+ * Options:
+ *   device_id (string): device to log in as; else the client's, else a new one
+ *   device_display_name (string): name of a new device; else the client's
+ *
+ * Result:
+ *   user_id (string): the full user id
+ *   device_id (string): the device
+ *   homeserver (string): base URL in use
+ *
+ * Errors: M_FORBIDDEN, M_LIMIT_EXCEEDED, E_ALREADY_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_login_token(matrix_client client, const char *token,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Makes an account and logs in as it; the host is asked only for stages that a token or nothing
+ * cannot do. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3register
+ *
+ * Options:
+ *   user (string): localpart of the user id; made by the homeserver otherwise
+ *   password (string, secret): the password
+ *   token (string, secret): a registration token
+ *   device_id (string): the device to make; else the client's, else a new one
+ *   device_display_name (string): name of the device; else the client's
+ *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *
+ * Result:
+ *   user_id (string): the full user id
+ *   device_id (string): the device
+ *   homeserver (string): base URL in use
+ *
+ * Errors: M_USER_IN_USE, M_INVALID_USERNAME, M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED,
+ *   E_ALREADY_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_register_account(matrix_client client, matrix_map *options,
+                                                 matrix_callback callback, void *user_data,
+                                                 matrix_request *request);
 
 /**
  * Asks the homeserver whose access token this is. Since 0.1.
@@ -194,14 +413,240 @@ MATRIX_API matrix_status matrix_whoami(matrix_client client, matrix_map *options
                                        matrix_request *request);
 
 /**
- * Ends the session at the homeserver and forgets its access token. Since 0.1.
+ * Says who the client is; asks nobody. Since 0.1.
+ *
+ * Result:
+ *   user_id (string, optional): the user
+ *   device_id (string, optional): the device; after a soft logout, that to log in as again
+ *   homeserver (string, optional): base URL in use; absent until the server name was looked up
+ *   next_batch (string, optional): where the next sync goes on
+ *   is_logged_in (bool): has an access token
+ *   has_refresh_token (bool): can renew its access token
+ *   expires_in_ms (int, optional): for how long the access token is good
+ */
+MATRIX_API matrix_status matrix_account(matrix_client client, matrix_map *options,
+                                        matrix_callback callback, void *user_data,
+                                        matrix_request *request);
+
+/**
+ * Renews the access token now; this also happens by itself when it has expired. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3refresh
+ *
+ * Result:
+ *   expires_in_ms (int, optional): for how long the new token is good
+ *
+ * Errors: M_UNKNOWN_TOKEN, M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_refresh_session(matrix_client client, matrix_map *options,
+                                                matrix_callback callback, void *user_data,
+                                                matrix_request *request);
+
+/**
+ * Gives the session as one JSON text for the client option session. It is a secret. Since 0.1.
+ *
+ * Result:
+ *   session (string, secret): the text
+ *
+ * Errors: E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_export_session(matrix_client client, matrix_map *options,
+                                               matrix_callback callback, void *user_data,
+                                               matrix_request *request);
+
+/**
+ * Ends the session at the homeserver and forgets its tokens and all it brought. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3logout
  *
- * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Options:
+ *   everywhere (bool, default false): ends all sessions of the user
+ *   local_only (bool, default false): asks nobody: only this client forgets
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
  */
 MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options,
                                        matrix_callback callback, void *user_data,
                                        matrix_request *request);
+
+/* ---- sso ------------------------------------------------------------------------------------ */
+
+/**
+ * Gives the URL to open in a browser for single sign-on; it ends at redirect_url with a login
+ * token. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3loginssoredirect
+ *
+ * Arguments:
+ *   redirect_url (string): where the browser goes at the end, with loginToken
+ *
+ * Options:
+ *   identity_provider (string): id of one of login_flows' identity_providers
+ *
+ * Result:
+ *   url (string): the URL
+ *
+ * Errors: E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_sso_url(matrix_client client, const char *redirect_url,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request);
+
+/**
+ * Logs in by single sign-on: asks the host to open_url, waits on 127.0.0.1 for the browser, logs
+ * in. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#sso-client-loginauthentication
+ *
+ * Options:
+ *   identity_provider (string): id of one of login_flows' identity_providers
+ *   device_id (string): device to log in as; else the client's, else a new one
+ *   device_display_name (string): name of a new device; else the client's
+ *   timeout_ms (int, default 300000): how long the user may take, ms
+ *
+ * Result:
+ *   user_id (string): the full user id
+ *   device_id (string): the device
+ *   homeserver (string): base URL in use
+ *
+ * Errors: M_FORBIDDEN, E_NOT_HANDLED, E_TIMEOUT, E_ALREADY_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_login_sso(matrix_client client, matrix_map *options,
+                                          matrix_callback callback, void *user_data,
+                                          matrix_request *request);
+
+/* ---- state ---------------------------------------------------------------------------------- */
+
+/**
+ * One state event of a room: what is kept of the syncs, else what the homeserver says. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   type (string): its type, as m.room.topic
+ *
+ * Options:
+ *   state_key (string, default ""): its state key
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   content (json): its content
+ *   event (json, optional): the whole event; absent when the homeserver was asked
+ *
+ * Errors: M_NOT_FOUND, M_FORBIDDEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_state_event(matrix_client client, const char *room_id,
+                                            const char *type, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
+/**
+ * A room's state events: what is kept of the syncs, or what the homeserver says. Of members those
+ * that are known; members loads all. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidstate
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   type (string): only this type
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   state (list<json>): the events, by type and state key
+ *
+ * Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_state_events(matrix_client client, const char *room_id,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
+/**
+ * A room's power levels, with the specification's defaults where the room says nothing. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroompower_levels
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   users (json): levels by user id
+ *   users_default (int): of everybody else
+ *   events (json): levels needed to send, by type of event
+ *   events_default (int): to send any other message
+ *   state_default (int): to send any other state event
+ *   invite (int): to invite
+ *   kick (int): to kick
+ *   ban (int): to ban
+ *   redact (int): to redact what others sent
+ *   notify_room (int): to notify the whole room
+ *   creators (list<string>): who may do everything, from room version 12 on
+ *   own_level (int, optional): the user's own; absent where there is no limit
+ *
+ * Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_power_levels(matrix_client client, const char *room_id,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
+/**
+ * Whether a user may do something in a room, by membership and power level. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#permissions
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   action (room_action): what to do; else event_type; one of invite, kick, ban, unban, redact,
+ *     notify_room
+ *   event_type (string): the type of event to send
+ *   is_state (bool, default false): event_type is that of a state event
+ *   user_id (string): who; the user otherwise
+ *   target (string): whom to kick, ban or unban
+ *
+ * Result:
+ *   allowed (bool): may
+ *   required_level (int): the level that is needed
+ *   level (int, optional): the level that is there; absent where there is no limit
+ *
+ * Errors: E_INVALID_ARGUMENT, M_FORBIDDEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_may(matrix_client client, const char *room_id, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request);
+
+/**
+ * Account data of the user: what is kept of the syncs, else what the homeserver says. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3useruseridaccount_datatype
+ *
+ * Arguments:
+ *   type (string): its type, as m.direct
+ *
+ * Options:
+ *   room_id (string): that of a room
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   content (json): its content
+ *
+ * Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_account_data(matrix_client client, const char *type,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
+/**
+ * Sets account data of the user; what is kept changes with the next sync. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3useruseridaccount_datatype
+ *
+ * Arguments:
+ *   type (string): its type
+ *   content (json): its content, a map
+ *
+ * Options:
+ *   room_id (string): that of a room
+ *
+ * Errors: M_BAD_JSON, M_FORBIDDEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_account_data(matrix_client client, const char *type,
+                                                 const char *content, matrix_map *options,
+                                                 matrix_callback callback, void *user_data,
+                                                 matrix_request *request);
 
 /* ---- sync ----------------------------------------------------------------------------------- */
 

@@ -58,6 +58,18 @@ typedef struct matrix_room {
     bool is_direct;
     /** has an m.room.encryption state event */
     bool is_encrypted;
+    /** the user's tags by name, each a map that may hold order; may be absent */
+    const matrix_value *tags;
+    /** the user marked it as unread */
+    bool is_marked_unread;
+    /** its version, as 12; may be absent */
+    const char *version;
+    /** what it is for, as m.space; may be absent */
+    const char *room_type;
+    /** the room that it replaces; may be absent */
+    const char *predecessor_room_id;
+    /** the room that replaced it; nobody talks here any more; may be absent */
+    const char *successor_room_id;
 } matrix_room;
 
 /** A room event (client-server API, ClientEvent). */
@@ -86,6 +98,34 @@ typedef struct matrix_event {
     const matrix_value *content;
     /** the whole event as the homeserver sent it */
     const matrix_value *raw;
+    /** of a state event: what it is the state of; may be absent */
+    const char *state_key;
+    /** of a member event: join, invite, leave, ban or knock; may be absent */
+    const char *membership;
+    /** of a redaction: the event it empties; may be absent */
+    const char *redacts;
+    /** how it relates to another event, as m.thread or m.replace; may be absent */
+    const char *rel_type;
+    /** the event it relates to; may be absent */
+    const char *relates_to;
+    /** the root of the thread it is in; may be absent */
+    const char *thread_id;
+    /** the event it replies to; may be absent */
+    const char *reply_to;
+    /** of an edit: the event it replaces; may be absent */
+    const char *replaces;
+    /** of an edit: the new text; body is for clients that know no edits; may be absent */
+    const char *new_body;
+    /** of a reaction: the emoji or text; relates_to is the event; may be absent */
+    const char *reaction_key;
+    /** the transaction id this device sent it with; may be absent */
+    const char *txn_id;
+    /** of a state event: the content it replaces; may be absent */
+    const matrix_value *prev_content;
+    /** emptied by a redaction before it came */
+    bool is_redacted;
+    /** fetched to fill a gap, see fill_gaps */
+    bool is_filled;
 } matrix_event;
 
 /** A line of the log. Tokens, keys and message bodies are never in it. */
@@ -164,6 +204,150 @@ typedef struct matrix_sync_state {
     bool soft_logout;
 } matrix_sync_state;
 
+/** Somebody that single sign-on may go by. */
+typedef struct matrix_identity_provider {
+    /** its id, for login_sso */
+    const char *id;
+    /** what to show */
+    const char *name;
+    /** its picture, an mxc URI; may be absent */
+    const char *icon;
+    /** a known brand, as github; may be absent */
+    const char *brand;
+} matrix_identity_provider;
+
+/** What is known of a room has changed. */
+typedef struct matrix_room_change {
+    /** room */
+    const char *kind;
+    /** the room */
+    const char *room_id;
+    /**
+     * the names of the fields of room that differ; of a new room those that hold something
+     * (list<string>)
+     */
+    const matrix_value *changed;
+    /** the room as it is now (room) */
+    const matrix_value *room;
+} matrix_room_change;
+
+/** The user is invited to a room. All of it is what the inviter's server claims. */
+typedef struct matrix_room_invite {
+    /** invite */
+    const char *kind;
+    /** the room */
+    const char *room_id;
+    /** who invites; may be absent */
+    const char *sender;
+    /** why; may be absent */
+    const char *reason;
+    /** meant as a direct chat */
+    bool is_direct;
+    /** from before the client's first sync */
+    bool is_historic;
+    /** what is known of the room (room) */
+    const matrix_value *room;
+    /** the stripped state events, a list */
+    const matrix_value *state;
+} matrix_room_invite;
+
+/** A member of a room. */
+typedef struct matrix_room_member {
+    /** the user */
+    const char *user_id;
+    /** what the user is to the room */
+    matrix_membership membership;
+    /** what to show: the display name, with the user id where two are alike */
+    const char *name;
+    /** the display name in this room; may be absent */
+    const char *displayname;
+    /** the picture in this room, an mxc URI; may be absent */
+    const char *avatar_url;
+    /** the power level; absent where there is no limit; may be absent */
+    bool has_power_level;
+    int64_t power_level;
+    /** may do everything: a creator, from room version 12 on */
+    bool is_creator;
+} matrix_room_member;
+
+/** A user has read a room up to an event. */
+typedef struct matrix_receipt {
+    /** receipt */
+    const char *kind;
+    /** the room */
+    const char *room_id;
+    /** the last event read */
+    const char *event_id;
+    /** who read it */
+    const char *user_id;
+    /** m.read, or m.read.private for one's own other devices */
+    const char *type;
+    /** when, ms since 1970; may be absent */
+    bool has_origin_server_ts;
+    int64_t origin_server_ts;
+    /** the thread, or main; absent for all; may be absent */
+    const char *thread_id;
+    /** of this user */
+    bool is_own;
+} matrix_receipt;
+
+/** Who types in a room now. */
+typedef struct matrix_typing_change {
+    /** typing */
+    const char *kind;
+    /** the room */
+    const char *room_id;
+    /** who types; empty when nobody does any more (list<string>) */
+    const matrix_value *user_ids;
+} matrix_typing_change;
+
+/** A user's presence. */
+typedef struct matrix_presence_change {
+    /** presence */
+    const char *kind;
+    /** the user */
+    const char *user_id;
+    /** online, unavailable or offline */
+    const char *presence;
+    /** what the user says; may be absent */
+    const char *status_msg;
+    /** how long ago the user did something, ms; may be absent */
+    bool has_last_active_ago;
+    int64_t last_active_ago;
+    /** does something now */
+    bool is_currently_active;
+    /** of this user */
+    bool is_own;
+} matrix_presence_change;
+
+/** Account data of the user, of all rooms or of one. */
+typedef struct matrix_account_change {
+    /** account_data or room_account_data */
+    const char *kind;
+    /** the room, for room_account_data; may be absent */
+    const char *room_id;
+    /** its type, as m.direct */
+    const char *type;
+    /** its content, all of it */
+    const matrix_value *content;
+} matrix_account_change;
+
+/** An event sent to this device alone. */
+typedef struct matrix_to_device_event {
+    /** to_device */
+    const char *kind;
+    /** its type */
+    const char *type;
+    /** who sent it */
+    const char *sender;
+    /** its content */
+    const matrix_value *content;
+    /** the whole event as the homeserver sent it */
+    const matrix_value *raw;
+    /** sent by this user, from another device */
+    bool is_own;
+} matrix_to_device_event;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -226,5 +410,69 @@ MATRIX_API const matrix_sync_done *matrix_reply_as_sync_done(const matrix_reply 
  */
 MATRIX_API const matrix_sync_state *matrix_reply_as_sync_state(const matrix_reply *reply,
                                                                const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_identity_provider *matrix_reply_as_identity_provider(
+                                                                             const matrix_reply *reply,
+                                                                             const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_room_change *matrix_reply_as_room_change(const matrix_reply *reply,
+                                                                 const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_room_invite *matrix_reply_as_room_invite(const matrix_reply *reply,
+                                                                 const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_room_member *matrix_reply_as_room_member(const matrix_reply *reply,
+                                                                 const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_receipt *matrix_reply_as_receipt(const matrix_reply *reply,
+                                                         const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_typing_change *matrix_reply_as_typing_change(const matrix_reply *reply,
+                                                                     const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_presence_change *matrix_reply_as_presence_change(const matrix_reply *reply,
+                                                                         const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_account_change *matrix_reply_as_account_change(const matrix_reply *reply,
+                                                                       const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_to_device_event *matrix_reply_as_to_device_event(const matrix_reply *reply,
+                                                                         const matrix_value *value);
 
 #endif

@@ -72,7 +72,20 @@ typedef enum matrix_status {
     /** The client has a session already; log out or make another client. */
     MATRIX_E_ALREADY_LOGGED_IN = -27,
     /** The client's sync loop runs already; stop it first. */
-    MATRIX_E_ALREADY_RUNNING = -28
+    MATRIX_E_ALREADY_RUNNING = -28,
+    /**
+     * What the server name leads to must not be used: it is invalid, or no homeserver answers
+     * there.
+     */
+    MATRIX_E_DISCOVERY = -29,
+    /** The server name does not say where its homeserver is; ask the user for the URL. */
+    MATRIX_E_DISCOVERY_PROMPT = -30,
+    /** The store's passphrase is missing or wrong. */
+    MATRIX_E_STORE_PASSPHRASE = -31,
+    /**
+     * The authorization server refused, or its metadata must not be trusted; the message says why.
+     */
+    MATRIX_E_OAUTH = -32
 } matrix_status;
 
 /**
@@ -157,5 +170,32 @@ typedef enum matrix_sync_phase {
 
 /** As text, as "syncing"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_sync_phase_string(matrix_sync_phase value);
+
+/** What a user is known by when logging in. */
+typedef enum matrix_login_identifier {
+    /** None, or one this library does not know. */
+    MATRIX_LOGIN_IDENTIFIER_UNKNOWN = 0,
+    MATRIX_LOGIN_IDENTIFIER_USER = 1,
+    MATRIX_LOGIN_IDENTIFIER_EMAIL = 2,
+    MATRIX_LOGIN_IDENTIFIER_PHONE = 3
+} matrix_login_identifier;
+
+/** As text, as "user"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_login_identifier_string(matrix_login_identifier value);
+
+/** What a power level is needed for beside sending events. */
+typedef enum matrix_room_action {
+    /** None, or one this library does not know. */
+    MATRIX_ROOM_ACTION_UNKNOWN = 0,
+    MATRIX_ROOM_ACTION_INVITE = 1,
+    MATRIX_ROOM_ACTION_KICK = 2,
+    MATRIX_ROOM_ACTION_BAN = 3,
+    MATRIX_ROOM_ACTION_UNBAN = 4,
+    MATRIX_ROOM_ACTION_REDACT = 5,
+    MATRIX_ROOM_ACTION_NOTIFY_ROOM = 6
+} matrix_room_action;
+
+/** As text, as "invite"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_room_action_string(matrix_room_action value);
 
 #endif

@@ -2,67 +2,182 @@
 
 from __future__ import annotations
 
-import contextlib
+import time
+from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from libmatrix.api import decode, make_path
 from libmatrix.client import Client
-from libmatrix.errors import AlreadyLoggedInError, MatrixError, ResponseError
-from libmatrix.session import Session
+from libmatrix.errors import (
+    ArgumentError,
+    HomeserverError,
+    MatrixError,
+    ResponseError,
+    UnknownTokenError,
+)
+from libmatrix.login import begin, device_fields, log_in, session_of
+from libmatrix.session import Session, export_text
 from libmatrix.table_gen import (
+    AccountArguments,
+    AccountResult,
+    ExportSessionArguments,
+    ExportSessionResult,
+    IdentityProvider,
+    LoginFlowsArguments,
+    LoginFlowsResult,
     LoginPasswordArguments,
     LoginPasswordResult,
+    LoginTokenArguments,
+    LoginTokenResult,
     LogoutArguments,
     LogoutResult,
+    RefreshSessionArguments,
+    RefreshSessionResult,
+    RegisterAccountArguments,
+    RegisterAccountResult,
     WhoamiArguments,
     WhoamiResult,
 )
+from libmatrix.tasks import in_task
+
+_SSO = ("m.login.sso", "m.login.cas")
 
 
-class _Login(msgspec.Struct):
-    user_id: str
-    device_id: str
-    access_token: str
+# -- logging in -----------------------------------------------------------------------------------
+
+
+class _Flows(msgspec.Struct):
+    flows: Raw
+
+
+async def login_flows(client: Client, arguments: LoginFlowsArguments) -> LoginFlowsResult:
+    """The homeserver's ways to log in."""
+    await in_task()
+    await client.api.check()
+    answer = await client.api.call("GET", make_path("login"), with_token=False)
+    raw = decode(answer, _Flows).flows
+    listed = decode(bytes(raw), list[Any])
+    flows = [f for f in listed if isinstance(f, dict) and isinstance(f.get("type"), str)]
+    providers = [p for f in flows if f["type"] in _SSO for p in _providers(f)]
+    return LoginFlowsResult(
+        types=[flow["type"] for flow in flows],
+        identity_providers=providers,
+        has_oauth=await _has_oauth(client),
+        flows=raw,
+    )
+
+
+def _providers(flow: dict[str, Any]) -> list[IdentityProvider]:
+    """Those of a flow that have what they must have."""
+    listed = flow.get("identity_providers")
+    found = []
+    for provider in listed if isinstance(listed, list) else ():
+        try:
+            found.append(msgspec.convert(provider, IdentityProvider))
+        except msgspec.ValidationError:
+            continue
+    return found
+
+
+async def _has_oauth(client: Client) -> bool:
+    from libmatrix.oauth_metadata import fetch
+
+    try:
+        await fetch(client)
+    except (HomeserverError, ResponseError) as error:
+        # A server that knows nothing of it answers 404 in one way or another.
+        if error.http_status in (None, 400, 404, 405):
+            return False
+        raise
+    except MatrixError as error:
+        if error.code != "E_OAUTH":
+            raise
+        return False
+    return True
 
 
 async def login_password(client: Client, arguments: LoginPasswordArguments) -> LoginPasswordResult:
     """Logs in with a password."""
     client.require_logout()
-    body = {
+    identifier = _identifier(arguments)
+    await in_task()
+    fields = {
         "type": "m.login.password",
-        "identifier": {"type": "m.id.user", "user": arguments.user},
+        "identifier": identifier,
         "password": arguments.password,
+        **device_fields(client, arguments.device_id, arguments.device_display_name),
     }
-    device_id = arguments.device_id or client.session.device_id or client.options.device_id
-    if device_id is not None:
-        body["device_id"] = device_id
-    if arguments.device_display_name is not None:
-        body["initial_device_display_name"] = arguments.device_display_name
-    answer = await client.api.call("POST", make_path("login"), body=body, with_token=False)
-    login = decode(answer, _Login)
-    if not login.access_token or not login.user_id.startswith("@"):
-        raise ResponseError("the homeserver's answer to the login is not one")
-    await _refuse_stranger(client, login)
-    # Another login may have been faster.
+    return LoginPasswordResult(**_result(client, await log_in(client, fields)))
+
+
+def _identifier(arguments: LoginPasswordArguments) -> dict[str, str]:
+    kind, user = arguments.identifier, arguments.user
+    if kind == "email":
+        return {"type": "m.id.thirdparty", "medium": "email", "address": user}
+    if kind == "user":
+        return {"type": "m.id.user", "user": user}
+    if arguments.country is not None:
+        return {"type": "m.id.phone", "country": arguments.country.upper(), "phone": user}
+    if not user.startswith("+"):
+        raise ArgumentError("country: is needed, or a phone number that begins with +")
+    digits = "".join(c for c in user if c in "0123456789")
+    return {"type": "m.id.thirdparty", "medium": "msisdn", "address": digits}
+
+
+async def login_token(client: Client, arguments: LoginTokenArguments) -> LoginTokenResult:
+    """Logs in with a login token."""
     client.require_logout()
-    client.logged_in(
-        Session(user_id=login.user_id, device_id=login.device_id, access_token=login.access_token)
-    )
-    client.log.record("info", "session", f"logged in as {login.user_id}")
-    return LoginPasswordResult(
-        user_id=login.user_id, device_id=login.device_id, homeserver=client.api.base_url
-    )
+    await in_task()
+    fields = {
+        "type": "m.login.token",
+        "token": arguments.token,
+        **device_fields(client, arguments.device_id, arguments.device_display_name),
+    }
+    return LoginTokenResult(**_result(client, await log_in(client, fields)))
 
 
-async def _refuse_stranger(client: Client, login: _Login) -> None:
-    """What a client knows of one user is not mixed with another's, nor thrown away for it."""
-    owner = client.session.user_id
-    if owner is None or owner == login.user_id:
-        return
-    with contextlib.suppress(MatrixError):
-        await client.api.call("POST", make_path("logout"), body={}, token=login.access_token)
-    raise AlreadyLoggedInError(owner)
+async def register_account(
+    client: Client, arguments: RegisterAccountArguments
+) -> RegisterAccountResult:
+    """Makes an account; the host does the stages that need a person."""
+    from libmatrix.uia import authenticate
+
+    client.require_logout()
+    ask = client.asker()
+    if arguments.auth_timeout_ms <= 0:
+        raise ArgumentError("auth_timeout_ms: must be above 0")
+    await in_task()
+    await client.api.check()
+    body = device_fields(client, arguments.device_id, arguments.device_display_name)
+    for key, value in (("username", arguments.user), ("password", arguments.password)):
+        if value is not None:
+            body[key] = value
+    own: dict[str, dict[str, Any]] = {"m.login.dummy": {}}
+    if arguments.token is not None:
+        own["m.login.registration_token"] = {"token": arguments.token}
+
+    async def send(auth: dict[str, Any] | None) -> bytes:
+        fields = body if auth is None else {**body, "auth": auth}
+        path = make_path("register")
+        return await client.api.call("POST", path, body=fields, with_token=False)
+
+    answer = await authenticate(send, ask, own, arguments.auth_timeout_ms)
+    session = await begin(client, session_of(client, answer))
+    return RegisterAccountResult(**_result(client, session))
+
+
+def _result(client: Client, session: Session) -> dict[str, str]:
+    assert session.user_id is not None and session.device_id is not None
+    return {
+        "user_id": session.user_id,
+        "device_id": session.device_id,
+        "homeserver": client.api.base_url or "",
+    }
+
+
+# -- the session ----------------------------------------------------------------------------------
 
 
 class _Whoami(msgspec.Struct):
@@ -80,9 +195,71 @@ async def whoami(client: Client, arguments: WhoamiArguments) -> WhoamiResult:
     )
 
 
+async def account(client: Client, arguments: AccountArguments) -> AccountResult:
+    """Who the client is."""
+    session = client.session
+    return AccountResult(
+        user_id=session.user_id,
+        device_id=session.device_id,
+        homeserver=client.api.base_url,
+        next_batch=client.state.next_batch,
+        is_logged_in=session.is_logged_in,
+        has_refresh_token=session.refresh_token is not None,
+        expires_in_ms=_left(session),
+    )
+
+
+def _left(session: Session) -> int | None:
+    if session.expires_at_ms is None:
+        return None
+    return max(session.expires_at_ms - time.time_ns() // 1_000_000, 0)
+
+
+async def refresh_session(
+    client: Client, arguments: RefreshSessionArguments
+) -> RefreshSessionResult:
+    """Renews the access token now."""
+    if client.require_login().refresh_token is None:
+        raise ArgumentError("the session has no refresh token")
+    await in_task()
+    if not await client.renewal.renew():
+        raise UnknownTokenError("the refresh token is not valid")
+    return RefreshSessionResult(expires_in_ms=_left(client.session))
+
+
+async def export_session(client: Client, arguments: ExportSessionArguments) -> ExportSessionResult:
+    """The session as one text."""
+    session = client.require_login()
+    await in_task()
+    homeserver = await client.api.locate()
+    if session.user_id is None or session.device_id is None:
+        answer = await client.api.get(_Whoami, make_path("account", "whoami"))
+        client.identified(answer.user_id, answer.device_id)
+    session = msgspec.structs.replace(client.require_login(), homeserver=homeserver)
+    if session.device_id is None:
+        raise ResponseError("the access token belongs to no device")
+    return ExportSessionResult(session=export_text(session))
+
+
 async def logout(client: Client, arguments: LogoutArguments) -> LogoutResult:
-    """Ends the session at the homeserver and forgets its access token and what it brought."""
-    await client.api.call("POST", make_path("logout"), body={})
+    """Ends the session at the homeserver and forgets its tokens and what it brought."""
+    if arguments.local_only:
+        if arguments.everywhere:
+            raise ArgumentError("everywhere: not with local_only")
+        client.logged_out()
+        client.log.record("info", "session", "forgotten")
+        return LogoutResult()
+    session = client.require_login()
+    if session.oauth is None:
+        path = make_path("logout", "all") if arguments.everywhere else make_path("logout")
+        await client.api.call("POST", path, body={})
+    else:
+        from libmatrix.oauth import revoke
+
+        if arguments.everywhere:
+            raise ArgumentError("everywhere: a session by OAuth 2.0 can end itself only")
+        await in_task()
+        await revoke(client, session)
     client.logged_out()
     client.log.record("info", "session", "logged out")
     return LogoutResult()
