@@ -198,7 +198,8 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Closes politely (TLS says goodbye)."""
-        if self._transport is not None:
+        # Closed twice, asyncio's TLS of Python 3.11.2 can no longer be aborted.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     def abort(self) -> None:
