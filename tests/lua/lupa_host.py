@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import select
 import sys
@@ -84,6 +85,8 @@ def main() -> None:
     poll(runtime)
     run_threads(runtime, 3)
     failed = run_specs(runtime, sys.argv[2:])
+    # Lua prints through the C library, whose buffer would otherwise follow Python's.
+    ctypes.CDLL(None).fflush(None)
     print(f"lupa: {failed} failed")
     sys.exit(1 if failed else 0)
 
