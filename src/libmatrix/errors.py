@@ -162,6 +162,15 @@ class EncryptionError(MatrixError):
     CODE = "E_ENCRYPTION_UNSUPPORTED"
 
 
+class UnknownRoomError(MatrixError):
+    """The client has not synced the room."""
+
+    CODE = "E_UNKNOWN_ROOM"
+
+    def __init__(self, room_id: str) -> None:
+        super().__init__(f"no sync has told of the room {room_id}")
+
+
 class StoreError(MatrixError):
     """The store cannot be opened, read or written."""
 

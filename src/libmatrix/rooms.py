@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from libmatrix.events import EventHead, content
 from libmatrix.room_names import make_name
@@ -15,6 +16,8 @@ from libmatrix.table_gen import Membership, Room
 ENCRYPTION = "m.room.encryption"
 MEMBER = "m.room.member"
 _MOST_TEXT = 100_000
+
+_encode = msgspec.json.Encoder().encode
 
 
 class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -37,6 +40,22 @@ class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
     notification_count: int = 0
     highlight_count: int = 0
     is_encrypted: bool = False
+    tags: dict[str, dict[str, Any]] | None = None
+    is_marked_unread: bool = False
+    version: str | None = None
+    room_type: str | None = None
+    creators: list[str] = []
+    predecessor: str | None = None
+    successor: str | None = None
+    join_rule: str | None = None
+    history_visibility: str | None = None
+    guest_access: str | None = None
+    # Where what was before the last sync's timeline begins, and its last event.
+    prev_batch: str | None = None
+    last_event_id: str | None = None
+    # Who made the user what the user is to the room, and why.
+    membership_sender: str | None = None
+    membership_reason: str | None = None
     # Known from the stripped state of an invite or knock only, which nobody vouches for.
     is_stripped: bool = False
 
@@ -65,6 +84,12 @@ class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
             highlight_count=self.highlight_count,
             is_direct=is_direct,
             is_encrypted=self.is_encrypted,
+            tags=Raw(_encode(self.tags)) if self.tags else None,
+            is_marked_unread=self.is_marked_unread,
+            version=self.version,
+            room_type=self.room_type,
+            predecessor_room_id=self.predecessor,
+            successor_room_id=self.successor,
         )
 
 
@@ -73,6 +98,9 @@ class Member(msgspec.Struct, gc=False):
 
     membership: Any = None
     displayname: Any = None
+    avatar_url: Any = None
+    reason: Any = None
+    is_direct: Any = None
 
     @property
     def name(self) -> str | None:
@@ -98,6 +126,25 @@ class _Text(msgspec.Struct, gc=False):
     alias: Any = None
     url: Any = None
     topic: Any = None
+    replacement_room: Any = None
+    join_rule: Any = None
+    history_visibility: Any = None
+    guest_access: Any = None
+
+
+class _Predecessor(msgspec.Struct, gc=False):
+    room_id: Any = None
+
+
+class _Create(msgspec.Struct, gc=False):
+    room_version: Any = None
+    type: Any = None
+    predecessor: _Predecessor | None = None
+    additional_creators: Any = None
+    creator: Any = None
+
+
+_EARLY_VERSIONS = frozenset(str(number) for number in range(1, 11))
 
 
 class _TextPart(msgspec.Struct, gc=False):
@@ -111,6 +158,18 @@ class _TopicBlock(msgspec.Struct, gc=False):
 
 class _Topic(msgspec.Struct, gc=False):
     block: _TopicBlock | None = msgspec.field(default=None, name="m.topic")
+
+
+class _Tags(msgspec.Struct, gc=False):
+    tags: dict[str, dict[str, Any]] = {}
+
+
+def decode_tags(data: Raw | bytes) -> dict[str, dict[str, Any]]:
+    """The tags in the content of m.tag; none when they are not what they should be."""
+    try:
+        return msgspec.json.decode(data, type=_Tags).tags
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
 
 
 class RoomUpdate:
@@ -133,8 +192,11 @@ class RoomUpdate:
     def apply(self, event: EventHead) -> None:
         """Takes a state event, in order."""
         if event.type == MEMBER and event.state_key is not None:
-            self.members[event.state_key] = member_of(event)
+            self.members[event.state_key] = member = member_of(event)
             self._needs_name = True
+            if event.state_key == self._user_id:
+                self.room.membership_sender = event.sender or None
+                self.room.membership_reason = _text(member.reason)
         elif event.state_key == "":
             change = _CHANGES.get(event.type)
             if change is not None:
@@ -225,6 +287,48 @@ def _set_topic(room: RoomState, event: EventHead) -> None:
     room.topic = _text(plain[0] if plain else content(event.content, _Text).topic)
 
 
+def _set_create(room: RoomState, event: EventHead) -> None:
+    """What the room is; without a version it is of version 1."""
+    said = content(event.content, _Create)
+    room.version = said.room_version if isinstance(said.room_version, str) else "1"
+    room.room_type = _text(said.type)
+    room.predecessor = _text(said.predecessor.room_id) if said.predecessor else None
+    room.creators = creators_of(room.version, event.sender, said.additional_creators, said.creator)
+
+
+def creators_of(version: str, sender: str, additional: Any, early: Any) -> list[str]:
+    """Who created a room: the sender, since version 12 others too; before 11 a field named one."""
+    if not has_creator_power(version):
+        named = early if isinstance(early, str) and version in _EARLY_VERSIONS else sender
+        return [named] if named else []
+    more = additional if isinstance(additional, list) else []
+    users = [sender, *(user for user in more if isinstance(user, str))]
+    return list(dict.fromkeys(user for user in users if user))
+
+
+def has_creator_power(version: str | None) -> bool:
+    """Whether creators stand above all power levels: from room version 12 on."""
+    if version is None:
+        return False
+    return version.startswith("org.matrix.hydra") or (version.isdecimal() and int(version) >= 12)
+
+
+def _set_successor(room: RoomState, event: EventHead) -> None:
+    room.successor = _text(content(event.content, _Text).replacement_room)
+
+
+def _set_join_rule(room: RoomState, event: EventHead) -> None:
+    room.join_rule = _text(content(event.content, _Text).join_rule)
+
+
+def _set_history(room: RoomState, event: EventHead) -> None:
+    room.history_visibility = _text(content(event.content, _Text).history_visibility)
+
+
+def _set_guests(room: RoomState, event: EventHead) -> None:
+    room.guest_access = _text(content(event.content, _Text).guest_access)
+
+
 def _set_encrypted(room: RoomState, event: EventHead) -> None:
     """Never taken back, whatever the content: nothing may leave in clear by a trick."""
     room.is_encrypted = True
@@ -236,4 +340,11 @@ _CHANGES: dict[str, Callable[[RoomState, EventHead], None]] = {
     "m.room.avatar": _set_avatar,
     "m.room.topic": _set_topic,
     ENCRYPTION: _set_encrypted,
+    "m.room.create": _set_create,
+    "m.room.tombstone": _set_successor,
+    "m.room.join_rules": _set_join_rule,
+    "m.room.history_visibility": _set_history,
+    "m.room.guest_access": _set_guests,
 }
+# What a store of an older schema has kept only as events.
+SHAPING = tuple(_CHANGES)

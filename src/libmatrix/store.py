@@ -34,8 +34,14 @@ _MIGRATIONS = (
         PRIMARY KEY (room_id, type)
     ) WITHOUT ROWID;
     """,
+    # Rooms whose members are all in state; and what rooms tell is read anew from their state.
+    """
+    CREATE TABLE members_loaded (room_id TEXT PRIMARY KEY) WITHOUT ROWID;
+    INSERT INTO meta SELECT 'is_outdated', x'31' FROM (SELECT 1) WHERE EXISTS (SELECT 1 FROM room);
+    """,
 )
 
+_TABLES = ("meta", "room", "state", "account_data", "members_loaded")
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -77,6 +83,17 @@ class Store:
         with self._errors("read") as connection:
             return connection.execute(query, (room_id, kind)).fetchall()
 
+    def all_states(self, room_id: str) -> list[tuple[str, str, bytes]]:
+        """All state events of a room, with their types and keys."""
+        query = "SELECT type, state_key, event FROM state WHERE room_id = ?"
+        with self._errors("read") as connection:
+            return connection.execute(query, (room_id,)).fetchall()
+
+    def rooms_with_all_members(self) -> set[str]:
+        """The rooms whose members were loaded."""
+        with self._errors("read") as connection:
+            return {row[0] for row in connection.execute("SELECT room_id FROM members_loaded")}
+
     def account_data(self, room_id: str, kind: str) -> bytes | None:
         """Account data; of no room: global."""
         query = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"
@@ -106,7 +123,7 @@ class Store:
         """Forgets everything, also in the file's free pages and its log."""
         with self._errors("written") as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for table in ("meta", "room", "state", "account_data"):
+            for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -212,7 +229,25 @@ class Writer:
 
     def forget_state(self, room_ids: Iterable[str]) -> None:
         """Removes the state events of rooms."""
-        self._many("DELETE FROM state WHERE room_id = ?", ((room_id,) for room_id in room_ids))
+        self._many("DELETE FROM state WHERE room_id = ?", [(room_id,) for room_id in room_ids])
+
+    def forget_members(self, room_ids: Iterable[str]) -> None:
+        """Says that members of rooms may be missing."""
+        rows = [(room_id,) for room_id in room_ids]
+        self._many("DELETE FROM members_loaded WHERE room_id = ?", rows)
+
+    def members_loaded(self, room_id: str) -> None:
+        """Says that all members of a room are there."""
+        self._many("INSERT OR REPLACE INTO members_loaded VALUES (?)", [(room_id,)])
+
+    def forget_type(self, room_id: str, kind: str) -> None:
+        """Removes a room's state events of a type."""
+        self._many("DELETE FROM state WHERE room_id = ? AND type = ?", [(room_id, kind)])
+
+    def forget_room(self, room_id: str) -> None:
+        """Removes a room and all of it."""
+        for table in _TABLES[1:]:
+            self._many(f"DELETE FROM {table} WHERE room_id = ?", [(room_id,)])
 
     def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self._connection.executemany(statement, rows)

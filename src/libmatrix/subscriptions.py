@@ -1,32 +1,94 @@
-"""What a client's host wants to hear, and the payloads of the events it hears."""
+"""What a client's host wants to hear, arranged so that an event finds its subscriptions at once."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw
 
 from libmatrix.log import Log
-from libmatrix.table_gen import EVENTS, MessageFilter
+from libmatrix.table_gen import EVENTS, Input
+
+if TYPE_CHECKING:
+    from libmatrix.events import EventHead
+
+MESSAGE = "m.room.message"
+MEMBER = "m.room.member"
+_KIND_OF_TYPE = {MESSAGE: "message", "m.reaction": "reaction", "m.room.redaction": "redaction"}
+_FIELDS = ("room_id", "type", "sender", "state_key", "msgtype")
 
 
 class Subscription:
-    """One wish."""
+    """One wish, its filter taken apart."""
 
-    __slots__ = ("filter", "handle")
+    __slots__ = (*_FIELDS, "fill_gaps", "handle", "kind", "not_own", "prefix", "takes_all")
 
-    def __init__(self, handle: int, wanted: MessageFilter) -> None:
+    room_id: str | None
+    type: str | None
+    sender: str | None
+    state_key: str | None
+    msgtype: str | None
+
+    def __init__(self, handle: int, kind: str, wanted: Input) -> None:
         self.handle = handle
-        self.filter = wanted
+        self.kind = kind
+        # How the payload begins.
+        self.prefix = b'{"kind":"%s",' % kind.encode()
+        for name in _FIELDS:
+            setattr(self, name, getattr(wanted, name, None))
+        self.not_own = bool(getattr(wanted, "not_own", False))
+        self.fill_gaps = bool(getattr(wanted, "fill_gaps", False))
+        self.takes_all = not self.not_own and all(getattr(self, name) is None for name in _FIELDS)
 
-    def wants(self, room_id: str, sender: str, msgtype: str | None, is_own: bool) -> bool:
-        """Whether an event passes the filter."""
-        wanted = self.filter
-        return (
-            (wanted.room_id is None or wanted.room_id == room_id)
-            and (wanted.sender is None or wanted.sender == sender)
-            and (wanted.msgtype is None or wanted.msgtype == msgtype)
-            and not (wanted.not_own and is_own)
+    def wants(self, room_id: str, head: EventHead, msgtype: str | None, is_own: bool) -> bool:
+        """Whether a room event passes the filter."""
+        return self.takes_all or (
+            (self.room_id is None or self.room_id == room_id)
+            and (self.sender is None or self.sender == head.sender)
+            and (self.type is None or self.type == head.type)
+            and (self.state_key is None or self.state_key == head.state_key)
+            and (self.msgtype is None or self.msgtype == msgtype)
+            and not (self.not_own and is_own)
         )
+
+    def matches(
+        self,
+        room_id: str | None = None,
+        kind: str | None = None,
+        sender: str | None = None,
+        is_own: bool = False,
+    ) -> bool:
+        """The same for what is no room event; what is not asked about does not matter."""
+        return self.takes_all or (
+            (self.room_id is None or self.room_id == room_id)
+            and (self.type is None or self.type == kind)
+            and (self.sender is None or self.sender == sender)
+            and not (self.not_own and is_own)
+        )
+
+
+class Routes:
+    """Which subscriptions a room event may concern, by what it is."""
+
+    def __init__(self, wishes: list[Subscription]) -> None:
+        self.any = [each for each in wishes if each.kind == "any"]
+        self.state = [each for each in wishes if each.kind == "state"]
+        self.member = self.state + [each for each in wishes if each.kind == "membership"]
+        self.by_type = {
+            kind: [each for each in wishes if each.kind == name] + self.any
+            for kind, name in _KIND_OF_TYPE.items()
+        }
+
+    def of_timeline(self, head: EventHead) -> list[Subscription]:
+        """For an event of a timeline."""
+        if head.state_key is None:
+            return self.by_type.get(head.type, self.any)
+        return self.of_state(head) + self.any
+
+    def of_state(self, head: EventHead) -> list[Subscription]:
+        """For a state event that is in no timeline."""
+        return self.member if head.type == MEMBER else self.state
 
 
 class Subscriptions:
@@ -34,25 +96,40 @@ class Subscriptions:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._kinds: dict[int, str] = {}
-        self.messages: dict[int, Subscription] = {}
+        self._wishes: dict[int, Subscription] = {}
+        self._by_kind: dict[str, list[Subscription]] = {}
+        self._arrange()
 
     def add(self, handle: int, kind: str, body: Raw) -> None:
         """Takes a wish; the core has checked it against the same list."""
-        spec = EVENTS[kind]
-        wanted = msgspec.json.decode(body, type=spec.filter)
-        self._kinds[handle] = kind
-        if isinstance(wanted, MessageFilter):
-            self.messages[handle] = Subscription(handle, wanted)
+        wanted = msgspec.json.decode(body, type=EVENTS[kind].filter)
+        self._wishes[handle] = Subscription(handle, kind, wanted)
+        self._arrange()
 
     def remove(self, handle: int) -> None:
         """Drops a wish."""
-        if self._kinds.pop(handle, None) is not None:
-            self.messages.pop(handle, None)
+        if self._wishes.pop(handle, None) is not None:
+            self._arrange()
 
     def of(self, kind: str) -> list[int]:
         """The handles of all wishes for a kind."""
-        return [handle for handle, its in self._kinds.items() if its == kind]
+        return [wish.handle for wish in self.wishes(kind)]
+
+    def wishes(self, kind: str) -> list[Subscription]:
+        """The wishes for a kind."""
+        return self._by_kind.get(kind, [])
 
     def __bool__(self) -> bool:
-        return bool(self._kinds)
+        return bool(self._wishes)
+
+    def _arrange(self) -> None:
+        by_kind: dict[str, list[Subscription]] = {}
+        for wish in self._wishes.values():
+            by_kind.setdefault(wish.kind, []).append(wish)
+        # Replaced, never changed: a delivery may be looking at them.
+        self._by_kind = by_kind
+        everything = list(self._wishes.values())
+        self.routes = Routes(everything)
+        # Only these get what was fetched to fill a gap.
+        self.fillers = [wish for wish in everything if wish.fill_gaps]
+        self.filler_routes = Routes(self.fillers)

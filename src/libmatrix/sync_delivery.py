@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Raw
 
-from libmatrix import frames
-from libmatrix.errors import NotLoggedInError
 from libmatrix.events import (
     EventHead,
     MalformedEventError,
     read_event,
     read_timeline_event,
 )
-from libmatrix.frames import frame
-from libmatrix.rooms import ENCRYPTION, RoomState, RoomUpdate
+from libmatrix.gaps import fill_gaps
+from libmatrix.room_changes import announce_change, announce_invite
+from libmatrix.room_events import Marks, give_event
+from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate
 from libmatrix.state import Changes
-from libmatrix.sync_response import JoinedRoom, LeftRoom, SyncResponse
-from libmatrix.table_gen import Event, Membership, SyncOnceResult
+from libmatrix.sync_extras import Extras
+from libmatrix.sync_post import Post
+from libmatrix.sync_response import JoinedRoom, LeftRoom, SyncResponse, Timeline
+from libmatrix.table_gen import Membership, Room, SyncOnceResult
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
 
-_MESSAGE = "m.room.message"
-# Frames are posted in blocks of about this size, and never more than a quarter more.
-_BLOCK_BYTES = 256 * 1024
-# Events handled before others get a turn.
-_TURN = 512
-
-_encode = msgspec.json.Encoder().encode
-
-
-class _Message(msgspec.Struct, gc=False):
-    body: Any = None
-    msgtype: Any = None
-
-
-class _Account(msgspec.Struct, gc=False):
-    type: str
-    content: Raw
-
-
-_decode_message = msgspec.json.Decoder(_Message).decode
-_decode_account = msgspec.json.Decoder(_Account).decode
+_LIVE, _HISTORIC = Marks(is_historic=False), Marks(is_historic=True)
+_FILLED = Marks(is_historic=False, is_filled=True)
 
 
 class Delivery:
@@ -54,32 +35,46 @@ class Delivery:
     def __init__(self, client: Client, response: SyncResponse, *, is_historic: bool) -> None:
         self._client = client
         self._state = client.state
-        self._session = client.session
         self._user_id = client.session.user_id or ""
         self._response = response
-        self._is_historic = is_historic
+        self._marks = _HISTORIC if is_historic else _LIVE
+        self._since = client.state.next_batch
+        self._subscriptions = client.subscriptions
+        self._post = Post(client)
+        self._extras = Extras(client.subscriptions, self._post, self._user_id, self._log)
+        self._direct = client.state.direct
         self.changes = Changes()
         self.changes.next_batch = response.next_batch
-        self.has_posted = False
-        self._block: list[bytes] = []
-        self._block_bytes = 0
-        self._until_turn = _TURN
+        client.state.pending = self.changes
         self._event_count = 0
         self._malformed_count = 0
 
+    @property
+    def has_posted(self) -> bool:
+        """Whether the host was given anything that it must consume."""
+        return self._post.has_posted
+
+    @has_posted.setter
+    def has_posted(self, value: bool) -> None:
+        self._post.has_posted = value
+
     async def run(self) -> None:
         """Handles everything; waits while the host's queue is full."""
-        rooms = self._response.rooms
-        self._take_account_data("", self._response.account_data.events)
+        response, rooms = self._response, self._response.rooms
+        gaps = await fill_gaps(self._client, response, self._since)
+        self._extras.take_to_device(response.to_device.events)
+        self._extras.take_presence(response.presence.events)
+        self._take_account_data(None, response.account_data.events)
         for room_id, joined in rooms.join.items():
-            await self._join(room_id, joined)
+            await self._join(room_id, joined, gaps.pop(room_id, []))
         for room_id, invited in rooms.invite.items():
             self._take_stripped(room_id, "invite", invited.invite_state.events)
         for room_id, knocked in rooms.knock.items():
             self._take_stripped(room_id, "knock", knocked.knock_state.events)
         for room_id, left in rooms.leave.items():
             await self._leave(room_id, left)
-        await self._post()
+        self._announce_direct()
+        await self._post.flush()
 
     def set_partial(self, is_partial: bool) -> None:
         """Says whether some state may be missing from now on."""
@@ -110,37 +105,73 @@ class Delivery:
 
     # -- rooms --------------------------------------------------------------------------------
 
-    async def _join(self, room_id: str, joined: JoinedRoom) -> None:
+    async def _join(self, room_id: str, joined: JoinedRoom, missed: list[Raw]) -> None:
+        before = self._before(room_id)
+        was_joined = before is not None and before.membership == "join"
         update = self._update(room_id, "join")
         room = update.room
         update.take_summary(joined.summary)
         if joined.unread_notifications is not None:
             room.notification_count = max(joined.unread_notifications.notification_count, 0)
             room.highlight_count = max(joined.unread_notifications.highlight_count, 0)
-        self._take_state(update, joined.state.events)
-        await self._take_timeline(update, joined.timeline.events)
-        self._take_account_data(room_id, joined.account_data.events)
+        if joined.timeline.limited:
+            # Members who came, went or changed meanwhile are told only when they speak.
+            self.changes.lost_members.add(room_id)
+            self._state.loaded_members.discard(room_id)
+        for raw in missed:
+            await self._take_missed(update, raw)
+        await self._take_room_events(update, joined, is_new=not was_joined)
+        self._extras.take_ephemeral(room_id, joined.ephemeral.events)
+        self._take_account_data(room, joined.account_data.events)
         update.finish()
+        self._announce(before, room)
 
     async def _leave(self, room_id: str, left: LeftRoom) -> None:
+        before = self._before(room_id)
         update = self._update(room_id, "leave")
-        self._take_state(update, left.state.events)
-        await self._take_timeline(update, left.timeline.events)
-        self._take_account_data(room_id, left.account_data.events)
-        update.room.notification_count = update.room.highlight_count = 0
+        room = update.room
+        await self._take_room_events(update, left, is_new=False)
+        self._take_account_data(room, left.account_data.events)
+        room.notification_count = room.highlight_count = 0
         if update.own_membership() == "ban":
             update.take_membership("ban")
         update.finish()
+        self._announce(before, room)
+
+    async def _take_room_events(
+        self, update: RoomUpdate, news: JoinedRoom | LeftRoom, *, is_new: bool
+    ) -> None:
+        timeline = news.timeline
+        after = news.early_state_after if news.state_after is None else news.state_after
+        if after is None:
+            self._take_state(update, news.state.events, set())
+        else:
+            # It is the state as it is now; the timeline changes nothing any more.
+            self._take_state(update, after.events, self._state_ids(timeline))
+        if timeline.prev_batch is not None:
+            update.room.prev_batch = timeline.prev_batch
+        live_from = self._find_join(timeline) if is_new else 0
+        await self._take_timeline(update, timeline.events, live_from, changes=after is None)
 
     def _take_stripped(self, room_id: str, membership: Membership, events: list[Raw]) -> None:
         """An invite or a knock: what it tells is all there is."""
+        before = self._before(room_id)
         room = RoomState(room_id=room_id, membership=membership, is_stripped=True)
         update = self._keep(room)
+        own, sound = None, []
         for index, raw in enumerate(events):
             head = self._read(update, "invite state", index, bytes(raw))
             if head is not None and head.state_key is not None:
                 update.apply(head)
+                sound.append(raw)
+                if head.type == MEMBER and head.state_key == self._user_id:
+                    own = head
         update.finish()
+        if membership == "invite" and (before is None or before.membership != "invite"):
+            record = room.record(room_id in self._state.direct)
+            wishes = self._subscriptions.wishes("invite")
+            announce_invite(self._post, wishes, record, own, sound, self._marks.is_historic)
+        self._announce(before, room)
 
     def _update(self, room_id: str, membership: Membership) -> RoomUpdate:
         """The room as it is known, about to be changed."""
@@ -148,7 +179,7 @@ class Delivery:
         if room is None or (room.is_stripped and membership == "join"):
             # What an invite told is replaced by what the server knows.
             room = RoomState(room_id=room_id, membership=membership)
-            self.changes.fresh_rooms.append(room_id)
+            self.changes.fresh_rooms.add(room_id)
         update = self._keep(room)
         update.take_membership(membership)
         return update
@@ -159,106 +190,141 @@ class Delivery:
 
     # -- events -------------------------------------------------------------------------------
 
-    def _take_state(self, update: RoomUpdate, events: list[Raw]) -> None:
-        for index, raw in enumerate(events):
-            head = self._read(update, "state", index, bytes(raw))
-            if head is not None:
-                self._apply(update, head, raw)
-
-    async def _take_timeline(self, update: RoomUpdate, events: list[Raw]) -> None:
-        subscriptions = self._client.subscriptions
+    def _take_state(self, update: RoomUpdate, events: list[Raw], known: set[str]) -> None:
+        """State beside the timeline; those in `known` are given to the host with the timeline."""
+        room_id = update.room.room_id
         for index, raw in enumerate(events):
             data = bytes(raw)
-            head = self._read(update, "timeline", index, data)
-            if head is None:
+            head = self._read(update, "state", index, data)
+            if head is None or head.state_key is None:
+                continue
+            self._apply(update, head, raw)
+            wishes = self._subscriptions.routes.of_state(head)
+            if wishes and head.event_id not in known:
+                is_own = head.sender == self._user_id
+                give_event(wishes, room_id, head, data, is_own, self._marks, self._post.add)
+
+    async def _take_timeline(
+        self, update: RoomUpdate, events: list[Raw], live_from: int, *, changes: bool
+    ) -> None:
+        subscriptions, post, user_id = self._subscriptions, self._post, self._user_id
+        room_id, marks = update.room.room_id, self._marks
+        for index, raw in enumerate(events):
+            data = bytes(raw)
+            try:
+                head = read_timeline_event(data)
+            except MalformedEventError as error:
+                self._left_out(update, "timeline", index, data, error)
                 continue
             self._event_count += 1
-            if head.state_key is not None:
+            if changes and head.state_key is not None:
                 self._apply(update, head, raw)
-            elif subscriptions.messages and head.type == _MESSAGE:
-                self._give(update.room.room_id, head, data)
-            self._until_turn -= 1
-            if self._block_bytes >= _BLOCK_BYTES or self._until_turn <= 0:
-                await self._post()
+            wishes = subscriptions.routes.of_timeline(head)
+            if wishes:
+                how = marks if index >= live_from else _HISTORIC
+                give_event(wishes, room_id, head, data, head.sender == user_id, how, post.add)
+            if post.is_due():
+                await post.flush()
+            update.room.last_event_id = head.event_id
+
+    async def _take_missed(self, update: RoomUpdate, raw: Raw) -> None:
+        """An event that filled a gap: only for who asked for it, and no change of the room."""
+        data = bytes(raw)
+        try:
+            head = read_timeline_event(data)
+        except MalformedEventError as error:
+            self._left_out(update, "gap", 0, data, error)
+            return
+        wishes = self._subscriptions.filler_routes.of_timeline(head)
+        if wishes:
+            is_own = head.sender == self._user_id
+            give_event(wishes, update.room.room_id, head, data, is_own, _FILLED, self._post.add)
+        if self._post.is_due():
+            await self._post.flush()
 
     def _apply(self, update: RoomUpdate, head: EventHead, raw: Raw) -> None:
         if head.state_key is not None:
             update.apply(head)
-            self.changes.states.append((update.room.room_id, head.type, head.state_key, raw))
+            states = self.changes.states.setdefault(update.room.room_id, {})
+            states[head.type, head.state_key] = raw
 
     def _read(self, update: RoomUpdate, part: str, index: int, data: bytes) -> EventHead | None:
         """An event's head; None when it is malformed, which is reported."""
         try:
-            return read_timeline_event(data) if part == "timeline" else read_event(data)
+            return read_event(data)
         except MalformedEventError as error:
-            room = update.room
-            self._log(f"{room.room_id}: event {index} of its {part} was left out: {error}")
-            # Whatever is wrong with it, it may mean that others encrypt: nothing in clear then.
-            if ENCRYPTION.encode() in data:
-                room.is_encrypted = True
+            self._left_out(update, part, index, data, error)
             return None
 
-    def _take_account_data(self, room_id: str, events: list[Raw]) -> None:
-        for index, raw in enumerate(events):
-            data = bytes(raw)
-            try:
-                read_event(data)
-            except MalformedEventError as error:
-                where = room_id or "the account"
-                self._log(f"{where}: account data {index} was left out: {error}")
-                continue
-            account = _decode_account(data)
-            value = bytes(account.content)
-            self.changes.account_data.append((room_id, account.type, value))
-            if not room_id:
-                self._state.take_account_data(account.type, value)
+    def _left_out(
+        self, update: RoomUpdate, part: str, index: int, data: bytes, error: MalformedEventError
+    ) -> None:
+        room = update.room
+        self._log(f"{room.room_id}: event {index} of its {part} was left out: {error}")
+        # Whatever is wrong with it, it may mean that others encrypt: nothing in clear then.
+        if ENCRYPTION.encode() in data:
+            room.is_encrypted = True
+
+    def _state_ids(self, timeline: Timeline) -> set[str]:
+        """The state events that the timeline will give to the host."""
+        if not self._subscriptions.routes.member:
+            return set()
+        return {head.event_id for head in _heads(timeline) if head and head.state_key is not None}
+
+    def _find_join(self, timeline: Timeline) -> int:
+        """Where the user's own join is: what was before it in a room that is new is history."""
+        if self._marks.is_historic:
+            return 0
+        for index, head in enumerate(_heads(timeline)):
+            if head and head.type == MEMBER and head.state_key == self._user_id:
+                return index
+        return 0
+
+    def _take_account_data(self, room: RoomState | None, events: list[Raw]) -> None:
+        room_id = room.room_id if room is not None else ""
+        for head in self._extras.take_account_data(room, events):
+            value = bytes(head.content)
+            self.changes.account_data[room_id, head.type] = value
+            if room is None:
+                self._state.take_account_data(head.type, value)
+
+    # -- what became of rooms -----------------------------------------------------------------
+
+    def _before(self, room_id: str) -> Room | None:
+        """The room as hosts knew it."""
+        room = self._state.rooms.get(room_id)
+        return None if room is None else room.record(room_id in self._direct)
+
+    def _announce(self, before: Room | None, room: RoomState) -> None:
+        wishes = self._subscriptions.wishes("room")
+        if wishes:
+            announce_change(self._post, wishes, before, room.record(self._is_direct(room)))
+
+    def _announce_direct(self) -> None:
+        """Rooms that only became direct, or ceased to be."""
+        wishes = self._subscriptions.wishes("room")
+        if not wishes:
+            return
+        for room_id in sorted(self._direct ^ self._state.direct):
+            room = self._state.rooms.get(room_id)
+            if room is not None and room_id not in self.changes.rooms:
+                before = room.record(room_id in self._direct)
+                announce_change(self._post, wishes, before, room.record(self._is_direct(room)))
+
+    def _is_direct(self, room: RoomState) -> bool:
+        return room.room_id in self._state.direct
 
     def _log(self, message: str) -> None:
         self._malformed_count += 1
         self._client.log.record("warning", "sync", message, "E_MALFORMED_EVENT")
 
-    # -- to the host --------------------------------------------------------------------------
 
-    def _give(self, room_id: str, head: EventHead, data: bytes) -> None:
-        """A frame for each subscription that wants the message; one payload for all."""
-        message = _decode_message(head.content)
-        msgtype = message.msgtype if isinstance(message.msgtype, str) else None
-        is_own = head.sender == self._user_id
-        payload = b""
-        for subscription in self._client.subscriptions.messages.values():
-            if not subscription.wants(room_id, head.sender, msgtype, is_own):
-                continue
-            if not payload:
-                event = Event(
-                    kind="message",
-                    room_id=room_id,
-                    event_id=head.event_id,
-                    type=head.type,
-                    sender=head.sender,
-                    origin_server_ts=head.origin_server_ts,
-                    body=message.body if isinstance(message.body, str) else None,
-                    msgtype=msgtype,
-                    is_own=is_own,
-                    is_historic=self._is_historic,
-                    content=head.content,
-                    raw=Raw(data),
-                )
-                payload = _encode(event)
-            block = frame(frames.EVENT, self._client.context, subscription.handle, payload)
-            self._block.append(block)
-            self._block_bytes += len(block)
-
-    async def _post(self) -> None:
-        """Posts what has gathered, gives others a turn, and waits while the queue is full."""
-        if self._block:
-            self.has_posted = True
-            is_full = self._client.host.outbox.post_events(self._block)
-            self._block.clear()
-            self._block_bytes = 0
-            if is_full:
-                await self._client.owner.has_room()
-        if self._until_turn <= 0:
-            self._until_turn = _TURN
-            await asyncio.sleep(0)
-        if self._client.session is not self._session:
-            raise NotLoggedInError
+def _heads(timeline: Timeline) -> list[EventHead | None]:
+    """The events' heads, None for those that are malformed."""
+    heads: list[EventHead | None] = []
+    for raw in timeline.events:
+        try:
+            heads.append(read_event(bytes(raw)))
+        except MalformedEventError:
+            heads.append(None)
+    return heads

@@ -43,12 +43,19 @@ class Timeline(Struct, gc=False):
     prev_batch: str | None = None
 
 
+_STATE_AFTER = "org.matrix.msc4222.state_after"
+
+
 class JoinedRoom(Struct, gc=False):
     """News of a joined room."""
 
     summary: Summary | None = None
+    # Before the timeline; or, where the server has it, after.
     state: Events = msgspec.field(default_factory=Events)
+    state_after: Events | None = None
+    early_state_after: Events | None = msgspec.field(default=None, name=_STATE_AFTER)
     timeline: Timeline = msgspec.field(default_factory=Timeline)
+    ephemeral: Events = msgspec.field(default_factory=Events)
     account_data: Events = msgspec.field(default_factory=Events)
     unread_notifications: Unread | None = None
 
@@ -69,6 +76,8 @@ class LeftRoom(Struct, gc=False):
     """A room the user is no longer in."""
 
     state: Events = msgspec.field(default_factory=Events)
+    state_after: Events | None = None
+    early_state_after: Events | None = msgspec.field(default=None, name=_STATE_AFTER)
     timeline: Timeline = msgspec.field(default_factory=Timeline)
     account_data: Events = msgspec.field(default_factory=Events)
 
@@ -86,6 +95,8 @@ class SyncResponse(Struct, gc=False):
     """What is new."""
 
     next_batch: str = ""
+    presence: Events = msgspec.field(default_factory=Events)
+    to_device: Events = msgspec.field(default_factory=Events)
     account_data: Events = msgspec.field(default_factory=Events)
     rooms: Rooms = msgspec.field(default_factory=Rooms)
 
@@ -99,10 +110,16 @@ def decode_sync(body: bytes) -> tuple[SyncResponse, list[str]]:
     try:
         response = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        response = _salvage(body, SyncResponse, "", broken)
+        response, broken = salvage(body, SyncResponse)
     if not response.next_batch:
         raise ResponseError("the answer to sync has no next_batch")
     return response, broken
+
+
+def salvage(body: bytes, kind: type[T]) -> tuple[T, list[str]]:
+    """An object of which the sound parts are kept, and the places of those that are not."""
+    broken: list[str] = []
+    return _salvage(body, kind, "", broken), broken
 
 
 # -- piece by piece -------------------------------------------------------------------------------

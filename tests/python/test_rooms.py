@@ -78,7 +78,7 @@ def test_rooms_are_what_the_events_say(host: RuntimeHost) -> None:
         "room_id": "!named:x", "name": "Tea", "canonical_alias": "#tea:x", "topic": "Green",
         "avatar_url": "mxc://x/1", "membership": "join", "joined_member_count": 2,
         "invited_member_count": 1, "notification_count": 4, "highlight_count": 2,
-        "is_direct": False, "is_encrypted": False,
+        "is_direct": False, "is_encrypted": False, "is_marked_unread": False,
     }  # fmt: skip
     assert found["!dm:x"]["name"] == "Alice" and found["!dm:x"]["is_direct"]
     assert found["!dm:x"]["joined_member_count"] == 2

@@ -1,0 +1,77 @@
+"""State events for operations: what the syncs kept where that is all, else the homeserver's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Raw
+
+from libmatrix.api import make_path
+from libmatrix.errors import HomeserverError, ResponseError
+from libmatrix.events import MalformedEventError, read_event
+
+if TYPE_CHECKING:
+    from libmatrix.client import Client
+
+MOST_DEPTH_ROOM = b'{"type":"m","content":%s}'
+
+
+def content_of(event: bytes) -> Raw:
+    """The content of an event that was checked when it came."""
+    return read_event(event).content
+
+
+def is_known(client: Client, room_id: str) -> bool:
+    """Whether the syncs told the whole state of a room, members apart."""
+    state = client.state
+    room = state.rooms.get(room_id)
+    return room is not None and not room.is_stripped and not state.is_partial
+
+
+async def find_content(client: Client, room_id: str, kind: str, state_key: str) -> Raw | None:
+    """The content of a state event, None when the room has none."""
+    event = client.state.event(room_id, kind, state_key)
+    if event is not None:
+        return content_of(event)
+    if is_known(client, room_id):
+        return None
+    try:
+        return await fetch_content(client, room_id, kind, state_key)
+    except HomeserverError as error:
+        if error.http_status == 404 and error.code == "M_NOT_FOUND":
+            return None
+        raise
+
+
+async def fetch_content(client: Client, room_id: str, kind: str, state_key: str) -> Raw:
+    """The content the homeserver has."""
+    path = make_path("rooms", room_id, "state", kind, state_key)
+    return checked(await client.api.call("GET", path))
+
+
+def checked(body: bytes) -> Raw:
+    """A map from the homeserver, within the limits that events have."""
+    try:
+        return read_event(MOST_DEPTH_ROOM % body).content
+    except MalformedEventError as error:
+        raise ResponseError(f"the homeserver's answer: {error}") from None
+
+
+async def fetch_events(client: Client, room_id: str) -> list[Raw]:
+    """All state the homeserver has; malformed events are left out and logged."""
+    body = await client.api.call("GET", make_path("rooms", room_id, "state"))
+    try:
+        events = msgspec.json.decode(body, type=list[Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ResponseError("the homeserver's answer is no list of events") from None
+    sound = []
+    for index, raw in enumerate(events):
+        try:
+            read_event(bytes(raw))
+        except MalformedEventError as error:
+            text = f"{room_id}: state event {index} was left out: {error}"
+            client.log.record("warning", "state", text, "E_MALFORMED_EVENT")
+            continue
+        sound.append(raw)
+    return sound
