@@ -333,9 +333,10 @@ matrix_status matrix_set_wakeup_callback(matrix_context context, void (*callback
     if (is_open) {
         own->wakeup.callback = callback;
         own->wakeup.user_data = user_data;
-        own->wakeup.fired = false;
+        atomic_store(&own->wakeup.fired, false);
     }
     pthread_mutex_unlock(&own->wakeup.callback_lock);
+    atomic_fetch_add(&own->wakeup.turns, 1);
     core_wakeup(own);
     return is_open ? MATRIX_OK : MATRIX_E_INVALID_HANDLE;
 }

@@ -19,16 +19,14 @@ struct context *core_begin_dispatch(uint64_t id, matrix_status *status) {
     *status = MATRIX_OK;
     context->dispatching = true;
     context->dispatcher = pthread_self();
-    pthread_mutex_unlock(&context->lock);
-    core_wakeup_rearm(context);
-    pthread_mutex_lock(&context->lock);
+    atomic_store(&context->wakeup.fired, false);
     return context;
 }
 
 void core_end_dispatch(struct context *context) {
     context->dispatching = false;
     pthread_mutex_unlock(&context->lock);
-    core_wakeup(context);
+    core_wakeup_fd(context);
 }
 
 bool core_wait_due(struct context *context, const struct timespec *deadline) {
@@ -121,34 +119,47 @@ int matrix_dispatch(matrix_context context, int timeout_ms, int budget_us) {
     }
     count = wait_and_run(own, timeout_ms, budget_us);
     core_end_dispatch(own);
+    if (budget_us) {
+        core_wakeup(own); /* for what the budget has left; of what came meanwhile others tell */
+    }
     return count;
 }
 
-/* Takes steps until one is for a callback. */
-static int take_next(struct context *context, matrix_reply *reply, void **user_data) {
-    struct delivery delivery = {.reply = reply};
+/* Takes steps until one is for a callback: 1, 0 when none is, or E_NO_MEMORY. */
+static int take_next(struct context *context, matrix_reply **reply, void **user_data) {
+    struct delivery delivery = {.reply = core_reply_new()};
     uint64_t until = context->sequence;
     enum step step;
 
+    if (!delivery.reply) {
+        return MATRIX_E_NO_MEMORY;
+    }
     do {
         step = core_take_step(context, until, &delivery);
         pthread_mutex_unlock(&context->lock);
         core_after_step(&delivery);
         pthread_mutex_lock(&context->lock);
     } while (step == STEP_INTERNAL);
-    if (step == STEP_CALLBACK && user_data) {
+    if (step == STEP_NOTHING) {
+        matrix_reply_free(delivery.reply);
+        return 0;
+    }
+    *reply = delivery.reply;
+    if (user_data) {
         *user_data = delivery.hook.user_data;
     }
-    return step == STEP_CALLBACK;
+    return 1;
 }
 
 int matrix_next(matrix_context context, int timeout_ms, matrix_reply **reply, void **user_data) {
     struct timespec deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms < 0 ? 0 : timeout_ms);
     matrix_status status;
     struct context *own;
-    matrix_reply *next;
     int found = 0;
 
+    if (!reply && !core_forked()) {
+        return core_refuse("next", context.id, NULL, MATRIX_E_INVALID_ARGUMENT, "reply: is NULL");
+    }
     if (reply) {
         *reply = NULL;
     }
@@ -156,21 +167,10 @@ int matrix_next(matrix_context context, int timeout_ms, matrix_reply **reply, vo
     if (!own) {
         return status;
     }
-    next = reply ? core_reply_new() : NULL;
-    if (!next) {
-        core_end_dispatch(own);
-        return reply ? MATRIX_E_NO_MEMORY
-                     : core_refuse("next", context.id, NULL, MATRIX_E_INVALID_ARGUMENT,
-                                   "reply: is NULL");
+    while (!found && (atomic_load(&own->due) ||
+                      (timeout_ms && core_wait_due(own, timeout_ms < 0 ? NULL : &deadline)))) {
+        found = take_next(own, reply, user_data);
     }
-    do {
-        found = take_next(own, next, user_data);
-    } while (!found && timeout_ms && core_wait_due(own, timeout_ms < 0 ? NULL : &deadline));
     core_end_dispatch(own);
-    if (found) {
-        *reply = next;
-    } else {
-        matrix_reply_free(next);
-    }
     return found;
 }

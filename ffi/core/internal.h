@@ -93,11 +93,14 @@ struct hook {
 /* ---- the wakeup ----------------------------------------------------------------------------- */
 
 struct wakeup {
+    /* -- atomic -- */
+    atomic_bool fired; /* since the last dispatch began */
+    atomic_uint turns; /* of threads that looked whether the callback is due */
+
     pthread_mutex_t callback_lock;
     /* ---- protected by callback_lock --------------------------------------------------------- */
     void (*callback)(void *user_data);
     void *user_data;
-    bool fired; /* since the last dispatch began */
 
     pthread_mutex_t fd_lock;
     /* ---- protected by fd_lock --------------------------------------------------------------- */
@@ -220,12 +223,12 @@ void core_block_release(struct block *block);
 /* wakeup.c; called with no lock held */
 
 void core_wakeup_create(struct wakeup *wakeup);
-/** Brings the fd into line with `due` and runs the callback if it is due. */
+/** Brings the fd into line with `due`. */
+void core_wakeup_fd(struct context *context);
+/** The same, and runs the callback if it is due. */
 void core_wakeup(struct context *context);
 /** Whether the calling thread is in this context's wakeup callback, and so holds its lock. */
 bool core_in_own_wakeup(const struct context *context);
-/** A dispatch begins: the callback may fire again. */
-void core_wakeup_rearm(struct context *context);
 
 /* log.c */
 

@@ -14,7 +14,7 @@ void core_wakeup_create(struct wakeup *wakeup) {
     wakeup->fd = -1;
 }
 
-static void update_fd(struct context *context) {
+void core_wakeup_fd(struct context *context) {
     struct wakeup *wakeup = &context->wakeup;
     uint64_t counter = 1;
     ssize_t ignored;
@@ -38,33 +38,43 @@ bool core_in_own_wakeup(const struct context *context) {
     return waking == context;
 }
 
-/* Call with callback_lock held. */
-static void run_callback(struct context *context) {
+static bool is_wanted(const struct context *context) {
+    return atomic_load(&context->due) && !atomic_load(&context->wakeup.fired);
+}
+
+/* Call with callback_lock held. False when there is no callback. */
+static bool run_callback(struct context *context) {
     struct wakeup *wakeup = &context->wakeup;
     const struct context *outer = waking;
 
-    wakeup->fired = true;
-    waking = context;
-    wakeup->callback(wakeup->user_data);
-    waking = outer;
+    if (!wakeup->callback) {
+        return false;
+    }
+    if (atomic_load(&context->due) && !atomic_exchange(&wakeup->fired, true)) {
+        waking = context;
+        wakeup->callback(wakeup->user_data);
+        waking = outer;
+    }
+    return true;
 }
 
+/*
+ * Never waits for a callback that runs on another thread, which may itself wait for something this
+ * thread's host holds: whoever runs one looks again afterwards.
+ */
 void core_wakeup(struct context *context) {
     struct wakeup *wakeup = &context->wakeup;
+    bool again = !core_in_own_wakeup(context);
 
-    update_fd(context);
-    if (!atomic_load(&context->due) || core_in_own_wakeup(context)) {
-        return;
+    core_wakeup_fd(context);
+    while (again && is_wanted(context)) {
+        /* Counting orders this against whoever has the lock: they count, then look again. */
+        atomic_fetch_add(&wakeup->turns, 1);
+        if (pthread_mutex_trylock(&wakeup->callback_lock) != 0) {
+            return;
+        }
+        again = run_callback(context);
+        pthread_mutex_unlock(&wakeup->callback_lock);
+        atomic_fetch_add(&wakeup->turns, 1);
     }
-    pthread_mutex_lock(&wakeup->callback_lock);
-    if (wakeup->callback && !wakeup->fired && atomic_load(&context->due)) {
-        run_callback(context);
-    }
-    pthread_mutex_unlock(&wakeup->callback_lock);
-}
-
-void core_wakeup_rearm(struct context *context) {
-    pthread_mutex_lock(&context->wakeup.callback_lock);
-    context->wakeup.fired = false;
-    pthread_mutex_unlock(&context->wakeup.callback_lock);
 }

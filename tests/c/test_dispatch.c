@@ -206,6 +206,52 @@ static void wakeup(void) {
     CHECK_OK(matrix_shutdown(context, -1));
 }
 
+static pthread_mutex_t lock_of_host = PTHREAD_MUTEX_INITIALIZER;
+
+static void wake_with_lock(void *user_data) {
+    pthread_mutex_lock(&lock_of_host);
+    atomic_fetch_add((atomic_int *)user_data, 1);
+    pthread_mutex_unlock(&lock_of_host);
+}
+
+/* A host that dispatches and submits with a lock its wakeup callback takes does not hang. */
+static void wakeup_with_a_lock(void) {
+    matrix_context context = open_context(NULL);
+    matrix_client client = open_client(context);
+    struct tally tally = {0};
+
+    atomic_store(&wakeups, 0);
+    CHECK_OK(matrix_set_wakeup_callback(context, wake_with_lock, &wakeups));
+    while (tally.ok < 2000) {
+        pthread_mutex_lock(&lock_of_host);
+        ping(client, NULL, count_reply, &tally);
+        CHECK(matrix_dispatch(context, 0, 0) >= 0);
+        pthread_mutex_unlock(&lock_of_host);
+    }
+    CHECK_OK(matrix_shutdown(context, -1));
+}
+
+/* No wakeup is lost: who sleeps until woken gets everything. */
+static void wakeups_are_enough(void) {
+    matrix_context context = open_context(NULL);
+    matrix_client client = open_client(context);
+    struct tally tally = {0};
+    int seen = 0;
+
+    atomic_store(&wakeups, 0);
+    CHECK_OK(matrix_set_wakeup_callback(context, wake, &wakeups));
+    for (int i = 1; i <= 300; i++) {
+        ping(client, NULL, matrix_ignore, NULL);
+        ping(client, NULL, count_reply, &tally);
+        while (tally.ok < i) {
+            CHECK(fake_reaches(&wakeups, seen + 1));
+            seen = atomic_load(&wakeups);
+            CHECK(matrix_dispatch(context, 0, 1) >= 0);
+        }
+    }
+    CHECK_OK(matrix_shutdown(context, -1));
+}
+
 static matrix_context woken;
 
 static void misbehave(void *user_data) {
@@ -279,6 +325,8 @@ int main(void) {
     pulling();
     one_at_a_time();
     wakeup();
+    wakeup_with_a_lock();
+    wakeups_are_enough();
     wakeup_that_misbehaves();
     keeping();
     return 0;

@@ -309,9 +309,10 @@ MATRIX_API int matrix_next(matrix_context context, int timeout_ms, matrix_reply 
  */
 MATRIX_API int matrix_fd(matrix_context context);
 /**
- * `callback` runs on any thread when something has become due, and once at most until the next
- * dispatch. It may only wake the host's loop. NULL removes it; it does not run any more when that
- * call has returned.
+ * `callback` runs on any thread, maybe inside a call of the program's own, when something has
+ * become due, and once at most until the next dispatch; once more at the end of a dispatch whose
+ * budget left something. It may only wake the host's loop. NULL removes it; it does not run any
+ * more when that call has returned.
  */
 MATRIX_API matrix_status matrix_set_wakeup_callback(matrix_context context,
                                                     void (*callback)(void *user_data),
