@@ -249,6 +249,96 @@ static void getters_are_lenient(void) {
     arena_free(&arena);
 }
 
+static unsigned random_state = 12345;
+
+static unsigned dice(unsigned sides) {
+    random_state = random_state * 1103515245u + 12345u;
+    return (random_state >> 16) % sides;
+}
+
+/* Any JSON of our own making: what goes in comes out, byte for byte. */
+static void write_random(struct buffer *buffer, int depth) {
+    static const char *const words[] = {"",
+                                        "a",
+                                        "\xc3\xa9\xf0\x9f\x98\x80",
+                                        "quote\"back\\slash",
+                                        "\n\t\x01\x7f",
+                                        "a somewhat longer text, to be copied"};
+    unsigned count = dice(5);
+
+    switch (dice(depth > 8 ? 4 : 6)) {
+    case 0:
+        buffer_integer(buffer, (int64_t)((uint64_t)dice(65536) << 48 | dice(65536)));
+        break;
+    case 1:
+        buffer_double(buffer, (double)dice(1000) / 7);
+        break;
+    case 2:
+        CHECK(buffer_string(buffer, words[count], strlen(words[count])));
+        break;
+    case 3:
+        buffer_literal(buffer, count < 2 ? "null" : count < 4 ? "true" : "false");
+        break;
+    case 4:
+        buffer_literal(buffer, "[");
+        for (unsigned i = 0; i < count; i++) {
+            buffer_literal(buffer, i ? "," : "");
+            write_random(buffer, depth + 1);
+        }
+        buffer_literal(buffer, "]");
+        break;
+    default:
+        buffer_literal(buffer, "{");
+        for (unsigned i = 0; i < count; i++) {
+            buffer_literal(buffer, i ? ",\"" : "\"");
+            buffer_unsigned(buffer, i);
+            buffer_literal(buffer, "\":");
+            write_random(buffer, depth + 1);
+        }
+        buffer_literal(buffer, "}");
+    }
+}
+
+static void random_json(matrix_client client) {
+    for (int round = 0; round < 300; round++) {
+        matrix_map *map = matrix_map_new();
+        matrix_reply *reply = NULL;
+        struct buffer buffer;
+        size_t size;
+        const char *json;
+
+        buffer_init(&buffer);
+        write_random(&buffer, 0);
+        CHECK_OK(matrix_map_set_json(map, "payload", buffer.data, buffer.used));
+        CHECK(payload_of(client, map, &reply) != NULL);
+        json = matrix_reply_json(reply, &size);
+        CHECK(size == buffer.used + strlen("{\"payload\":}"));
+        CHECK(memcmp(json + strlen("{\"payload\":"), buffer.data, buffer.used) == 0);
+        matrix_reply_free(reply);
+        matrix_map_free(map);
+        buffer_free(&buffer);
+    }
+}
+
+/* Broken JSON of every kind is refused, and nothing else happens. */
+static void broken_json(void) {
+    static const char whole[] = "{\"a\":[1,-2.5e3,\"x\\u00e9\\n\",{\"b\":null}],\"c\":true}";
+    char text[sizeof whole];
+    matrix_map *map;
+
+    for (int round = 0; round < 20000; round++) {
+        memcpy(text, whole, sizeof whole);
+        for (unsigned changes = 1 + dice(3); changes > 0; changes--) {
+            text[dice(sizeof whole - 1)] = (char)dice(256);
+        }
+        if (matrix_map_from_json(text, sizeof whole - 1 - dice(4), &map) == MATRIX_OK) {
+            matrix_map_free(map);
+        } else {
+            CHECK(map == NULL);
+        }
+    }
+}
+
 int main(void) {
     matrix_context context = open_context(NULL);
     matrix_client client = open_client(context);
@@ -262,6 +352,8 @@ int main(void) {
     getters_are_lenient();
     numbers_round_trip(client);
     maps_from_json(client);
+    random_json(client);
+    broken_json();
     CHECK_OK(matrix_shutdown(context, -1));
     return 0;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bounds: open requests, bytes on the way, and arguments that are too large. */
+#include <sys/resource.h>
+
 #include "check.h"
 
 static void requests(void) {
@@ -129,8 +131,31 @@ static void options_are_checked(void) {
     CHECK_STATUS(matrix_init(NULL, NULL), MATRIX_E_INVALID_ARGUMENT);
 }
 
+/* Without a file descriptor there is no context, and nothing is lost by asking. */
+static void files(void) {
+    struct rlimit before, none = {0};
+    matrix_map *options = matrix_map_new();
+    matrix_context context = {1};
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none.rlim_max = before.rlim_max;
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    for (int i = 0; i < 10; i++) {
+        CHECK_STATUS(matrix_init(options, &context), MATRIX_E_TOO_MANY_FILES);
+        CHECK(context.id == 0);
+    }
+    CHECK_TEXT(matrix_map_error(options), "context: needs a file descriptor, and none is left");
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK_OK(matrix_init(options, &context));
+    settle(open_client(context));
+    CHECK_OK(matrix_shutdown(context, -1));
+    matrix_map_free(options);
+}
+
 int main(int argc, char **argv) {
     options_are_checked();
+    files(); /* before the runtime has started */
+    files();
     requests();
     bytes();
     too_large(argc > 1 ? (size_t)atoi(argv[1]) : 100);
