@@ -19,8 +19,8 @@ OK = 1
 
 # struct matrix_frame of bridge.h.
 _HEADER = Struct("=IHHQQQ")
-_pack = _HEADER.pack
-_NUL = b"\0"
+pack_head = _pack = _HEADER.pack
+NUL = _NUL = b"\0"
 
 # Posted early beyond this, so that the host works while the runtime does.
 _MOST_PARTS = 3 * 1024

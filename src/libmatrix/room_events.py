@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,13 +9,12 @@ from msgspec import Raw
 
 from libmatrix.events import EventHead
 from libmatrix.subscriptions import MEMBER, MESSAGE, Subscription
-from libmatrix.table_gen import Event
+from libmatrix.sync_post import Post
 
 # Shorter ones hold an age and nothing else.
 _LEAST_UNSIGNED = 24
 _REDACTION = "m.room.redaction"
 _REACTION = "m.reaction"
-_HEAD_SIZE = len('{"kind":"",')
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,12 +80,8 @@ _decode_unsigned = msgspec.json.Decoder(_Unsigned).decode
 _decode_top = msgspec.json.Decoder(_Top).decode
 
 
-def read_content(raw: Raw) -> _Content:
+def _read_loosely(raw: Raw) -> _Content:
     """What a content that is an object says; fields of another type than theirs are absent."""
-    try:
-        return _decode_content(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
     try:
         loose = _decode_loose(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -113,6 +107,36 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+class Payload(msgspec.Struct, omit_defaults=True, gc=False):
+    """The record `event` without its kind; in order, because that is quicker to make."""
+
+    room_id: str
+    event_id: str
+    type: str
+    sender: str
+    origin_server_ts: int
+    is_own: bool
+    is_historic: bool
+    is_filled: bool
+    is_redacted: bool
+    content: Raw
+    raw: Raw
+    body: str | None = None
+    msgtype: str | None = None
+    state_key: str | None = None
+    membership: str | None = None
+    redacts: str | None = None
+    rel_type: str | None = None
+    relates_to: str | None = None
+    thread_id: str | None = None
+    reply_to: str | None = None
+    replaces: str | None = None
+    new_body: str | None = None
+    reaction_key: str | None = None
+    txn_id: str | None = None
+    prev_content: Raw | None = None
+
+
 def give_event(
     wishes: list[Subscription],
     room_id: str,
@@ -120,84 +144,85 @@ def give_event(
     data: bytes,
     is_own: bool,
     marks: Marks,
-    add: Callable[[int, bytes], None],
+    post: Post,
 ) -> None:
     """Gives an event to those of the subscriptions that want it; built once, for the first."""
-    content = read_content(head.content)
+    try:
+        content = _decode_content(head.content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        content = _read_loosely(head.content)
     payload = b""
     for wish in wishes:
         if wish.takes_all or wish.wants(room_id, head, content.msgtype, is_own):
             if not payload:
                 payload = _build(room_id, head, data, content, is_own, marks)
-            add(wish.handle, wish.prefix + payload)
+            post.add_event(wish.handle, wish.prefix, payload)
 
 
 def _build(
     room_id: str, head: EventHead, data: bytes, content: _Content, is_own: bool, marks: Marks
 ) -> bytes:
     """The payload after its first field, which is the kind."""
-    is_message = head.type == MESSAGE
-    more = _more(head, data, content)
-    event = Event(
-        kind="",
-        room_id=room_id,
-        event_id=head.event_id,
-        type=head.type,
-        sender=head.sender,
-        origin_server_ts=head.origin_server_ts,
-        body=content.body if is_message else None,
-        msgtype=content.msgtype if is_message else None,
-        is_own=is_own,
-        is_historic=marks.is_historic,
-        content=head.content,
-        raw=Raw(data),
-        state_key=head.state_key,
-        is_filled=marks.is_filled,
-        is_redacted=more.pop("is_redacted", False),
-        **more,
+    kind = head.type
+    is_historic, is_filled = marks
+    event = Payload(
+        room_id,
+        head.event_id,
+        kind,
+        head.sender,
+        head.origin_server_ts,
+        is_own,
+        is_historic,
+        is_filled,
+        False,
+        head.content,
+        Raw(data),
     )
-    return _encode(event)[_HEAD_SIZE:]
-
-
-def _more(head: EventHead, data: bytes, content: _Content) -> dict[str, Any]:
-    """The fields that most events do not have."""
-    more: dict[str, Any] = {}
+    if kind == MESSAGE:
+        event.body = content.body
+        event.msgtype = content.msgtype
+    else:
+        _take_other(event, head, data, content)
     if content.relation is not None:
-        _relate(more, head, content, content.relation)
-    if head.type == _REDACTION:
-        more["redacts"] = content.redacts or _text(_decode_top(data).redacts)
-    elif head.type == MEMBER:
-        more["membership"] = content.membership
+        _relate(event, content, content.relation)
     if len(memoryview(head.unsigned)) >= _LEAST_UNSIGNED:
-        _take_unsigned(more, head.unsigned)
-    return more
+        _take_unsigned(event, head.unsigned)
+    return _encode(event)[1:]
 
 
-def _relate(more: dict[str, Any], head: EventHead, content: _Content, relation: _Relation) -> None:
+def _take_other(event: Payload, head: EventHead, data: bytes, content: _Content) -> None:
+    event.state_key = head.state_key
+    if head.type == _REDACTION:
+        event.redacts = content.redacts or _text(_decode_top(data).redacts)
+    elif head.type == MEMBER:
+        event.membership = content.membership
+
+
+def _relate(event: Payload, content: _Content, relation: _Relation) -> None:
     """Edits, replies, threads, reactions."""
     kind, target = relation.rel_type, relation.event_id
     if kind and target:
-        more["rel_type"], more["relates_to"] = kind, target
+        event.rel_type, event.relates_to = kind, target
     if kind == "m.thread":
-        more["thread_id"] = target
-    elif kind == "m.replace" and head.state_key is None:
-        more["replaces"] = target
+        event.thread_id = target
+    elif kind == "m.replace" and event.state_key is None:
+        event.replaces = target
         if content.new_content is not None:
-            more["new_body"] = _text(content.new_content.body)
-    elif kind == "m.annotation" and head.type == _REACTION:
-        more["reaction_key"] = relation.key
+            event.new_body = _text(content.new_content.body)
+    elif kind == "m.annotation" and event.type == _REACTION:
+        event.reaction_key = relation.key
     reply = relation.in_reply_to
     # In a thread it may be there only for clients that know no threads.
     if reply is not None and not (kind == "m.thread" and relation.is_falling_back):
-        more["reply_to"] = reply.event_id
+        event.reply_to = reply.event_id
 
 
-def _take_unsigned(more: dict[str, Any], raw: Raw) -> None:
+def _take_unsigned(event: Payload, raw: Raw) -> None:
     try:
         unsigned = _decode_unsigned(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
-    more["txn_id"] = _text(unsigned.transaction_id)
+    event.txn_id = _text(unsigned.transaction_id)
     if unsigned.prev_content:
-        more["prev_content"] = unsigned.prev_content
-    more["is_redacted"] = bool(unsigned.redacted_because) and unsigned.redacted_because != b"null"
+        event.prev_content = unsigned.prev_content
+    event.is_redacted = bool(unsigned.redacted_because) and unsigned.redacted_because != b"null"

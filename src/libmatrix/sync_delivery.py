@@ -18,7 +18,7 @@ from libmatrix.room_events import Marks, give_event
 from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate
 from libmatrix.state import Changes
 from libmatrix.sync_extras import Extras
-from libmatrix.sync_post import Post
+from libmatrix.sync_post import BLOCK_BYTES, TURN, Post
 from libmatrix.sync_response import JoinedRoom, LeftRoom, SyncResponse, Timeline
 from libmatrix.table_gen import Membership, Room, SyncOnceResult
 
@@ -202,30 +202,38 @@ class Delivery:
             wishes = self._subscriptions.routes.of_state(head)
             if wishes and head.event_id not in known:
                 is_own = head.sender == self._user_id
-                give_event(wishes, room_id, head, data, is_own, self._marks, self._post.add)
+                give_event(wishes, room_id, head, data, is_own, self._marks, self._post)
 
     async def _take_timeline(
         self, update: RoomUpdate, events: list[Raw], live_from: int, *, changes: bool
     ) -> None:
         subscriptions, post, user_id = self._subscriptions, self._post, self._user_id
-        room_id, marks = update.room.room_id, self._marks
+        is_tame = self._response.is_tame
+        room_id, marks, last_id = update.room.room_id, self._marks, update.room.last_event_id
         for index, raw in enumerate(events):
             data = bytes(raw)
             try:
-                head = read_timeline_event(data)
+                head = read_timeline_event(data, is_tame)
             except MalformedEventError as error:
                 self._left_out(update, "timeline", index, data, error)
                 continue
             self._event_count += 1
-            if changes and head.state_key is not None:
-                self._apply(update, head, raw)
-            wishes = subscriptions.routes.of_timeline(head)
+            last_id = head.event_id
+            # Asked each time: a handler may subscribe while this waits for room.
+            routes = subscriptions.routes
+            if head.state_key is not None:
+                if changes:
+                    self._apply(update, head, raw)
+                wishes = routes.of_timeline(head)
+            else:
+                wishes = routes.by_type.get(head.type, routes.any)
             if wishes:
                 how = marks if index >= live_from else _HISTORIC
-                give_event(wishes, room_id, head, data, head.sender == user_id, how, post.add)
-            if post.is_due():
-                await post.flush()
-            update.room.last_event_id = head.event_id
+                give_event(wishes, room_id, head, data, head.sender == user_id, how, post)
+            if post.size >= BLOCK_BYTES or not (index + 1) % TURN:
+                await post.passed(TURN)
+        update.room.last_event_id = last_id
+        await post.passed(len(events) % TURN)
 
     async def _take_missed(self, update: RoomUpdate, raw: Raw) -> None:
         """An event that filled a gap: only for who asked for it, and no change of the room."""
@@ -238,9 +246,8 @@ class Delivery:
         wishes = self._subscriptions.filler_routes.of_timeline(head)
         if wishes:
             is_own = head.sender == self._user_id
-            give_event(wishes, update.room.room_id, head, data, is_own, _FILLED, self._post.add)
-        if self._post.is_due():
-            await self._post.flush()
+            give_event(wishes, update.room.room_id, head, data, is_own, _FILLED, self._post)
+        await self._post.passed(1)
 
     def _apply(self, update: RoomUpdate, head: EventHead, raw: Raw) -> None:
         if head.state_key is not None:
@@ -251,7 +258,7 @@ class Delivery:
     def _read(self, update: RoomUpdate, part: str, index: int, data: bytes) -> EventHead | None:
         """An event's head; None when it is malformed, which is reported."""
         try:
-            return read_event(data)
+            return read_event(data, self._response.is_tame)
         except MalformedEventError as error:
             self._left_out(update, part, index, data, error)
             return None

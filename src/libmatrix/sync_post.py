@@ -9,7 +9,7 @@ import msgspec
 
 from libmatrix import frames
 from libmatrix.errors import NotLoggedInError
-from libmatrix.frames import frame
+from libmatrix.frames import NUL, frame, pack_head
 from libmatrix.subscriptions import Subscription
 from libmatrix.table_gen import Output
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from libmatrix.client import Client
 
 # Frames are posted in blocks of about this size, and never more than a quarter more.
-_BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 256 * 1024
 # Events handled before others get a turn.
-_TURN = 512
+TURN = 512
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,15 +32,22 @@ class Post:
         self._context = client.context
         self._user = (client.session.user_id, client.session.device_id)
         self._block: list[bytes] = []
-        self._bytes = 0
-        self._until_turn = _TURN
+        self.size = 0
+        self._until_turn = TURN
         self.has_posted = False
 
     def add(self, handle: int, payload: bytes) -> None:
         """Queues an event for a subscription."""
         block = frame(frames.EVENT, self._context, handle, payload)
         self._block.append(block)
-        self._bytes += len(block)
+        self.size += len(block)
+
+    def add_event(self, handle: int, prefix: bytes, payload: bytes) -> None:
+        """The same with a payload in two parts, which are not copied."""
+        size = len(prefix) + len(payload)
+        self._block += (pack_head(size, frames.EVENT, 0, self._context, handle, 0), prefix, payload)
+        self._block.append(NUL)
+        self.size += size
 
     def give(self, wishes: list[Subscription], payload: Output) -> None:
         """The same payload for many."""
@@ -49,10 +56,11 @@ class Post:
             for wish in wishes:
                 self.add(wish.handle, data)
 
-    def is_due(self) -> bool:
-        """Counts an event; whether it is time to flush."""
-        self._until_turn -= 1
-        return self._bytes >= _BLOCK_BYTES or self._until_turn <= 0
+    async def passed(self, count: int) -> None:
+        """So many events were handled: flushes when it is time to."""
+        self._until_turn -= count
+        if self._until_turn <= 0 or self.size >= BLOCK_BYTES:
+            await self.flush()
 
     async def flush(self) -> None:
         """Posts what has gathered, gives others a turn, and waits while the queue is full."""
@@ -60,11 +68,11 @@ class Post:
             self.has_posted = True
             is_full = self._client.host.outbox.post_events(self._block)
             self._block.clear()
-            self._bytes = 0
+            self.size = 0
             if is_full:
                 await self._client.owner.has_room()
         if self._until_turn <= 0:
-            self._until_turn = _TURN
+            self._until_turn = TURN
             await asyncio.sleep(0)
         session = self._client.session
         # A new token for the same device changes nothing here.

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from libmatrix.errors import ResponseError
+from libmatrix.events import is_tame
 
 T = TypeVar("T", bound=Struct)
 
@@ -99,6 +100,8 @@ class SyncResponse(Struct, gc=False):
     to_device: Events = msgspec.field(default_factory=Events)
     account_data: Events = msgspec.field(default_factory=Events)
     rooms: Rooms = msgspec.field(default_factory=Rooms)
+    # Set here, whatever the answer says: `is_tame` of all of it, so that no event need be asked.
+    is_tame: bool = False
 
 
 _decode = msgspec.json.Decoder(SyncResponse).decode
@@ -111,6 +114,7 @@ def decode_sync(body: bytes) -> tuple[SyncResponse, list[str]]:
         response = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         response, broken = salvage(body, SyncResponse)
+    response.is_tame = not broken and is_tame(body)
     if not response.next_batch:
         raise ResponseError("the answer to sync has no next_batch")
     return response, broken
