@@ -62,7 +62,7 @@ static const char *explain(matrix_status status) {
     case MATRIX_E_SHUTDOWN:
         return "is being shut down";
     case MATRIX_E_BUSY:
-        return "may not be waited for inside a callback";
+        return "is being dispatched, or this is one of its callbacks";
     default:
         return "memory is short";
     }
