@@ -133,13 +133,22 @@ def _struct(name: str, base: str, doc: str, fields: tuple[Field, ...]) -> list[s
     out = ["", "", f"class {name}({base}, frozen=True, kw_only=True):", f'    """{doc}"""']
     secrets = tuple(field.name for field in fields if field.secret)
     if secrets:
-        out += ["", f"    SECRETS: ClassVar[frozenset[str]] = {_frozenset(secrets)}"]
+        out += ["", *_secrets(secrets)]
     if fields:
         out.append("")
     for field in fields:
         out += wrap(field.doc, "    # ")
         out.append(f"    {field.name}: {_annotation(field, base)}")
     return out
+
+
+def _secrets(names: tuple[str, ...]) -> list[str]:
+    """As ruff formats it: on one line where that fits."""
+    line = f"    SECRETS: ClassVar[frozenset[str]] = {_frozenset(names)}"
+    if len(line) <= 100:
+        return [line]
+    inner = f"        {{{', '.join(map(quoted, names))}}}"
+    return ["    SECRETS: ClassVar[frozenset[str]] = frozenset(", inner, "    )"]
 
 
 def _frozenset(names: tuple[str, ...]) -> str:

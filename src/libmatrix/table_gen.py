@@ -530,7 +530,9 @@ class ContextOptions(Input, frozen=True, kw_only=True):
 class ClientOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_create_client."""
 
-    SECRETS: ClassVar[frozenset[str]] = frozenset({"access_token", "proxy", "refresh_token", "session", "store_passphrase"})
+    SECRETS: ClassVar[frozenset[str]] = frozenset(
+        {"access_token", "proxy", "refresh_token", "session", "store_passphrase"}
+    )
 
     # the homeserver: its base URL, or a server name as example.org to look up
     homeserver: str
