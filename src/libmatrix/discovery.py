@@ -2,7 +2,7 @@
 
 | the server name's /.well-known/matrix/client | here |
 |---|---|
-| 404 (IGNORE) | `https://` and the server name is tried |
+| 404 (IGNORE) | `https://` and the server name is tried, else `E_DISCOVERY_PROMPT` |
 | not 200, no JSON, no base URL (FAIL_PROMPT) | `E_DISCOVERY_PROMPT`: ask the user |
 | a base URL that is none, or no homeserver (FAIL_ERROR) | `E_DISCOVERY` |
 """
@@ -33,6 +33,7 @@ _NAME = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
 )
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)")
+_ON_THE_WAY = frozenset({"E_CONNECTION", "E_TIMEOUT", "E_PROXY", "E_TOO_MANY_FILES", "E_SHUTDOWN"})
 _VERSION = re.compile(r"v1\.[0-9]+|r0\.[0-9]+\.[0-9]+")
 
 
@@ -69,15 +70,12 @@ async def find(api: Api, server_name: str) -> str:
     base_url = found or f"https://{server_name}"
     try:
         await versions(api, base_url)
-    except TransportError as error:
-        if found is None:
-            raise
-        # What broke on the way may work the next time; no verdict on the server.
-        if error.code not in ("E_TLS", "E_INVALID_ARGUMENT", "E_TOO_LARGE", "E_INVALID_RESPONSE"):
-            raise
-        raise DiscoveryError(f"{server_name} leads to no homeserver: {error.message}") from None
     except MatrixError as error:
-        raise DiscoveryError(f"{server_name} leads to no homeserver: {error.message}") from None
+        # What broke on the way may work the next time; no verdict on the server.
+        if error.code in _ON_THE_WAY:
+            raise
+        kind = PromptError if found is None else DiscoveryError
+        raise kind(f"{server_name} leads to no homeserver: {error.message}") from None
     return base_url
 
 

@@ -29,10 +29,10 @@ class Metadata(msgspec.Struct, kw_only=True):
     registration_endpoint: str | None = None
     revocation_endpoint: str | None = None
     device_authorization_endpoint: str | None = None
-    grant_types_supported: list[str] = [CODE_GRANT]
-    response_types_supported: list[str] = []
-    response_modes_supported: list[str] = ["query", "fragment"]
-    code_challenge_methods_supported: list[str] = []
+    grant_types_supported: tuple[str, ...] = (CODE_GRANT,)
+    response_types_supported: tuple[str, ...] = ()
+    response_modes_supported: tuple[str, ...] = ("query", "fragment")
+    code_challenge_methods_supported: tuple[str, ...] = ()
 
 
 async def fetch(client: Client) -> Metadata:

@@ -71,7 +71,9 @@ class Homeserver:
         """One request; raises `HomeserverError` unless the answer is a 2xx."""
         return client.request(self.url, method, path, token, body, ca_file=self.ca_file or None)
 
-    def register(self, user: str | None = None, password: str | None = None) -> Account:
+    def register(
+        self, user: str | None = None, password: str | None = None, *, admin: bool = False
+    ) -> Account:
         """A new account with a name that nobody has yet, unless one is given."""
         if not self.is_own:
             raise RuntimeError("only a homeserver of our own registers users; use account()")
@@ -79,9 +81,11 @@ class Homeserver:
         name = user or f"user-{secrets.token_hex(6)}"
         word = password or secrets.token_urlsafe(12)
         nonce = self.request("GET", path)["nonce"]
-        message = b"\0".join(text.encode() for text in (nonce, name, word, "notadmin"))
+        role = "admin" if admin else "notadmin"
+        message = b"\0".join(text.encode() for text in (nonce, name, word, role))
         mac = hmac.new(self.secret.encode(), message, hashlib.sha1).hexdigest()
-        fields = {"nonce": nonce, "username": name, "password": word, "admin": False, "mac": mac}
+        fields = {"nonce": nonce, "username": name, "password": word, "admin": admin}
+        fields["mac"] = mac
         return _account(name, word, self.request("POST", path, body=fields))
 
     def login(self, user: str, password: str) -> Account:
@@ -90,6 +94,24 @@ class Homeserver:
         fields = {"type": "m.login.password", "identifier": identifier, "password": password}
         answer = self.request("POST", "/_matrix/client/v3/login", body=fields)
         return _account(user, password, answer)
+
+    def login_token(self, account: Account) -> str:
+        """A login token for another device of the account; it works once."""
+        answer = self.request("POST", "/_matrix/client/v1/login/get_token", account.token, {})
+        return str(answer["login_token"])
+
+    def registration_token(self) -> str:
+        """A token that one account can be registered with."""
+        path = "/_synapse/admin/v1/registration_tokens/new"
+        admin = self.register(admin=True)
+        return str(self.request("POST", path, admin.token, {"uses_allowed": 1})["token"])
+
+    def add_email(self, account: Account, address: str) -> None:
+        """Gives an account an address to log in with."""
+        admin = self.register(admin=True)
+        fields = {"threepids": [{"medium": "email", "address": address}]}
+        path = f"/_synapse/admin/v2/users/{quote(account.user_id)}"
+        self.request("PUT", path, admin.token, fields)
 
     def account(self) -> Account:
         """An account to use: newly registered, or the next one that the environment names."""

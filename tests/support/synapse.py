@@ -95,6 +95,10 @@ def configure(folder: Path, tls: bool) -> dict[str, Any]:
         "registration_shared_secret": state["secret"],
         "macaroon_secret_key": secrets.token_hex(16),
         "form_secret": secrets.token_hex(16),
+        "enable_registration": True,
+        "registration_requires_token": True,
+        # Gives a session that exists login tokens, as single sign-on does.
+        "login_via_existing_session": {"enabled": True, "require_ui_auth": False},
         "report_stats": False,
         # It never asks another server for anything.
         "trusted_key_servers": [],
