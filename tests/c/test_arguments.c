@@ -70,29 +70,30 @@ static void long_keys(void) {
 }
 
 /* Types that no operation has as an argument yet: by a table of the test's own. */
+static const char *const colours[] = {"red", "green"};
+static const struct enumeration colour = {"colour", colours, 2};
+static const struct field parts[] = {
+    {.name = "x", .type = FIELD_INT, .required = true},
+    {.name = "deep", .type = FIELD_LIST, .item = FIELD_ENUM, .enumeration = &colour}};
+static const struct record point = {.name = "point", .fields = {parts, 2}};
+static const struct field arguments[] = {
+    {.name = "flag", .type = FIELD_BOOL, .required = true},
+    {.name = "count", .type = FIELD_INT, .required = true},
+    {.name = "ratio", .type = FIELD_DOUBLE, .required = true},
+    {.name = "data", .type = FIELD_BYTES, .required = true},
+    {.name = "any", .type = FIELD_JSON, .required = true},
+    {.name = "hue", .type = FIELD_ENUM, .enumeration = &colour, .required = true},
+    {.name = "point", .type = FIELD_RECORD, .record = &point, .required = true},
+    {.name = "points",
+     .type = FIELD_LIST,
+     .item = FIELD_RECORD,
+     .record = &point,
+     .required = true}};
+static const struct field options[] = {{.name = "blob", .type = FIELD_BYTES},
+                                       {.name = "factor", .type = FIELD_DOUBLE}};
+static const struct operation operation = {"ping", {arguments, 8}, {options, 2}, false};
+
 static void every_type(void) {
-    static const char *const colours[] = {"red", "green"};
-    static const struct enumeration colour = {"colour", colours, 2};
-    static const struct field parts[] = {
-        {.name = "x", .type = FIELD_INT, .required = true},
-        {.name = "deep", .type = FIELD_LIST, .item = FIELD_ENUM, .enumeration = &colour}};
-    static const struct record point = {.name = "point", .fields = {parts, 2}};
-    static const struct field arguments[] = {
-        {.name = "flag", .type = FIELD_BOOL, .required = true},
-        {.name = "count", .type = FIELD_INT, .required = true},
-        {.name = "ratio", .type = FIELD_DOUBLE, .required = true},
-        {.name = "data", .type = FIELD_BYTES, .required = true},
-        {.name = "any", .type = FIELD_JSON, .required = true},
-        {.name = "hue", .type = FIELD_ENUM, .enumeration = &colour, .required = true},
-        {.name = "point", .type = FIELD_RECORD, .record = &point, .required = true},
-        {.name = "points",
-         .type = FIELD_LIST,
-         .item = FIELD_RECORD,
-         .record = &point,
-         .required = true}};
-    static const struct field options[] = {{.name = "blob", .type = FIELD_BYTES},
-                                           {.name = "factor", .type = FIELD_DOUBLE}};
-    static const struct operation operation = {"ping", {arguments, 8}, {options, 2}, false};
     matrix_map *map = map_of("{\"x\":1,\"deep\":[\"red\"]}"),
                *bad = map_of("{\"deep\":[\"blue\"]}");
     matrix_map *in = map_of("{\"blob\":\"AQI=\",\"factor\":2}"),
