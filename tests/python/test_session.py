@@ -1,4 +1,4 @@
-"""Sessions: renewal, soft logout, sealing, export; against a homeserver that answers as scripted."""
+"""Sessions: renewal, soft logout, sealing, export; the homeserver answers as scripted."""
 
 from __future__ import annotations
 
