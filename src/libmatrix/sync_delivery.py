@@ -15,7 +15,7 @@ from libmatrix.events import (
 from libmatrix.gaps import fill_gaps
 from libmatrix.room_changes import announce_change, announce_invite
 from libmatrix.room_events import Marks, give_event
-from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate
+from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
 from libmatrix.state import Changes
 from libmatrix.sync_extras import Extras
 from libmatrix.sync_post import BLOCK_BYTES, TURN, Post
@@ -284,7 +284,8 @@ class Delivery:
             return 0
         for index, head in enumerate(_heads(timeline)):
             if head and head.type == MEMBER and head.state_key == self._user_id:
-                return index
+                if member_of(head).membership == "join":
+                    return index
         return 0
 
     def _take_account_data(self, room: RoomState | None, events: list[Raw]) -> None:
