@@ -104,9 +104,10 @@ class Client:
         tasks = list(self.tasks.values())
         for task in tasks:
             task.cancel()
+        tasks += self.renewal.close()
         if self.preparing is not None:
             self.preparing.cancel()
-        self.renewal.close()
+            tasks.append(self.preparing)
         if self._syncer is not None:
             self._syncer.close()
         self._close_state()

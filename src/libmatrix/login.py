@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-import msgspec
-
 from libmatrix.api import decode, make_path
 from libmatrix.client import Client
 from libmatrix.errors import AlreadyLoggedInError, MatrixError, ResponseError
-from libmatrix.session import Session, expiry
+from libmatrix.session import Hidden, Session, expiry
 
 
-class _Answer(msgspec.Struct):
+class _Answer(Hidden):
     user_id: str
     device_id: str
     access_token: str

@@ -13,7 +13,7 @@ from libmatrix.errors import ArgumentError, MatrixError, OAuthError, ResponseErr
 from libmatrix.login import begin, wanted_device
 from libmatrix.oauth_metadata import DEVICE_GRANT, Metadata, fetch
 from libmatrix.renewal import Grant
-from libmatrix.session import OAuth, Session, expiry
+from libmatrix.session import Hidden, OAuth, Session, expiry
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -41,7 +41,7 @@ class _Refusal(msgspec.Struct):
     error_description: Any = None
 
 
-class _Tokens(msgspec.Struct):
+class _Tokens(Hidden):
     access_token: str
     token_type: str
     refresh_token: str | None = None

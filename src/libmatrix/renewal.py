@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from libmatrix.errors import HomeserverError, MatrixError, StoreError, TokenEndedError
-from libmatrix.session import Session, expiry
+from libmatrix.session import Hidden, Session, expiry
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 5.0
 _REFUSALS = frozenset({401, 403, 404})
 
 
-class Grant(msgspec.Struct):
+class Grant(Hidden):
     """What a renewal gives."""
 
     access_token: str
@@ -48,10 +48,12 @@ class Renewal:
             left = session.expires_at_ms / 1000 - time.time()
             self._due = self._client.host.loop.time() + left - min(_MARGIN_SECONDS, left / 4)
 
-    def close(self) -> None:
-        """Stops a renewal that is under way."""
-        if self._task is not None:
-            self._task.cancel()
+    def close(self) -> list[asyncio.Task[bool]]:
+        """Stops a renewal that is under way; returns its task."""
+        if self._task is None:
+            return []
+        self._task.cancel()
+        return [self._task]
 
     async def token(self) -> str:
         """The access token to use now."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from libmatrix.errors import PassphraseError, StoreError
 from libmatrix.session import Session
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _VERSION = 1
 _LOG2_N = 15  # with r = 8: 32 MiB and some 0.1 s
@@ -76,6 +79,8 @@ class Vault:
         if len(self._head) < _HEAD or self._head[0] != _VERSION or self._head[1] > _MOST_LOG2_N:
             raise StoreError("the store's session was sealed by a newer libmatrix")
         if not _workers:
+            from concurrent.futures import ThreadPoolExecutor
+
             _workers.append(ThreadPoolExecutor(1, "seal"))
         assert self._passphrase is not None
         loop = asyncio.get_running_loop()

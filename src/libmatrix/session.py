@@ -16,6 +16,13 @@ FORMAT = "libmatrix.session"
 VERSION = 1
 
 
+class Hidden(msgspec.Struct):
+    """Base of what holds tokens: a repr shows none of it."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 class OAuth(msgspec.Struct, frozen=True, kw_only=True):
     """How a session that OAuth 2.0 began is renewed and ended."""
 

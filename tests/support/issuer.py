@@ -3,8 +3,8 @@
     with Issuer() as issuer:
         client = host.client(issuer.url)
 
-It keeps to the rules: PKCE, one use of each code, rotation of refresh tokens. What `lie` returns for
-a path replaces the true answer.
+It keeps to the rules: PKCE, one use of each code, rotation of refresh tokens. What `lie` returns
+for a path replaces the true answer.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from libmatrix.oauth_metadata import (
     check_url,
     fetch,
 )
-from libmatrix.session import Session
+from libmatrix.session import Hidden, Session
 from libmatrix.table_gen import (
     LoginOauthArguments,
     LoginOauthDeviceArguments,
@@ -50,7 +50,7 @@ class _Program(Protocol):
     def client_uri(self) -> str | None: ...
 
 
-class _Authorization(msgspec.Struct):
+class _Authorization(Hidden):
     device_code: str
     user_code: str
     verification_uri: str
