@@ -147,7 +147,7 @@ list.records = {
     { name = "reason", type = "string" },
     { name = "soft_logout", type = "bool", required = true },
   },
-  identity_provider = {
+  sso_provider = {
     { name = "id", type = "string", required = true },
     { name = "name", type = "string", required = true },
     { name = "icon", type = "string" },
@@ -560,7 +560,7 @@ list.operations = {
     options = {},
     result = {
       { name = "types", type = "list", item = "string", required = true },
-      { name = "identity_providers", type = "list", item = "record", record = "identity_provider", required = true },
+      { name = "identity_providers", type = "list", item = "record", record = "sso_provider", required = true },
       { name = "has_oauth", type = "bool", required = true },
       { name = "flows", type = "json", required = true },
     },

@@ -174,9 +174,9 @@ const matrix_sync_state *matrix_reply_as_sync_state(const matrix_reply *reply,
     return core_record(reply, value, &matrix_record_sync_state);
 }
 
-const matrix_identity_provider *matrix_reply_as_identity_provider(const matrix_reply *reply,
-                                                                  const matrix_value *value) {
-    return core_record(reply, value, &matrix_record_identity_provider);
+const matrix_sso_provider *matrix_reply_as_sso_provider(const matrix_reply *reply,
+                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_sso_provider);
 }
 
 const matrix_room_change *matrix_reply_as_room_change(const matrix_reply *reply,

@@ -185,15 +185,15 @@ const struct record matrix_record_sync_state = {
     .name = "sync_state", .fields = {sync_state_fields, 6}, .size = sizeof(matrix_sync_state)
 };
 
-static const struct field identity_provider_fields[] = {
-    {.name = "id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_provider, id), .has_offset = SIZE_MAX},
-    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_provider, name), .has_offset = SIZE_MAX},
-    {.name = "icon", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_identity_provider, icon), .has_offset = SIZE_MAX},
-    {.name = "brand", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_identity_provider, brand), .has_offset = SIZE_MAX},
+static const struct field sso_provider_fields[] = {
+    {.name = "id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sso_provider, id), .has_offset = SIZE_MAX},
+    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sso_provider, name), .has_offset = SIZE_MAX},
+    {.name = "icon", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_sso_provider, icon), .has_offset = SIZE_MAX},
+    {.name = "brand", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_sso_provider, brand), .has_offset = SIZE_MAX},
 };
 
-const struct record matrix_record_identity_provider = {
-    .name = "identity_provider", .fields = {identity_provider_fields, 4}, .size = sizeof(matrix_identity_provider)
+const struct record matrix_record_sso_provider = {
+    .name = "sso_provider", .fields = {sso_provider_fields, 4}, .size = sizeof(matrix_sso_provider)
 };
 
 static const struct field room_change_fields[] = {

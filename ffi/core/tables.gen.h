@@ -62,7 +62,7 @@ extern const struct record matrix_record_part;
 extern const struct record matrix_record_limited_room;
 extern const struct record matrix_record_sync_done;
 extern const struct record matrix_record_sync_state;
-extern const struct record matrix_record_identity_provider;
+extern const struct record matrix_record_sso_provider;
 extern const struct record matrix_record_room_change;
 extern const struct record matrix_record_room_invite;
 extern const struct record matrix_record_room_member;

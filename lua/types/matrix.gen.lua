@@ -128,7 +128,7 @@
 ---@field soft_logout boolean unauthorized: a new login may keep the device and its keys
 
 ---Somebody that single sign-on may go by.
----@class matrix.IdentityProvider
+---@class matrix.SsoProvider
 ---@field id string its id, for login_sso
 ---@field name string what to show
 ---@field icon? string its picture, an mxc URI
@@ -767,7 +767,7 @@ function Client:knock_room(room_id_or_alias, options) end
 ---Outcome of login_flows.
 ---@class matrix.LoginFlowsPayload: matrix.Payload
 ---@field types string[] types of login, as m.login.password
----@field identity_providers matrix.IdentityProvider[] whom single sign-on may go by
+---@field identity_providers matrix.SsoProvider[] whom single sign-on may go by
 ---@field has_oauth boolean login_oauth works here
 ---@field flows any the flows as the homeserver sent them
 

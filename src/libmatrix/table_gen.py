@@ -367,7 +367,7 @@ class SyncState(Output, frozen=True, kw_only=True):
     soft_logout: bool
 
 
-class IdentityProvider(Output, frozen=True, kw_only=True):
+class SsoProvider(Output, frozen=True, kw_only=True):
     """Somebody that single sign-on may go by."""
 
     # its id, for login_sso
@@ -1031,7 +1031,7 @@ class LoginFlowsResult(Output, frozen=True, kw_only=True):
     # types of login, as m.login.password
     types: list[str]
     # whom single sign-on may go by
-    identity_providers: list[IdentityProvider]
+    identity_providers: list[SsoProvider]
     # login_oauth works here
     has_oauth: bool
     # the flows as the homeserver sent them

@@ -314,7 +314,7 @@ MATRIX_API matrix_status matrix_knock_room(matrix_client client, const char *roo
  *
  * Result:
  *   types (list<string>): types of login, as m.login.password
- *   identity_providers (list<identity_provider>): whom single sign-on may go by
+ *   identity_providers (list<sso_provider>): whom single sign-on may go by
  *   has_oauth (bool): login_oauth works here
  *   flows (json): the flows as the homeserver sent them
  *

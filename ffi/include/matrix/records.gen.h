@@ -205,7 +205,7 @@ typedef struct matrix_sync_state {
 } matrix_sync_state;
 
 /** Somebody that single sign-on may go by. */
-typedef struct matrix_identity_provider {
+typedef struct matrix_sso_provider {
     /** its id, for login_sso */
     const char *id;
     /** what to show */
@@ -214,7 +214,7 @@ typedef struct matrix_identity_provider {
     const char *icon;
     /** a known brand, as github; may be absent */
     const char *brand;
-} matrix_identity_provider;
+} matrix_sso_provider;
 
 /** What is known of a room has changed. */
 typedef struct matrix_room_change {
@@ -415,9 +415,8 @@ MATRIX_API const matrix_sync_state *matrix_reply_as_sync_state(const matrix_repl
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
  */
-MATRIX_API const matrix_identity_provider *matrix_reply_as_identity_provider(
-                                                                             const matrix_reply *reply,
-                                                                             const matrix_value *value);
+MATRIX_API const matrix_sso_provider *matrix_reply_as_sso_provider(const matrix_reply *reply,
+                                                                   const matrix_value *value);
 
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is

@@ -24,7 +24,6 @@ from libmatrix.table_gen import (
     AccountResult,
     ExportSessionArguments,
     ExportSessionResult,
-    IdentityProvider,
     LoginFlowsArguments,
     LoginFlowsResult,
     LoginPasswordArguments,
@@ -37,6 +36,7 @@ from libmatrix.table_gen import (
     RefreshSessionResult,
     RegisterAccountArguments,
     RegisterAccountResult,
+    SsoProvider,
     WhoamiArguments,
     WhoamiResult,
 )
@@ -69,13 +69,13 @@ async def login_flows(client: Client, arguments: LoginFlowsArguments) -> LoginFl
     )
 
 
-def _providers(flow: dict[str, Any]) -> list[IdentityProvider]:
+def _providers(flow: dict[str, Any]) -> list[SsoProvider]:
     """Those of a flow that have what they must have."""
     listed = flow.get("identity_providers")
     found = []
     for provider in listed if isinstance(listed, list) else ():
         try:
-            found.append(msgspec.convert(provider, IdentityProvider))
+            found.append(msgspec.convert(provider, SsoProvider))
         except msgspec.ValidationError:
             continue
     return found
