@@ -23,7 +23,8 @@ def test_without_power_levels_the_creator_has_100() -> None:
     assert (found.level(A), found.level(B)) == (100, 0)
     assert found.to_send("m.room.topic", is_state=True) == 50
     assert found.to_send("m.room.message", is_state=False) == 0
-    assert [found.to_do(a) for a in ("invite", "kick", "ban", "unban", "redact", "notify_room")] == [
+    actions = ("invite", "kick", "ban", "unban", "redact", "notify_room")
+    assert [found.to_do(action) for action in actions] == [
         0, 50, 50, 50, 50, 50,
     ]  # fmt: skip
 

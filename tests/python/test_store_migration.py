@@ -1,4 +1,4 @@
-"""A store of the first schema is brought up to date, whole, and its rooms know what newer ones do."""
+"""A store of the first schema is brought up to date, and its rooms know what newer ones do."""
 
 from __future__ import annotations
 
