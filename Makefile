@@ -74,7 +74,8 @@ lint: setup  ## style, types, and generated files that are up to date
 	mypy packaging/bootstrap
 	mypy packaging/bundle
 	mypy -p tests.support
-	clang-format --dry-run -Werror $(C_FILES)
+	@echo "clang-format --dry-run -Werror, all C files"
+	@clang-format --dry-run -Werror $(C_FILES)
 	$(BIN)/python -m ffi.gen --check
 	$(BIN)/python -m ffi.gen --lint
 
