@@ -1,0 +1,130 @@
+"""The sync loop from C, against a real homeserver."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.homeserver import Account, Homeserver
+
+pytestmark = pytest.mark.homeserver
+
+Compile = Callable[..., Path]
+TEXT = {"msgtype": "m.text", "body": "hello"}
+
+
+class Listener:
+    """A running host and what it prints."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[list[str]] = []
+
+    def until(self, *words: str) -> None:
+        """Reads until a line begins with these words."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.split())
+            if tuple(self.lines[-1][: len(words)]) == words:
+                return
+        raise AssertionError(f"it ended without {words}: {self.lines}")
+
+    def finish(self) -> list[list[str]]:
+        """What it printed up to its end, which must be a good one."""
+        assert self.process.stdout is not None
+        self.lines += [line.split() for line in self.process.stdout]
+        assert self.process.wait(60) == 0
+        return self.lines
+
+
+@contextmanager
+def listening(
+    program: Path, homeserver: Homeserver, account: Account, messages: int, **env: str
+) -> Iterator[Listener]:
+    given = {"MATRIX_HOMESERVER": homeserver.url, "MATRIX_TOKEN": account.token, **env}
+    process = subprocess.Popen(
+        [program, str(messages), '{"timeout_ms": 20000}'],
+        env={**os.environ, **given},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Listener(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def program(compile_host: Compile) -> Path:
+    return compile_host("syncing")
+
+
+def test_live_messages(program: Path, homeserver: Homeserver) -> None:
+    """A long poll ends when something comes; the stop does not wait for the next one."""
+    alice = homeserver.account()
+    room_id = homeserver.create_room(alice)
+    with listening(program, homeserver, alice, 3) as listener:
+        listener.until("state", "syncing")
+        sent = [homeserver.send(alice, room_id, "m.room.message", TEXT) for _ in range(3)]
+        lines = listener.finish()
+    assert [line[1] for line in lines if line[0] == "message"] == sent
+    assert [line[1] for line in lines if line[0] == "state"] == ["syncing", "stopped"]
+
+
+def test_filter_kept_at_the_homeserver(program: Path, homeserver: Homeserver) -> None:
+    alice = homeserver.account()
+    wanted, other = homeserver.create_room(alice), homeserver.create_room(alice)
+    homeserver.send(alice, other, "m.room.message", TEXT)
+    event_id = homeserver.send(alice, wanted, "m.room.message", TEXT)
+    kept = json.dumps({"room": {"rooms": [wanted]}})
+    with listening(program, homeserver, alice, 1, MATRIX_FILTER=kept) as listener:
+        lines = listener.finish()
+    assert [line[1] for line in lines if line[0] == "message"] == [event_id]
+
+
+def send_to_device(
+    homeserver: Homeserver,
+    sender: Account,
+    target: Account,
+    content: Any,
+    kind: str = "org.example.poison",
+) -> None:
+    path = f"/_matrix/client/v3/sendToDevice/{kind}/{secrets.token_hex(8)}"
+    body = {"messages": {target.user_id: {target.device_id: content}}}
+    homeserver.request("PUT", path, sender.token, body)
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "poison", [{"n": int("9" * 30)}, {"n": nested(900)}], ids=["30 digits", "900 levels"]
+)
+def test_poison_sent_to_a_device(program: Path, homeserver: Homeserver, poison: Any) -> None:
+    """Any user may send it, and the homeserver passes it on: it is left out, the loop goes on."""
+    alice, mallory = homeserver.account(), homeserver.account()
+    room_id = homeserver.create_room(alice)
+    with listening(program, homeserver, alice, 1) as listener:
+        listener.until("state", "syncing")
+        send_to_device(homeserver, mallory, alice, poison)
+        send_to_device(homeserver, mallory, alice, {"n": 1}, "org.example.sound")
+        listener.until("device", "org.example.sound")
+        event_id = homeserver.send(alice, room_id, "m.room.message", TEXT)
+        lines = listener.finish()
+    assert ["message", event_id] in lines
+    assert [line[1] for line in lines if line[0] == "device"] == ["org.example.sound"]
+    assert sum(int(line[2]) for line in lines if line[0] == "sync") == 1
+    assert [line[1] for line in lines if line[0] == "state"] == ["syncing", "stopped"]
