@@ -283,9 +283,9 @@ class Delivery:
         if self._marks.is_historic:
             return 0
         for index, head in enumerate(_heads(timeline)):
-            if head and head.type == MEMBER and head.state_key == self._user_id:
-                if member_of(head).membership == "join":
-                    return index
+            is_own = head is not None and head.state_key == self._user_id
+            if head and is_own and head.type == MEMBER and member_of(head).membership == "join":
+                return index
         return 0
 
     def _take_account_data(self, room: RoomState | None, events: list[Raw]) -> None:
