@@ -6,10 +6,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from tests.homeserver.test_events import V3, post, put_state, shared_room, text
 
 from tests.support.driver import driver
 from tests.support.homeserver import Account, Homeserver
+from tests.support.rooms import V3, post, put_state, shared_room, text
 
 pytestmark = pytest.mark.homeserver
 

@@ -11,38 +11,13 @@ import pytest
 
 from tests.support.driver import driver
 from tests.support.homeserver import Account, Homeserver
+from tests.support.rooms import V3, post, put_state, shared_room, text
 
 pytestmark = pytest.mark.homeserver
-
-V3 = "/_matrix/client/v3"
-
-
-def put_state(
-    server: Homeserver, account: Account, room_id: str, kind: str, content: Any, key: str = ""
-) -> None:
-    path = f"{V3}/rooms/{quote(room_id)}/state/{kind}/{quote(key)}"
-    server.request("PUT", path, account.token, content)
-
-
-def post(server: Homeserver, account: Account, room_id: str, what: str, **body: Any) -> Any:
-    return server.request("POST", f"{V3}/rooms/{quote(room_id)}/{what}", account.token, body)
-
-
-def text(body: str, **more: Any) -> dict[str, Any]:
-    return {"msgtype": "m.text", "body": body, **more}
 
 
 def relates(kind: str, event_id: str, **more: Any) -> dict[str, Any]:
     return {"m.relates_to": {"rel_type": kind, "event_id": event_id, **more}}
-
-
-def shared_room(server: Homeserver, *accounts: Account, **fields: Any) -> str:
-    """A room of the first that the others have joined."""
-    others = [account.user_id for account in accounts[1:]]
-    room_id = server.create_room(accounts[0], invite=others, **fields)
-    for account in accounts[1:]:
-        server.join(account, room_id)
-    return room_id
 
 
 def test_relations_are_fields(homeserver: Homeserver, stage: Path) -> None:
