@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from libmatrix.table_gen import EVENTS
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 
@@ -52,14 +53,23 @@ ROOM: dict[str, Any] = {
     "timeline": {"events": [MESSAGE, *STATES[:2]], "limited": True, "prev_batch": "p"},
     "account_data": {"events": [{"type": "m.tag", "content": {"tags": {}}}]},
     "unread_notifications": {"notification_count": 3, "highlight_count": 1},
+    "ephemeral": {
+        "events": [
+            {"type": "m.typing", "content": {"user_ids": ["@a:x"]}},
+            {"type": "m.receipt", "content": {"$m": {"m.read": {"@a:x": {"ts": 1}}}}},
+        ]
+    },
 }
+LATE = {**ROOM, "state_after": {"events": STATES}}
+PRESENCE = {"type": "m.presence", "sender": "@a:x", "content": {"presence": "online"}}
 WHOLE: dict[str, Any] = {
     "next_batch": "s1",
     "account_data": {"events": [{"type": "m.direct", "content": {"@a:x": ["!a:x"]}}]},
     "to_device": {"events": [{"type": "m.x", "sender": "@a:x", "content": {}}]},
     "device_one_time_keys_count": {"signed_curve25519": 50},
+    "presence": {"events": [PRESENCE]},
     "rooms": {
-        "join": {"!a:x": ROOM},
+        "join": {"!a:x": ROOM, "!b:x": LATE},
         "invite": {"!c:x": {"invite_state": {"events": STATES}}},
         "leave": {"!d:x": {"state": {"events": STATES}, "timeline": {"events": [MESSAGE]}}},
         "knock": {"!e:x": {"knock_state": {"events": STATES}}},
@@ -117,12 +127,15 @@ def test_anything_anywhere(host: RuntimeHost, changes: list[tuple[tuple[Any, ...
 
     with ScriptedServer(script) as server:
         client = host.client(server.url, user_id=ME, access_token="token")
-        host.subscribe(client)
+        messages = host.subscribe(client)
+        for kind in EVENTS:
+            if kind != "message":
+                host.subscribe(client, kind)
         host.events.clear()
         host.logs.clear()
         for _ in range(2):
             assert host.call(client, "sync_once")["next_batch"] == "s1"
-        found = [frame.payload["event_id"] for frame in host.events]
+        found = [each.payload["event_id"] for each in host.events if each.target == messages]
         assert found.count("$sound") == 2
         assert "!sound:x" in [room["room_id"] for room in host.call(client, "rooms")["rooms"]]
         assert not [record for record in host.logs if record.get("code") == "E_INTERNAL"]
