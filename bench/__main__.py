@@ -10,16 +10,26 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.fixture import Fixture
+from bench.sync_fixture import (
+    BIG_EVENTS,
+    BIG_ROOMS,
+    STREAM_TOTAL,
+    SyncFixture,
+    big,
+    stream,
+)
 
 ROOT = Path(__file__).parent.parent
 STAGE = Path(os.environ.get("MATRIX_STAGE", ROOT / "build" / "stage"))
 RUNS = int(os.environ.get("MATRIX_BENCH_RUNS", "5"))
+SYNC_RUNS = int(os.environ.get("MATRIX_BENCH_SYNC_RUNS", "3"))
 Row = dict[str, object]
 
 
@@ -100,6 +110,42 @@ def cold_start(folder: Path) -> None:
         print(line)
 
 
+def syncing(folder: Path) -> None:
+    """Initial and incremental syncs: ours in C and Lua, bare nio once, and the floor."""
+    program = build("syncing", folder)
+    script = ROOT / "bench" / "syncing.lua"
+    lua = {"LUA_CPATH": f"{STAGE}/lib/lua/5.4/?.so"}
+    nio = os.environ.get("MATRIX_NIO_PYTHON")
+    python = nio or sys.executable
+    cases = (("big", big(), BIG_ROOMS * BIG_EVENTS), ("stream", stream(), STREAM_TOTAL))
+    for name, bodies, events in cases:
+        heading(f"{name}: {events} events in {sum(map(len, bodies)) / 1e6:.1f} MB (medians)")
+        rows: dict[str, list[Row]] = {}
+        with SyncFixture(bodies) as url:
+            for run in range(SYNC_RUNS):
+                store = folder / f"{name}{run}"
+                commands: dict[str, list[object]] = {
+                    "floor": [python, ROOT / "bench" / "floor_sync.py", url, events],
+                    "C": [program, url, f"{store}-c", events],
+                    "Lua 5.4": ["lua5.4", script, url, f"{store}-lua", events],
+                }
+                for label, command in commands.items():
+                    rows.setdefault(label, []).extend(lines(command, lua))
+            if nio:
+                rows["nio"] = lines([nio, ROOT / "bench" / "nio_sync.py", url, events])
+        show_syncing(rows, events)
+
+
+def show_syncing(rows: dict[str, list[Row]], events: int) -> None:
+    print(f"{'':12}{'seconds':>9}{'events/s':>12}{'of floor':>10}{'MiB':>8}")
+    floor = 0.0
+    for label, found in rows.items():
+        seconds = statistics.median(float(str(row["seconds"])) for row in found)
+        mib = statistics.median(float(str(row["mib"])) for row in found)
+        floor = floor or seconds
+        print(f"{label:12}{seconds:9.3f}{events / seconds:12,.0f}{floor / seconds:10.3f}{mib:8.1f}")
+
+
 def tree_bytes(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files if not file.is_symlink())
@@ -123,6 +169,7 @@ def main() -> None:
         host_calls(Path(folder))
         throughput(Path(folder))
         cold_start(Path(folder))
+        syncing(Path(folder))
     sizes()
 
 
