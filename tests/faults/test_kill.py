@@ -1,6 +1,6 @@
 """A host is killed in the middle of its syncs, again and again: nothing is missing at the end.
 
-MATRIX_KILLS is how often (40), MATRIX_SEED repeats a run.
+MATRIX_TEST_KILLS is how often (40), MATRIX_TEST_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.support.bad_homeserver import ME, ROOM, BadHomeserver, Visit, answer, message, page
 
-KILLS = int(os.environ.get("MATRIX_KILLS", "40"))
+KILLS = int(os.environ.get("MATRIX_TEST_KILLS", "40"))
 EVENTS = 7
 LAST = 1_000_000
 
@@ -72,8 +72,8 @@ def check_runs(runs: list[list[int]]) -> None:
 
 
 def test_killed_at_random_points(compile_host: Callable[..., Path], tmp_path: Path) -> None:
-    seed = int(os.environ.get("MATRIX_SEED") or random.SystemRandom().randrange(1 << 32))
-    print(f"MATRIX_SEED={seed} MATRIX_KILLS={KILLS}")
+    seed = int(os.environ.get("MATRIX_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"MATRIX_TEST_SEED={seed} MATRIX_TEST_KILLS={KILLS}")
     dice = random.Random(seed)
     program = compile_host("syncing")
     stream = Stream()
