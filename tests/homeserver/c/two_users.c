@@ -81,6 +81,8 @@ static void sync_until(matrix_client client, const struct inbox *inbox, int coun
     while (inbox->count < count) {
         CHECK_OK(matrix_sync_once(client, options, NULL, NULL, &request));
         matrix_reply_free(finish(request));
+        /* matrix_wait hands out the result; events before it wait for a dispatch. */
+        CHECK(matrix_dispatch(context, 0, 0) >= 0);
     }
     CHECK(inbox->count == count);
     matrix_map_free(options);
