@@ -141,7 +141,7 @@ def give_event(
     wishes: list[Subscription],
     room_id: str,
     head: EventHead,
-    data: bytes,
+    raw: Raw,
     is_own: bool,
     marks: Marks,
     post: Post,
@@ -155,12 +155,12 @@ def give_event(
     for wish in wishes:
         if wish.takes_all or wish.wants(room_id, head, content.msgtype, is_own):
             if not payload:
-                payload = _build(room_id, head, data, content, is_own, marks)
+                payload = _build(room_id, head, raw, content, is_own, marks)
             post.add_event(wish.handle, wish.prefix, payload)
 
 
 def _build(
-    room_id: str, head: EventHead, data: bytes, content: _Content, is_own: bool, marks: Marks
+    room_id: str, head: EventHead, raw: Raw, content: _Content, is_own: bool, marks: Marks
 ) -> bytes:
     """The payload after its first field, which is the kind."""
     kind = head.type
@@ -176,24 +176,24 @@ def _build(
         is_filled,
         False,
         head.content,
-        Raw(data),
+        raw,
     )
     if kind == MESSAGE:
         event.body = content.body
         event.msgtype = content.msgtype
     else:
-        _take_other(event, head, data, content)
+        _take_other(event, head, content)
     if content.relation is not None:
         _relate(event, content, content.relation)
-    if len(memoryview(head.unsigned)) >= _LEAST_UNSIGNED:
+    if len(head.unsigned) >= _LEAST_UNSIGNED:
         _take_unsigned(event, head.unsigned)
     return _encode(event)[1:]
 
 
-def _take_other(event: Payload, head: EventHead, data: bytes, content: _Content) -> None:
+def _take_other(event: Payload, head: EventHead, content: _Content) -> None:
     event.state_key = head.state_key
     if head.type == _REDACTION:
-        event.redacts = content.redacts or _text(_decode_top(data).redacts)
+        event.redacts = content.redacts or _text(_decode_top(event.raw).redacts)
     elif head.type == MEMBER:
         event.membership = content.membership
 

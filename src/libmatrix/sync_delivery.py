@@ -202,7 +202,7 @@ class Delivery:
             wishes = self._subscriptions.routes.of_state(head)
             if wishes and head.event_id not in known:
                 is_own = head.sender == self._user_id
-                give_event(wishes, room_id, head, data, is_own, self._marks, self._post)
+                give_event(wishes, room_id, head, raw, is_own, self._marks, self._post)
 
     async def _take_timeline(
         self, update: RoomUpdate, events: list[Raw], live_from: int, *, changes: bool
@@ -229,7 +229,7 @@ class Delivery:
                 wishes = routes.by_type.get(head.type, routes.any)
             if wishes:
                 how = marks if index >= live_from else _HISTORIC
-                give_event(wishes, room_id, head, data, head.sender == user_id, how, post)
+                give_event(wishes, room_id, head, raw, head.sender == user_id, how, post)
             if post.size >= BLOCK_BYTES or not (index + 1) % TURN:
                 await post.passed(TURN)
         update.room.last_event_id = last_id
@@ -246,7 +246,7 @@ class Delivery:
         wishes = self._subscriptions.filler_routes.of_timeline(head)
         if wishes:
             is_own = head.sender == self._user_id
-            give_event(wishes, update.room.room_id, head, data, is_own, _FILLED, self._post)
+            give_event(wishes, update.room.room_id, head, raw, is_own, _FILLED, self._post)
         await self._post.passed(1)
 
     def _apply(self, update: RoomUpdate, head: EventHead, raw: Raw) -> None:
