@@ -216,12 +216,18 @@ matrix_status matrix_init(matrix_map *options, matrix_context *context) {
 
 /* ---- ending --------------------------------------------------------------------------------- */
 
-void core_context_close_fd(struct context *context) {
+void core_context_drop_wakeup(struct context *context) {
     struct wakeup *wakeup = &context->wakeup;
 
     pthread_mutex_lock(&wakeup->callback_lock);
     wakeup->callback = NULL;
     pthread_mutex_unlock(&wakeup->callback_lock);
+}
+
+void core_context_close_fd(struct context *context) {
+    struct wakeup *wakeup = &context->wakeup;
+
+    core_context_drop_wakeup(context);
     pthread_mutex_lock(&wakeup->fd_lock);
     if (wakeup->fd >= 0) {
         close(wakeup->fd);

@@ -52,6 +52,10 @@ matrix_status matrix_shutdown(matrix_context context, int timeout_ms) {
     pthread_mutex_lock(&own->lock);
     run_until_closed(own, timeout_ms < 0 ? DEFAULT_TIMEOUT_MS : timeout_ms);
     end_leftovers(own);
+    /* A wakeup callback that runs on another thread still finds its context. */
+    pthread_mutex_unlock(&own->lock);
+    core_context_drop_wakeup(own);
+    pthread_mutex_lock(&own->lock);
     core_context_free(own);
     return MATRIX_OK;
 }
