@@ -74,6 +74,16 @@ async def begin(client: Client, session: Session) -> Session:
     return session
 
 
+def login_result(client: Client, session: Session) -> dict[str, str]:
+    """What every login answers its host: the fields user_id, device_id and homeserver."""
+    assert session.user_id is not None and session.device_id is not None
+    return {
+        "user_id": session.user_id,
+        "device_id": session.device_id,
+        "homeserver": client.api.base_url or "",
+    }
+
+
 async def end(client: Client, session: Session) -> None:
     """Ends a session that is not the client's, if that can be."""
     with contextlib.suppress(MatrixError):

@@ -14,6 +14,7 @@ import msgspec
 from libmatrix import oauth
 from libmatrix.client import Client
 from libmatrix.errors import MatrixError, OAuthError, TransportError
+from libmatrix.login import login_result
 from libmatrix.loopback import Listener
 from libmatrix.oauth_metadata import (
     DEVICE_GRANT,
@@ -99,7 +100,7 @@ async def login_oauth(client: Client, arguments: LoginOauthArguments) -> LoginOa
         "code_verifier": verifier,
     }
     session = await oauth.log_in(client, metadata, device_id, wanted)
-    return LoginOauthResult(**_result(client, session))
+    return LoginOauthResult(**login_result(client, session))
 
 
 async def login_oauth_device(
@@ -129,7 +130,7 @@ async def login_oauth_device(
             session = await _poll(client, metadata, device_id, client_id, granted)
     except TimeoutError:
         raise MatrixError("the code was not used in time", code="E_TIMEOUT") from None
-    return LoginOauthDeviceResult(**_result(client, session))
+    return LoginOauthDeviceResult(**login_result(client, session))
 
 
 def _challenge(verifier: str) -> str:
@@ -182,12 +183,3 @@ async def _poll(
                 raise
             # RFC 8628: back off when the way is disturbed.
             seconds = min(seconds * 2, _MOST_INTERVAL)
-
-
-def _result(client: Client, session: Session) -> dict[str, str]:
-    assert session.user_id is not None and session.device_id is not None
-    return {
-        "user_id": session.user_id,
-        "device_id": session.device_id,
-        "homeserver": client.api.base_url or "",
-    }

@@ -17,7 +17,7 @@ from libmatrix.errors import (
     ResponseError,
     UnknownTokenError,
 )
-from libmatrix.login import begin, device_fields, log_in, session_of
+from libmatrix.login import begin, device_fields, log_in, login_result, session_of
 from libmatrix.session import Session, export_text
 from libmatrix.table_gen import (
     AccountArguments,
@@ -109,7 +109,7 @@ async def login_password(client: Client, arguments: LoginPasswordArguments) -> L
         "password": arguments.password,
         **device_fields(client, arguments.device_id, arguments.device_display_name),
     }
-    return LoginPasswordResult(**_result(client, await log_in(client, fields)))
+    return LoginPasswordResult(**login_result(client, await log_in(client, fields)))
 
 
 def _identifier(arguments: LoginPasswordArguments) -> dict[str, str]:
@@ -135,7 +135,7 @@ async def login_token(client: Client, arguments: LoginTokenArguments) -> LoginTo
         "token": arguments.token,
         **device_fields(client, arguments.device_id, arguments.device_display_name),
     }
-    return LoginTokenResult(**_result(client, await log_in(client, fields)))
+    return LoginTokenResult(**login_result(client, await log_in(client, fields)))
 
 
 async def register_account(
@@ -165,16 +165,7 @@ async def register_account(
 
     answer = await authenticate(send, ask, own, arguments.auth_timeout_ms)
     session = await begin(client, session_of(client, answer))
-    return RegisterAccountResult(**_result(client, session))
-
-
-def _result(client: Client, session: Session) -> dict[str, str]:
-    assert session.user_id is not None and session.device_id is not None
-    return {
-        "user_id": session.user_id,
-        "device_id": session.device_id,
-        "homeserver": client.api.base_url or "",
-    }
+    return RegisterAccountResult(**login_result(client, session))
 
 
 # -- the session ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, ResponseError
-from libmatrix.login import device_fields, log_in
+from libmatrix.login import device_fields, log_in, login_result
 from libmatrix.loopback import Listener
 from libmatrix.table_gen import (
     LoginSsoArguments,
@@ -42,12 +42,7 @@ async def login_sso(client: Client, arguments: LoginSsoArguments) -> LoginSsoRes
         raise ResponseError("the browser came back without a login token")
     wanted = device_fields(client, arguments.device_id, arguments.device_display_name)
     session = await log_in(client, {"type": "m.login.token", "token": token, **wanted})
-    assert session.user_id is not None and session.device_id is not None
-    return LoginSsoResult(
-        user_id=session.user_id,
-        device_id=session.device_id,
-        homeserver=client.api.base_url or "",
-    )
+    return LoginSsoResult(**login_result(client, session))
 
 
 async def _url(client: Client, redirect_url: str, provider: str | None) -> str:
