@@ -222,9 +222,11 @@ static void wakeup_with_a_lock(void) {
 
     atomic_store(&wakeups, 0);
     CHECK_OK(matrix_set_wakeup_callback(context, wake_with_lock, &wakeups));
-    while (tally.ok < 2000) {
+    for (int sent = 0; tally.ok < 2000; sent++) {
         pthread_mutex_lock(&lock_of_host);
-        ping(client, NULL, count_reply, &tally);
+        if (sent < 2000) {
+            ping(client, NULL, count_reply, &tally);
+        }
         CHECK(matrix_dispatch(context, 0, 0) >= 0);
         pthread_mutex_unlock(&lock_of_host);
     }

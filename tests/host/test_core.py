@@ -51,6 +51,8 @@ SANITIZED = ("asan", "tsan", "valgrind")
 
 VALGRIND = [
     "valgrind",
+    # The host spins in some programs; the runtime must get its turn.
+    "--fair-sched=yes",
     "-q",
     "--leak-check=full",
     "--errors-for-leak-kinds=definite,indirect,possible",
