@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import msgspec
-
-from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.encryption import require_clear
+from libmatrix.sending import send_event
+from libmatrix.subscriptions import MESSAGE
 from libmatrix.table_gen import SendTextArguments, SendTextResult
-
-
-class _EventAnswer(msgspec.Struct):
-    event_id: str
 
 
 async def send_text(client: Client, arguments: SendTextArguments) -> SendTextResult:
     """Sends a text message, unless the room is encrypted."""
-    client.require_login()
-    await require_clear(client, arguments.room_id)
-    txn_id = arguments.txn_id or os.urandom(16).hex()
-    path = make_path("rooms", arguments.room_id, "send", "m.room.message", txn_id)
-    answer = await client.api.put(_EventAnswer, path, _content(arguments))
-    return SendTextResult(event_id=answer.event_id)
+    event_id = await send_event(
+        client, arguments.room_id, MESSAGE, _content(arguments), txn_id=arguments.txn_id
+    )
+    return SendTextResult(event_id=event_id)
 
 
 def _content(arguments: SendTextArguments) -> dict[str, Any]:
