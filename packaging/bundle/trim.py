@@ -50,8 +50,13 @@ __pycache__ __main__.py _testcapi.*
 # Paths in site-packages that nothing in the bundle uses. cffi's Python half only writes C at build
 # time; frozenlist has the same class in Python, and its extension alone would need libstdc++.
 SITE_PATHS = """
-bin cffi pycparser Crypto/IO Crypto/Math Crypto/PublicKey Crypto/Signature Crypto/Cipher/PKCS1*
-Crypto/Cipher/oaep* Crypto/Cipher/_pkcs1* Crypto/Protocol/DH.py Crypto/Protocol/HPKE.py
+bin cffi pycparser Crypto/IO Crypto/Math/Primality.py Crypto/Math/_nat_* Crypto/PublicKey/DSA.py
+Crypto/PublicKey/ElGamal.py Crypto/PublicKey/Hybrid.py Crypto/PublicKey/ML* Crypto/PublicKey/RSA.py
+Crypto/PublicKey/_curve25519* Crypto/PublicKey/_ec_nat* Crypto/PublicKey/_ml*
+Crypto/PublicKey/_montgomery.py Crypto/PublicKey/_nist_ecc.py Crypto/PublicKey/_openssh.py
+Crypto/Signature/DSS.py Crypto/Signature/PKCS1* Crypto/Signature/mldsa.py Crypto/Signature/p*
+Crypto/Cipher/PKCS1* Crypto/Cipher/oaep* Crypto/Cipher/_pkcs1* Crypto/Protocol/DH.py
+Crypto/Protocol/HPKE.py
 Crypto/Protocol/SecretSharing.py aiohttp/web.py aiohttp/web_*.py aiohttp/worker.py
 aiohttp/test_utils.py aiohttp/pytest_plugin.py attr/_next_gen_docs.py attrs/mypy.py
 frozenlist/_frozenlist.* jsonschema/cli.py playhouse/_* playhouse/[a-r]* playhouse/s[a-p]*

@@ -1,0 +1,1 @@
+"""Encryption: what one device and its user prove, keep secret and share."""
