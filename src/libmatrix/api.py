@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -22,7 +23,7 @@ from libmatrix.errors import (
 from libmatrix.tasks import in_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from libmatrix.client import Client
     from libmatrix.http import HttpClient, HttpResponse, HttpSettings
@@ -109,26 +110,33 @@ class Api:
         if is_own:
             self._client.require_login()
         await in_task()
-        url = await self.locate() + path + ("?" + urlencode(query) if query else "")
         payload = None if body is None else _encode(body)
         retries = Retries(method) if may_repeat else None
-        has_renewed = False
+        has_renewed = sent = False
         while True:
-            if is_own:
-                token = await self._client.renewal.token()
+            with _preparing(sent=sent):
+                url = await self.locate() + path + ("?" + urlencode(query) if query else "")
+                if is_own:
+                    token = await self._client.renewal.token()
             headers = _headers(token, body is not None)
-            response = await self._send(method, url, headers, payload, wait_ms)
+            try:
+                response = await self._send(method, url, headers, payload, wait_ms)
+            except TransportError as error:
+                error.sent = error.sent or sent
+                raise
             if 200 <= response.status < 300:
                 return response.body
-            error = refusal(response.status, response.headers, response.body)
-            if is_own and token is not None and isinstance(error, UnknownTokenError):
-                if not await self._renew(token, error, has_renewed):
-                    raise error
+            refused = refusal(response.status, response.headers, response.body)
+            if is_own and token is not None and isinstance(refused, UnknownTokenError):
+                with _preparing(sent=sent):
+                    if not await self._renew(token, refused, has_renewed):
+                        raise refused
                 has_renewed = True
                 continue
-            pause_ms = retries.pause_ms(error) if retries is not None else None
+            pause_ms = retries.pause_ms(refused) if retries is not None else None
             if pause_ms is None:
-                raise error
+                raise refused
+            sent = sent or refused.http_status in _BUSY
             await asyncio.sleep(pause_ms / 1000)
 
     async def _renew(self, token: str, error: UnknownTokenError, has_renewed: bool) -> bool:
@@ -165,36 +173,36 @@ class Api:
         max_redirects: int = 0,
     ) -> HttpResponse:
         """A request to any server, without the session's token."""
-        from libmatrix.http import HttpError
-
-        try:
-            return await self._connection().request(
-                method,
-                url,
-                headers=headers,
-                body=body,
-                max_response_bytes=max_bytes,
-                max_redirects=max_redirects,
-            )
-        except HttpError as error:
-            raise TransportError(error.message, code=error.code) from None
+        return await self._request(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            max_response_bytes=max_bytes,
+            max_redirects=max_redirects,
+        )
 
     async def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, wait_ms: int
     ) -> HttpResponse:
+        limit_ms = self._client.options.request_timeout_ms
+        return await self._request(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            # Where there is no limit, a wait on purpose makes none.
+            timeout_ms=limit_ms + wait_ms if limit_ms else 0,
+            long_poll=wait_ms > 0,
+        )
+
+    async def _request(self, method: str, url: str, **how: Any) -> HttpResponse:
         from libmatrix.http import HttpError
 
         try:
-            return await self._connection().request(
-                method,
-                url,
-                headers=headers,
-                body=body,
-                timeout_ms=self._client.options.request_timeout_ms + wait_ms,
-                long_poll=wait_ms > 0,
-            )
+            return await self._connection().request(method, url, **how)
         except HttpError as error:
-            raise TransportError(error.message, code=error.code) from None
+            raise TransportError(error.message, code=error.code, sent=error.sent) from None
 
     def _connection(self) -> HttpClient:
         if self._http is None:
@@ -238,6 +246,15 @@ class Retries:
         if (error.retry_after_ms or 0) > _LONGEST_PAUSE_MS:
             return None
         return self._backoff.failed(error.retry_after_ms)
+
+
+@contextmanager
+def _preparing(*, sent: bool) -> Iterator[None]:
+    """What fails here was another request; `sent` is about the one that is not made now."""
+    try:
+        yield
+    except TransportError as error:
+        raise TransportError(error.message, code=error.code, sent=sent) from None
 
 
 def _headers(token: str | None, has_body: bool) -> dict[str, str]:

@@ -126,9 +126,16 @@ class ResponseError(MatrixError):
 
 
 class TransportError(MatrixError):
-    """The request could not be made, or nothing usable came back."""
+    """The request could not be made, or nothing usable came back.
+
+    `sent` is False only where it is certain that the homeserver has not seen it.
+    """
 
     CODE = "E_CONNECTION"
+
+    def __init__(self, message: str, *, code: str | None = None, sent: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.sent = sent
 
 
 class NotLoggedInError(MatrixError):

@@ -272,9 +272,11 @@ class HttpClient:
                         raise
             connection = await self._pool.open(route)
             return await self._run(job, route, connection, receive, streaming)
-        except HttpConnectionError:
-            if self._pool.closed:
+        except HttpError as error:
+            if isinstance(error, HttpConnectionError) and self._pool.closed:
                 raise HttpClosedError("the client was closed", sent=job.sent) from None
+            # It may have gone out on a kept connection before the fresh one failed.
+            error.sent = error.sent or job.sent
             raise
 
     async def _run(

@@ -43,6 +43,8 @@ class Server:
     host: str
     port: int
     scheme: str
+    # Listens no more; open connections stay.
+    stop: Callable[[], None]
     requests: list[Request] = field(default_factory=list)
     accepted: int = 0
     open: int = 0
@@ -105,7 +107,7 @@ async def serve(
 
     listener = await asyncio.start_server(connected, host, 0, ssl=tls)
     port = listener.sockets[0].getsockname()[1]
-    server = Server(host, port, "https" if tls else "http")
+    server = Server(host, port, "https" if tls else "http", listener.close)
     try:
         yield server
     finally:
