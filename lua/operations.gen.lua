@@ -108,6 +108,7 @@ list.records = {
     { name = "prev_content", type = "json" },
     { name = "is_redacted", type = "bool", required = true },
     { name = "is_filled", type = "bool", required = true },
+    { name = "encryption", type = "json" },
   },
   log_record = {
     { name = "level", type = "enum", enum = "log_level", required = true },

@@ -111,10 +111,11 @@ static const struct field event_fields[] = {
     {.name = "prev_content", .type = FIELD_JSON, .required = false, .secret = false, .offset = offsetof(matrix_event, prev_content), .has_offset = SIZE_MAX},
     {.name = "is_redacted", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_redacted), .has_offset = SIZE_MAX},
     {.name = "is_filled", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_filled), .has_offset = SIZE_MAX},
+    {.name = "encryption", .type = FIELD_JSON, .required = false, .secret = false, .offset = offsetof(matrix_event, encryption), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_event = {
-    .name = "event", .fields = {event_fields, 26}, .size = sizeof(matrix_event)
+    .name = "event", .fields = {event_fields, 27}, .size = sizeof(matrix_event)
 };
 
 static const struct field log_record_fields[] = {

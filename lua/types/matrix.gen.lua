@@ -82,6 +82,7 @@
 ---@field prev_content? any of a state event: the content it replaces
 ---@field is_redacted boolean emptied by a redaction before it came
 ---@field is_filled boolean fetched to fill a gap, see fill_gaps
+---@field encryption? any of an event that came encrypted and is given here in clear: what is known of that
 
 ---A line of the log. Tokens, keys and message bodies are never in it.
 ---@class matrix.LogRecord

@@ -30,6 +30,7 @@ from libmatrix.table_gen import ClientOptions, Output
 
 if TYPE_CHECKING:
     from libmatrix.context import Context
+    from libmatrix.room_events import Decrypt
     from libmatrix.state import State
     from libmatrix.sync import Syncer
 
@@ -52,6 +53,8 @@ class Client:
         self.failure: MatrixError | None = None
         self.session = Session()
         self.renewal = Renewal(self)
+        # Set by who can: given each encrypted event of a timeline just before its delivery.
+        self.decrypt: Decrypt | None = None
         # Until it is done, requests wait.
         self.preparing: asyncio.Task[None] | None = None
         self._vault = Vault(options.store_passphrase)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from libmatrix.events import EventHead
+from libmatrix.events import EventHead, read_timeline_event
 from libmatrix.subscriptions import MEMBER, MESSAGE, Subscription
 from libmatrix.sync_post import Post
+from libmatrix.table_gen import Event
 
 # Shorter ones hold an age and nothing else.
 _LEAST_UNSIGNED = 24
 _REDACTION = "m.room.redaction"
 _REACTION = "m.reaction"
+ENCRYPTED = "m.room.encrypted"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,6 +75,22 @@ class Marks(NamedTuple):
 
     is_historic: bool
     is_filled: bool = False
+
+
+class Decrypted(NamedTuple):
+    """What takes the place of an encrypted event's own type and content."""
+
+    type: str
+    # JSON text of an object.
+    content: Raw
+    # JSON text of the field `encryption`.
+    encryption: Raw
+
+
+_LIVE = Marks(is_historic=False)
+
+# The room, the head and the slice of an event of type m.room.encrypted; None: it stays as it is.
+Decrypt = Callable[[str, EventHead, Raw], Decrypted | None]
 
 
 _decode_content = msgspec.json.Decoder(_Content).decode
@@ -135,6 +154,42 @@ class Payload(msgspec.Struct, omit_defaults=True, gc=False):
     reaction_key: str | None = None
     txn_id: str | None = None
     prev_content: Raw | None = None
+    encryption: Raw | None = None
+
+
+def make_event(
+    room_id: str,
+    raw: bytes,
+    user_id: str,
+    kind: str,
+    *,
+    marks: Marks = _LIVE,
+    decrypt: Decrypt | None = None,
+) -> Event:
+    """The record `event` of one event as /messages, /context and the like answer it.
+
+    `raw` is its JSON text, `user_id` the client's own, `kind` what the record says it came by. It
+    is the same record, field by field, that a subscription gets from a sync. Raises
+    `MalformedEventError` for an event that a sync would leave out.
+    """
+    data = bytes(raw)
+    head = read_timeline_event(data)
+    head, encryption = unlock(decrypt, room_id, head, Raw(data))
+    payload = _make(
+        room_id, head, Raw(data), _read(head), head.sender == user_id, marks, encryption
+    )
+    return Event(kind=kind, **msgspec.structs.asdict(payload))
+
+
+def unlock(
+    decrypt: Decrypt | None, room_id: str, head: EventHead, raw: Raw
+) -> tuple[EventHead, Raw | None]:
+    """An encrypted event as what it says, and its field `encryption`; any other as it came."""
+    is_encrypted = head.type == ENCRYPTED and head.state_key is None
+    said = decrypt(room_id, head, raw) if decrypt and is_encrypted else None
+    if said is None:
+        return head, None
+    return msgspec.structs.replace(head, type=said.type, content=said.content), said.encryption
 
 
 def give_event(
@@ -145,24 +200,36 @@ def give_event(
     is_own: bool,
     marks: Marks,
     post: Post,
+    encryption: Raw | None = None,
 ) -> None:
     """Gives an event to those of the subscriptions that want it; built once, for the first."""
-    try:
-        content = _decode_content(head.content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        content = _read_loosely(head.content)
+    content = _read(head)
     payload = b""
     for wish in wishes:
         if wish.takes_all or wish.wants(room_id, head, content.msgtype, is_own):
             if not payload:
-                payload = _build(room_id, head, raw, content, is_own, marks)
+                event = _make(room_id, head, raw, content, is_own, marks, encryption)
+                # Without its first field, which is the kind.
+                payload = _encode(event)[1:]
             post.add_event(wish.handle, wish.prefix, payload)
 
 
-def _build(
-    room_id: str, head: EventHead, raw: Raw, content: _Content, is_own: bool, marks: Marks
-) -> bytes:
-    """The payload after its first field, which is the kind."""
+def _read(head: EventHead) -> _Content:
+    try:
+        return _decode_content(head.content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _read_loosely(head.content)
+
+
+def _make(
+    room_id: str,
+    head: EventHead,
+    raw: Raw,
+    content: _Content,
+    is_own: bool,
+    marks: Marks,
+    encryption: Raw | None,
+) -> Payload:
     kind = head.type
     is_historic, is_filled = marks
     event = Payload(
@@ -187,7 +254,8 @@ def _build(
         _relate(event, content, content.relation)
     if len(head.unsigned) >= _LEAST_UNSIGNED:
         _take_unsigned(event, head.unsigned)
-    return _encode(event)[1:]
+    event.encryption = encryption
+    return event
 
 
 def _take_other(event: Payload, head: EventHead, content: _Content) -> None:

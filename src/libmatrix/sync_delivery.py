@@ -14,7 +14,7 @@ from libmatrix.events import (
 )
 from libmatrix.gaps import fill_gaps
 from libmatrix.room_changes import announce_change, announce_invite
-from libmatrix.room_events import Marks, give_event
+from libmatrix.room_events import ENCRYPTED, Marks, give_event, unlock
 from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
 from libmatrix.state import Changes
 from libmatrix.sync_extras import Extras
@@ -219,6 +219,9 @@ class Delivery:
                 continue
             self._event_count += 1
             last_id = head.event_id
+            encryption = None
+            if head.type == ENCRYPTED:
+                head, encryption = unlock(self._client.decrypt, room_id, head, raw)
             # Asked each time: a handler may subscribe while this waits for room.
             routes = subscriptions.routes
             if head.state_key is not None:
@@ -229,7 +232,8 @@ class Delivery:
                 wishes = routes.by_type.get(head.type, routes.any)
             if wishes:
                 how = marks if index >= live_from else _HISTORIC
-                give_event(wishes, room_id, head, raw, head.sender == user_id, how, post)
+                is_own = head.sender == user_id
+                give_event(wishes, room_id, head, raw, is_own, how, post, encryption)
             if post.size >= BLOCK_BYTES or not (index + 1) % TURN:
                 await post.passed(TURN)
         update.room.last_event_id = last_id
@@ -243,10 +247,12 @@ class Delivery:
         except MalformedEventError as error:
             self._left_out(update, "gap", 0, data, error)
             return
+        room_id = update.room.room_id
+        head, encryption = unlock(self._client.decrypt, room_id, head, raw)
         wishes = self._subscriptions.filler_routes.of_timeline(head)
         if wishes:
             is_own = head.sender == self._user_id
-            give_event(wishes, update.room.room_id, head, raw, is_own, _FILLED, self._post)
+            give_event(wishes, room_id, head, raw, is_own, _FILLED, self._post, encryption)
         await self._post.passed(1)
 
     def _apply(self, update: RoomUpdate, head: EventHead, raw: Raw) -> None:

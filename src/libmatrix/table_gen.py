@@ -283,6 +283,8 @@ class Event(Output, frozen=True, kw_only=True):
     is_redacted: bool
     # fetched to fill a gap, see fill_gaps
     is_filled: bool
+    # of an event that came encrypted and is given here in clear: what is known of that
+    encryption: Raw | None = None
 
 
 class LogRecord(Output, frozen=True, kw_only=True):

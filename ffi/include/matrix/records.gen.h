@@ -126,6 +126,11 @@ typedef struct matrix_event {
     bool is_redacted;
     /** fetched to fill a gap, see fill_gaps */
     bool is_filled;
+    /**
+     * of an event that came encrypted and is given here in clear: what is known of that; may be
+     * absent
+     */
+    const matrix_value *encryption;
 } matrix_event;
 
 /** A line of the log. Tokens, keys and message bodies are never in it. */
