@@ -26,6 +26,13 @@ _TEST = {
     "libsqlite3-dev": "/usr/include/sqlite3.h",
     "libssl-dev": "/usr/include/openssl/ssl.h",
     "openssl": "openssl",
+    # What the examples run in: a window, a screen for it, keys and pictures; an editor.
+    "love": "love",
+    "libgl1-mesa-dri": "/usr/share/doc/libgl1-mesa-dri",
+    "xvfb": "Xvfb",
+    "xdotool": "xdotool",
+    "imagemagick": "import",
+    "neovim": "nvim",
 }
 _PACKAGE = {"dpkg-dev": "dpkg-shlibdeps", "file": "file"}
 _INSTALL = (

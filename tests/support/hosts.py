@@ -71,3 +71,18 @@ def run_host(compile_host: Callable[..., Path]) -> Program:
         return done
 
     return run_one
+
+
+@pytest.fixture(scope="session")
+def compile_example(stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`compile_example(name)` gives the program made of examples/<name>.c, as a reader makes it."""
+    folder = tmp_path_factory.mktemp("examples")
+
+    def compile_one(name: str) -> Path:
+        command = ["cc", "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"]
+        command += [f"-I{stage / 'include'}", str(ROOT / "examples" / f"{name}.c")]
+        command += [f"-L{stage / 'lib'}", "-lmatrix", f"-Wl,-rpath,{stage / 'lib'}"]
+        subprocess.run([*command, "-o", str(folder / name)], check=True, timeout=120)
+        return folder / name
+
+    return compile_one

@@ -1,0 +1,104 @@
+/* A chat in the terminal: what is said in one room, and what you type goes there. /quit or Ctrl-D
+ * ends it. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_ROOM (id or alias). */
+#define _POSIX_C_SOURCE 200809L
+#include <matrix/matrix.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static matrix_client client;
+static char room_id[256]; /* empty until the room is joined */
+static bool running = true;
+
+static void stop(const char *reason) {
+    fprintf(stderr, "chat: %s\n", reason);
+    running = false;
+}
+
+/* Network text may hold control characters; a terminal must not obey them. */
+static void print_line(const char *sender, const char *text) {
+    printf("%s: ", sender);
+    for (; *text; text++)
+        putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void on_message(const matrix_reply *reply, void *user_data) {
+    const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));
+    (void)user_data;
+    if (strcmp(event->room_id, room_id) == 0 && event->body)
+        print_line(event->sender, event->new_body ? event->new_body : event->body);
+}
+
+static void on_sync_state(const matrix_reply *reply, void *user_data) {
+    const matrix_value *change = matrix_reply_value(reply);
+    const char *state = matrix_value_get_string(change, "state", "");
+    (void)user_data;
+    if (strcmp(state, "reconnecting") == 0)
+        fprintf(stderr, "chat: offline: %s\n", matrix_value_get_string(change, "reason", ""));
+    else if (strcmp(state, "unauthorized") == 0)
+        stop("the homeserver wants a new login");
+}
+
+static void on_sent(const matrix_reply *reply, void *user_data) {
+    (void)user_data;
+    if (!matrix_reply_ok(reply))
+        fprintf(stderr, "chat: not sent: %s\n", matrix_reply_error(reply)->message);
+}
+
+static void on_joined(const matrix_reply *reply, void *user_data) {
+    (void)user_data;
+    if (!matrix_reply_ok(reply)) {
+        stop(matrix_reply_error(reply)->message);
+        return;
+    }
+    snprintf(room_id, sizeof room_id, "%s",
+             matrix_value_get_string(matrix_reply_value(reply), "room_id", ""));
+    matrix_sync_loop_start(client, NULL, matrix_ignore, NULL, NULL);
+    fprintf(stderr, "chat: in %s\n", room_id);
+}
+
+static void on_login(const matrix_reply *reply, void *room) {
+    if (!matrix_reply_ok(reply))
+        stop(matrix_reply_error(reply)->message);
+    else
+        matrix_join_room(client, room, NULL, on_joined, NULL, NULL);
+}
+
+static void read_line(void) {
+    char line[4096];
+    if (!fgets(line, sizeof line, stdin) || strcmp(line, "/quit\n") == 0) {
+        running = false;
+        return;
+    }
+    line[strcspn(line, "\n")] = '\0';
+    if (line[0] && matrix_send_text(client, room_id, line, NULL, on_sent, NULL, NULL) < 0)
+        fprintf(stderr, "chat: that is no UTF-8\n");
+}
+
+int main(void) {
+    const char *user = getenv("MATRIX_USER"), *password = getenv("MATRIX_PASSWORD");
+    matrix_context context;
+    matrix_map *options = matrix_map_new();
+    matrix_map_set_string(options, "homeserver", getenv("MATRIX_HOMESERVER"));
+    if (matrix_init(NULL, &context) < 0 || matrix_create_client(context, options, &client) < 0)
+        return fprintf(stderr, "chat: %s\n", matrix_map_error(options)), EXIT_FAILURE;
+    setvbuf(stdin, NULL, _IONBF, 0); /* or poll would not know of lines that were read ahead */
+    matrix_subscribe(client, "message", NULL, on_message, NULL, NULL);
+    matrix_subscribe(client, "sync_state", NULL, on_sync_state, NULL, NULL);
+    matrix_login_password(client, user, password, NULL, on_login, getenv("MATRIX_ROOM"), NULL);
+    while (running) {
+        /* The keyboard counts only in the room; poll skips a negative descriptor. */
+        struct pollfd inputs[] = {{matrix_fd(context), POLLIN, 0},
+                                  {room_id[0] ? STDIN_FILENO : -1, POLLIN, 0}};
+        poll(inputs, 2, -1);
+        matrix_dispatch(context, 0, 0);
+        if (running && inputs[1].revents)
+            read_line();
+    }
+    matrix_map_free(options);
+    return matrix_shutdown(context, 5000) < 0 || !room_id[0];
+}
