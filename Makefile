@@ -45,7 +45,7 @@ demo: stage  ## C, Lua and Fennel talk by a homeserver of their own
 	@$(PYTHON_PATH) examples/demo.py
 
 test-setup: stage
-	@$(BOOTSTRAP) system-test system-package synapse lua5.5
+	@$(BOOTSTRAP) system-test system-package synapse foreign lua5.5
 
 test: test-setup  ## all tests; ARGS="-k name" for some
 	$(PYTEST) $(ARGS)

@@ -13,6 +13,7 @@ from pathlib import Path
 import common
 import environments
 import fennel_package
+import foreign
 import lua_sources
 import system
 import yyjson_sources
@@ -25,6 +26,7 @@ STEPS = {
     "system-package": system.for_package,
     "venv": environments.tools,
     "synapse": environments.synapse,
+    "foreign": foreign.install,
     "fennel": lambda: fennel_package.fetch(CACHE),
     "yyjson": lambda: yyjson_sources.fetch(CACHE / "yyjson"),
     "lua-headers": lambda: lua_sources.headers(CACHE / "lua"),

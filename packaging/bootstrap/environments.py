@@ -38,13 +38,27 @@ def synapse() -> None:
 
 def lock() -> None:
     """Brings the lock files in line with their .in files; delete a .txt to upgrade all of it."""
-    for name in ("runtime", "tools", "synapse"):
+    for name in ("runtime", "tools", "synapse", "node"):
         say(f"locking {name}")
         common.run(
             [_uv(), *_COMPILE, f"--output-file={name}.txt", f"{name}.in"],
             cwd=LOCKS,
             environment=_uv_environment(),
         )
+
+
+def tool_folder(name: str) -> Path:
+    """build/NAME: the wheels of a lock file, unpacked side by side without an environment."""
+    target = BUILD / name
+    requirements = (LOCKS / f"{name}.txt").read_text()
+    digest = common.digest_of(requirements, sys.platform, os.uname().machine)
+    with common.exclusive(name):
+        if not common.stamped(target, digest):
+            say(f"build/{name}: installing")
+            shutil.rmtree(target, ignore_errors=True)
+            _pip_install(requirements, target)
+            common.stamp(target, digest)
+    return target
 
 
 def _ensure(name: str, locks: list[str], what: str) -> None:

@@ -11,7 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "packaging" / "bootstrap"
-MODULES = ("common", "distribution", "fennel_package", "system", "archives", "yyjson_sources")
+MODULES = (
+    "common",
+    "distribution",
+    "fennel_package",
+    "system",
+    "archives",
+    "yyjson_sources",
+    "environments",
+    "foreign",
+)
 
 STANZAS = """\
 # a comment
@@ -119,9 +128,30 @@ def test_archive_of_another_hash_is_refused(
 
 
 def test_locks_name_no_host() -> None:
-    for lock in (ROOT / "packaging/locks").iterdir():
+    locks = [*(ROOT / "packaging/locks").iterdir(), ROOT / "tests/foreign/package-lock.json"]
+    for lock in locks:
         text = lock.read_text()
         assert "://" not in text and "file:" not in text, lock.name
+
+
+def test_lock_of_node_packages_with_hosts_is_refused(
+    bootstrap: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    lock = tmp_path / "package-lock.json"
+    lock.write_text('{"packages": {"node_modules/x": {"resolved": "https://x"}}}')
+    with pytest.raises(bootstrap["common"].SetupError, match="names hosts"):
+        bootstrap["foreign"]._check_lock(lock)
+
+
+@pytest.mark.parametrize("version, major", [("v20.1.0", 20), ("v9.0.0", 9), ("unknown", 0)])
+def test_version_of_node(
+    bootstrap: dict[str, ModuleType], tmp_path: Path, version: str, major: int
+) -> None:
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\necho {version}\n")
+    node.chmod(0o755)
+    assert bootstrap["foreign"]._major(str(node)) == major
+    assert bootstrap["foreign"]._major(str(tmp_path / "none")) == 0
 
 
 def test_unknown_step_is_an_error() -> None:
