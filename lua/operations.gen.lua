@@ -16,6 +16,7 @@ list.enums = {
   sync_phase = { "syncing", "reconnecting", "unauthorized", "stopped" },
   login_identifier = { "user", "email", "phone" },
   room_action = { "invite", "kick", "ban", "unban", "redact", "notify_room" },
+  message_kind = { "text", "notice", "emote" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -406,6 +407,181 @@ list.operations = {
     options = {
       { name = "html", type = "string", secret = true },
       { name = "thread_id", type = "string" },
+      { name = "txn_id", type = "string" },
+      { name = "reply_to", type = "string" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_notice = {
+    name = "send_notice",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "body", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "html", type = "string", secret = true },
+      { name = "thread_id", type = "string" },
+      { name = "reply_to", type = "string" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_emote = {
+    name = "send_emote",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "body", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "html", type = "string", secret = true },
+      { name = "thread_id", type = "string" },
+      { name = "reply_to", type = "string" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_markdown = {
+    name = "send_markdown",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "body", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "kind", type = "enum", enum = "message_kind" },
+      { name = "thread_id", type = "string" },
+      { name = "reply_to", type = "string" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_reply = {
+    name = "send_reply",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+      { name = "body", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "html", type = "string", secret = true },
+      { name = "markdown", type = "bool" },
+      { name = "kind", type = "enum", enum = "message_kind" },
+      { name = "mention_sender", type = "bool" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  edit_message = {
+    name = "edit_message",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+      { name = "body", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "html", type = "string", secret = true },
+      { name = "markdown", type = "bool" },
+      { name = "kind", type = "enum", enum = "message_kind" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_reaction = {
+    name = "send_reaction",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+      { name = "key", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  redact = {
+    name = "redact",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_location = {
+    name = "send_location",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "body", type = "string", required = true, secret = true },
+      { name = "geo_uri", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "thread_id", type = "string" },
+      { name = "reply_to", type = "string" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_sticker = {
+    name = "send_sticker",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "body", type = "string", required = true, secret = true },
+      { name = "url", type = "string", required = true },
+    },
+    options = {
+      { name = "info", type = "json" },
+      { name = "thread_id", type = "string" },
+      { name = "reply_to", type = "string" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  send_event = {
+    name = "send_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "type", type = "string", required = true },
+      { name = "content", type = "json", required = true, secret = true },
+    },
+    options = {
       { name = "txn_id", type = "string" },
     },
     result = {
@@ -838,6 +1014,16 @@ list.operation_names = {
   "ping",
   "list_parts",
   "send_text",
+  "send_notice",
+  "send_emote",
+  "send_markdown",
+  "send_reply",
+  "edit_message",
+  "send_reaction",
+  "redact",
+  "send_location",
+  "send_sticker",
+  "send_event",
   "login_oauth",
   "login_oauth_device",
   "rooms",

@@ -29,6 +29,133 @@ matrix_status matrix_send_text(matrix_client client, const char *room_id, const 
                        callback, user_data, request);
 }
 
+matrix_status matrix_send_notice(matrix_client client, const char *room_id, const char *body,
+                                 matrix_map *options, matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = body},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_NOTICE], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_emote(matrix_client client, const char *room_id, const char *body,
+                                matrix_map *options, matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = body},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_EMOTE], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_markdown(matrix_client client, const char *room_id, const char *body,
+                                   matrix_map *options, matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = body},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_MARKDOWN], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_reply(matrix_client client, const char *room_id, const char *event_id,
+                                const char *body, matrix_map *options, matrix_callback callback,
+                                void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+        {.string = body},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_REPLY], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_edit_message(matrix_client client, const char *room_id, const char *event_id,
+                                  const char *body, matrix_map *options, matrix_callback callback,
+                                  void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+        {.string = body},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_EDIT_MESSAGE], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_reaction(matrix_client client, const char *room_id, const char *event_id,
+                                   const char *key, matrix_map *options, matrix_callback callback,
+                                   void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+        {.string = key},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_REACTION], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_redact(matrix_client client, const char *room_id, const char *event_id,
+                            matrix_map *options, matrix_callback callback, void *user_data,
+                            matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REDACT], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_send_location(matrix_client client, const char *room_id, const char *body,
+                                   const char *geo_uri, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = body},
+        {.string = geo_uri},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_LOCATION], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_sticker(matrix_client client, const char *room_id, const char *body,
+                                  const char *url, matrix_map *options, matrix_callback callback,
+                                  void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = body},
+        {.string = url},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_STICKER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_event(matrix_client client, const char *room_id, const char *type,
+                                const char *content, matrix_map *options, matrix_callback callback,
+                                void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = type},
+        {.string = content},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_EVENT], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_login_oauth(matrix_client client, matrix_map *options,
                                  matrix_callback callback, void *user_data,
                                  matrix_request *request) {

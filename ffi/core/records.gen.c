@@ -133,6 +133,13 @@ const char *matrix_room_action_string(matrix_room_action value) {
     return matrix_enum_room_action.values[value - 1];
 }
 
+const char *matrix_message_kind_string(matrix_message_kind value) {
+    if (value < 1 || (size_t)value > matrix_enum_message_kind.count) {
+        return "unknown";
+    }
+    return matrix_enum_message_kind.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }

@@ -48,6 +48,11 @@ const struct enumeration matrix_enum_room_action = {
     .name = "room_action", .values = room_action_values, .count = 6
 };
 
+static const char *const message_kind_values[] = {"text", "notice", "emote"};
+const struct enumeration matrix_enum_message_kind = {
+    .name = "message_kind", .values = message_kind_values, .count = 3
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -317,6 +322,141 @@ static const struct field send_text_arguments[] = {
 static const struct field send_text_options[] = {
     {.name = "html", .type = FIELD_STRING, .required = false, .secret = true},
     {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field send_notice_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "body", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field send_notice_options[] = {
+    {.name = "html", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field send_emote_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "body", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field send_emote_options[] = {
+    {.name = "html", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field send_markdown_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "body", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field send_markdown_options[] = {
+    {.name = "kind", .type = FIELD_ENUM, .enumeration = &matrix_enum_message_kind, .required = false, .secret = false},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field send_reply_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "body", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field send_reply_options[] = {
+    {.name = "html", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "markdown", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "kind", .type = FIELD_ENUM, .enumeration = &matrix_enum_message_kind, .required = false, .secret = false},
+    {.name = "mention_sender", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field edit_message_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "body", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field edit_message_options[] = {
+    {.name = "html", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "markdown", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "kind", .type = FIELD_ENUM, .enumeration = &matrix_enum_message_kind, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field send_reaction_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "key", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field send_reaction_options[] = {
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field redact_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field redact_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field send_location_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "body", .type = FIELD_STRING, .required = true, .secret = true},
+    {.name = "geo_uri", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field send_location_options[] = {
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field send_sticker_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "body", .type = FIELD_STRING, .required = true, .secret = true},
+    {.name = "url", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field send_sticker_options[] = {
+    {.name = "info", .type = FIELD_JSON, .required = false, .secret = false},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field send_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "content", .type = FIELD_JSON, .required = true, .secret = true},
+};
+
+static const struct field send_event_options[] = {
     {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
@@ -646,7 +786,67 @@ const struct operation matrix_operations[] = {
     [OPERATION_SEND_TEXT] = {
         .name = "send_text",
         .arguments = {send_text_arguments, 2},
-        .options = {send_text_options, 3},
+        .options = {send_text_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_NOTICE] = {
+        .name = "send_notice",
+        .arguments = {send_notice_arguments, 2},
+        .options = {send_notice_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_EMOTE] = {
+        .name = "send_emote",
+        .arguments = {send_emote_arguments, 2},
+        .options = {send_emote_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_MARKDOWN] = {
+        .name = "send_markdown",
+        .arguments = {send_markdown_arguments, 2},
+        .options = {send_markdown_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_REPLY] = {
+        .name = "send_reply",
+        .arguments = {send_reply_arguments, 3},
+        .options = {send_reply_options, 7},
+        .has_progress = false,
+    },
+    [OPERATION_EDIT_MESSAGE] = {
+        .name = "edit_message",
+        .arguments = {edit_message_arguments, 3},
+        .options = {edit_message_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_REACTION] = {
+        .name = "send_reaction",
+        .arguments = {send_reaction_arguments, 3},
+        .options = {send_reaction_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_REDACT] = {
+        .name = "redact",
+        .arguments = {redact_arguments, 2},
+        .options = {redact_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_LOCATION] = {
+        .name = "send_location",
+        .arguments = {send_location_arguments, 3},
+        .options = {send_location_options, 5},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_STICKER] = {
+        .name = "send_sticker",
+        .arguments = {send_sticker_arguments, 3},
+        .options = {send_sticker_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_EVENT] = {
+        .name = "send_event",
+        .arguments = {send_event_arguments, 3},
+        .options = {send_event_options, 1},
         .has_progress = false,
     },
     [OPERATION_LOGIN_OAUTH] = {

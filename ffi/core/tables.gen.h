@@ -10,6 +10,16 @@ enum operation_index {
     OPERATION_PING,
     OPERATION_LIST_PARTS,
     OPERATION_SEND_TEXT,
+    OPERATION_SEND_NOTICE,
+    OPERATION_SEND_EMOTE,
+    OPERATION_SEND_MARKDOWN,
+    OPERATION_SEND_REPLY,
+    OPERATION_EDIT_MESSAGE,
+    OPERATION_SEND_REACTION,
+    OPERATION_REDACT,
+    OPERATION_SEND_LOCATION,
+    OPERATION_SEND_STICKER,
+    OPERATION_SEND_EVENT,
     OPERATION_LOGIN_OAUTH,
     OPERATION_LOGIN_OAUTH_DEVICE,
     OPERATION_ROOMS,
@@ -52,6 +62,7 @@ extern const struct enumeration matrix_enum_presence;
 extern const struct enumeration matrix_enum_sync_phase;
 extern const struct enumeration matrix_enum_login_identifier;
 extern const struct enumeration matrix_enum_room_action;
+extern const struct enumeration matrix_enum_message_kind;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;

@@ -26,6 +26,9 @@
 ---What a power level is needed for beside sending events.
 ---@alias matrix.RoomAction "invite"|"kick"|"ban"|"unban"|"redact"|"notify_room"
 
+---What a text is: said, told by a program, or done.
+---@alias matrix.MessageKind "text"|"notice"|"emote"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -536,18 +539,21 @@ function Client:list_parts() end
 
 ---Options of send_text.
 ---@class matrix.SendTextOptions
----@field html? string the same in HTML
+---@field html? string the same in HTML; what the specification does not allow is taken out
 ---@field thread_id? string event id of the thread's root
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
+---@field reply_to? string event id of what it answers
+---@field mentions? string[] user ids of those to notify
+---@field mentions_room? boolean notify everybody in the room
 
 ---Outcome of send_text.
 ---@class matrix.SendTextPayload: matrix.Payload
 ---@field event_id string the event that was made
 
 ---Sends a text message. In an encrypted room it fails, and nothing leaves in clear.
----[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mtext)
 ---
----Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
 ---@param room_id string the room
 ---@param body string the text
 ---@param options? matrix.SendTextOptions
@@ -555,6 +561,248 @@ function Client:list_parts() end
 ---@overload fun(self: matrix.Client, room_id: string, body: string, callback: fun(payload: matrix.SendTextPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, room_id: string, body: string, options: matrix.SendTextOptions?, callback: fun(payload: matrix.SendTextPayload)): matrix.Request
 function Client:send_text(room_id, body, options) end
+
+---Options of send_notice.
+---@class matrix.SendNoticeOptions
+---@field html? string the same in HTML; what the specification does not allow is taken out
+---@field thread_id? string event id of the thread's root
+---@field reply_to? string event id of what it answers
+---@field mentions? string[] user ids of those to notify
+---@field mentions_room? boolean notify everybody in the room
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of send_notice.
+---@class matrix.SendNoticePayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Sends a notice: a text that bots must not answer.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mnotice)
+---
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param body string the text
+---@param options? matrix.SendNoticeOptions
+---@return matrix.SendNoticePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, body: string, callback: fun(payload: matrix.SendNoticePayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, body: string, options: matrix.SendNoticeOptions?, callback: fun(payload: matrix.SendNoticePayload)): matrix.Request
+function Client:send_notice(room_id, body, options) end
+
+---Options of send_emote.
+---@class matrix.SendEmoteOptions
+---@field html? string the same in HTML; what the specification does not allow is taken out
+---@field thread_id? string event id of the thread's root
+---@field reply_to? string event id of what it answers
+---@field mentions? string[] user ids of those to notify
+---@field mentions_room? boolean notify everybody in the room
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of send_emote.
+---@class matrix.SendEmotePayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Sends an emote: what the user does, shown after the user's name.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#memote)
+---
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param body string the text, as waves
+---@param options? matrix.SendEmoteOptions
+---@return matrix.SendEmotePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, body: string, callback: fun(payload: matrix.SendEmotePayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, body: string, options: matrix.SendEmoteOptions?, callback: fun(payload: matrix.SendEmotePayload)): matrix.Request
+function Client:send_emote(room_id, body, options) end
+
+---Options of send_markdown.
+---@class matrix.SendMarkdownOptions
+---@field kind? matrix.MessageKind what kind of message
+---@field thread_id? string event id of the thread's root
+---@field reply_to? string event id of what it answers
+---@field mentions? string[] user ids of those to notify
+---@field mentions_room? boolean notify everybody in the room
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of send_markdown.
+---@class matrix.SendMarkdownPayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Sends Markdown (CommonMark, with tables and strikethrough) as a message with HTML. HTML in it is shown as text.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes)
+---
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param body string the Markdown; also the text for clients that show no HTML
+---@param options? matrix.SendMarkdownOptions
+---@return matrix.SendMarkdownPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, body: string, callback: fun(payload: matrix.SendMarkdownPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, body: string, options: matrix.SendMarkdownOptions?, callback: fun(payload: matrix.SendMarkdownPayload)): matrix.Request
+function Client:send_markdown(room_id, body, options) end
+
+---Options of send_reply.
+---@class matrix.SendReplyOptions
+---@field html? string the same in HTML; what the specification does not allow is taken out
+---@field markdown? boolean body is Markdown, see send_markdown
+---@field kind? matrix.MessageKind what kind of message
+---@field mention_sender? boolean notify who is answered
+---@field mentions? string[] user ids of others to notify
+---@field mentions_room? boolean notify everybody in the room
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of send_reply.
+---@class matrix.SendReplyPayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Answers an event: stays in its thread, and mentions its sender.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#rich-replies)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string what is answered
+---@param body string the text
+---@param options? matrix.SendReplyOptions
+---@return matrix.SendReplyPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, body: string, callback: fun(payload: matrix.SendReplyPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, body: string, options: matrix.SendReplyOptions?, callback: fun(payload: matrix.SendReplyPayload)): matrix.Request
+function Client:send_reply(room_id, event_id, body, options) end
+
+---Options of edit_message.
+---@class matrix.EditMessageOptions
+---@field html? string the same in HTML; what the specification does not allow is taken out
+---@field markdown? boolean body is Markdown, see send_markdown
+---@field kind? matrix.MessageKind what kind of message it becomes; it stays what it is otherwise
+---@field mentions? string[] user ids of all whom the new text mentions
+---@field mentions_room? boolean the new text mentions everybody in the room
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of edit_message.
+---@class matrix.EditMessagePayload: matrix.Payload
+---@field event_id string the edit; the message keeps its own id
+
+---Replaces the text of a message of the user's own; of a picture or file, its caption. Only who is newly mentioned is notified.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#event-replacements)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the message, or an edit of it
+---@param body string the new text
+---@param options? matrix.EditMessageOptions
+---@return matrix.EditMessagePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, body: string, callback: fun(payload: matrix.EditMessagePayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, body: string, options: matrix.EditMessageOptions?, callback: fun(payload: matrix.EditMessagePayload)): matrix.Request
+function Client:edit_message(room_id, event_id, body, options) end
+
+---Options of send_reaction.
+---@class matrix.SendReactionOptions
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of send_reaction.
+---@class matrix.SendReactionPayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Reacts to an event with an emoji or a short text; redact takes it back.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#event-annotations-and-reactions)
+---
+---Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string what is reacted to
+---@param key string the emoji or text
+---@param options? matrix.SendReactionOptions
+---@return matrix.SendReactionPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, key: string, callback: fun(payload: matrix.SendReactionPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, key: string, options: matrix.SendReactionOptions?, callback: fun(payload: matrix.SendReactionPayload)): matrix.Request
+function Client:send_reaction(room_id, event_id, key, options) end
+
+---Options of redact.
+---@class matrix.RedactOptions
+---@field reason? string why; all members can read it
+---@field txn_id? string transaction id: the homeserver takes a redaction with it once
+
+---Outcome of redact.
+---@class matrix.RedactPayload: matrix.Payload
+---@field event_id string the redaction
+
+---Empties an event for everybody: a message, a reaction, a state event.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string what is emptied
+---@param options? matrix.RedactOptions
+---@return matrix.RedactPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.RedactPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, options: matrix.RedactOptions?, callback: fun(payload: matrix.RedactPayload)): matrix.Request
+function Client:redact(room_id, event_id, options) end
+
+---Options of send_location.
+---@class matrix.SendLocationOptions
+---@field thread_id? string event id of the thread's root
+---@field reply_to? string event id of what it answers
+---@field mentions? string[] user ids of those to notify
+---@field mentions_room? boolean notify everybody in the room
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of send_location.
+---@class matrix.SendLocationPayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Sends a place on Earth.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mlocation)
+---
+---Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param body string what is there, for people
+---@param geo_uri string the place, as geo:51.5008,0.1247
+---@param options? matrix.SendLocationOptions
+---@return matrix.SendLocationPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, body: string, geo_uri: string, callback: fun(payload: matrix.SendLocationPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, body: string, geo_uri: string, options: matrix.SendLocationOptions?, callback: fun(payload: matrix.SendLocationPayload)): matrix.Request
+function Client:send_location(room_id, body, geo_uri, options) end
+
+---Options of send_sticker.
+---@class matrix.SendStickerOptions
+---@field info? any a map: w, h, mimetype, size, thumbnail_url, thumbnail_info
+---@field thread_id? string event id of the thread's root
+---@field reply_to? string event id of what it answers
+---@field mentions? string[] user ids of those to notify
+---@field mentions_room? boolean notify everybody in the room
+---@field txn_id? string transaction id: the homeserver takes a message with it once
+
+---Outcome of send_sticker.
+---@class matrix.SendStickerPayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Sends a sticker: a picture that stands for a text.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#msticker)
+---
+---Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param body string what it shows, for people
+---@param url string the picture, an mxc URI
+---@param options? matrix.SendStickerOptions
+---@return matrix.SendStickerPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, body: string, url: string, callback: fun(payload: matrix.SendStickerPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, body: string, url: string, options: matrix.SendStickerOptions?, callback: fun(payload: matrix.SendStickerPayload)): matrix.Request
+function Client:send_sticker(room_id, body, url, options) end
+
+---Options of send_event.
+---@class matrix.SendEventOptions
+---@field txn_id? string transaction id: the homeserver takes an event with it once
+
+---Outcome of send_event.
+---@class matrix.SendEventPayload: matrix.Payload
+---@field event_id string the event that was made
+
+---Sends an event of any type into a room, as it is; it is encrypted like any other.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)
+---
+---Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param type string its type, as org.example.move
+---@param content any its content, a map
+---@param options? matrix.SendEventOptions
+---@return matrix.SendEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, type: string, content: any, callback: fun(payload: matrix.SendEventPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, type: string, content: any, options: matrix.SendEventOptions?, callback: fun(payload: matrix.SendEventPayload)): matrix.Request
+function Client:send_event(room_id, type, content, options) end
 
 ---Options of login_oauth.
 ---@class matrix.LoginOauthOptions

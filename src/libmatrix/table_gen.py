@@ -173,6 +173,13 @@ RoomAction = Literal[
 ]
 """What a power level is needed for beside sending events."""
 
+MessageKind = Literal[
+    "text",
+    "notice",
+    "emote",
+]
+"""What a text is: said, told by a program, or done."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -785,16 +792,304 @@ class SendTextArguments(Input, frozen=True, kw_only=True):
     room_id: str
     # the text
     body: str
-    # the same in HTML
+    # the same in HTML; what the specification does not allow is taken out
     html: str | None = None
     # event id of the thread's root
     thread_id: str | None = None
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
+    # event id of what it answers
+    reply_to: str | None = None
+    # user ids of those to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
 
 
 class SendTextResult(Output, frozen=True, kw_only=True):
     """Result of send_text."""
+
+    # the event that was made
+    event_id: str
+
+
+class SendNoticeArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_notice."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body", "html"})
+
+    # the room
+    room_id: str
+    # the text
+    body: str
+    # the same in HTML; what the specification does not allow is taken out
+    html: str | None = None
+    # event id of the thread's root
+    thread_id: str | None = None
+    # event id of what it answers
+    reply_to: str | None = None
+    # user ids of those to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class SendNoticeResult(Output, frozen=True, kw_only=True):
+    """Result of send_notice."""
+
+    # the event that was made
+    event_id: str
+
+
+class SendEmoteArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_emote."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body", "html"})
+
+    # the room
+    room_id: str
+    # the text, as waves
+    body: str
+    # the same in HTML; what the specification does not allow is taken out
+    html: str | None = None
+    # event id of the thread's root
+    thread_id: str | None = None
+    # event id of what it answers
+    reply_to: str | None = None
+    # user ids of those to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class SendEmoteResult(Output, frozen=True, kw_only=True):
+    """Result of send_emote."""
+
+    # the event that was made
+    event_id: str
+
+
+class SendMarkdownArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_markdown."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body"})
+
+    # the room
+    room_id: str
+    # the Markdown; also the text for clients that show no HTML
+    body: str
+    # what kind of message
+    kind: MessageKind = "text"
+    # event id of the thread's root
+    thread_id: str | None = None
+    # event id of what it answers
+    reply_to: str | None = None
+    # user ids of those to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class SendMarkdownResult(Output, frozen=True, kw_only=True):
+    """Result of send_markdown."""
+
+    # the event that was made
+    event_id: str
+
+
+class SendReplyArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_reply."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body", "html"})
+
+    # the room
+    room_id: str
+    # what is answered
+    event_id: str
+    # the text
+    body: str
+    # the same in HTML; what the specification does not allow is taken out
+    html: str | None = None
+    # body is Markdown, see send_markdown
+    markdown: bool = False
+    # what kind of message
+    kind: MessageKind = "text"
+    # notify who is answered
+    mention_sender: bool = True
+    # user ids of others to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class SendReplyResult(Output, frozen=True, kw_only=True):
+    """Result of send_reply."""
+
+    # the event that was made
+    event_id: str
+
+
+class EditMessageArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of edit_message."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body", "html"})
+
+    # the room
+    room_id: str
+    # the message, or an edit of it
+    event_id: str
+    # the new text
+    body: str
+    # the same in HTML; what the specification does not allow is taken out
+    html: str | None = None
+    # body is Markdown, see send_markdown
+    markdown: bool = False
+    # what kind of message it becomes; it stays what it is otherwise
+    kind: MessageKind | None = None
+    # user ids of all whom the new text mentions
+    mentions: list[str] | None = None
+    # the new text mentions everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class EditMessageResult(Output, frozen=True, kw_only=True):
+    """Result of edit_message."""
+
+    # the edit; the message keeps its own id
+    event_id: str
+
+
+class SendReactionArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_reaction."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"key"})
+
+    # the room
+    room_id: str
+    # what is reacted to
+    event_id: str
+    # the emoji or text
+    key: str
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class SendReactionResult(Output, frozen=True, kw_only=True):
+    """Result of send_reaction."""
+
+    # the event that was made
+    event_id: str
+
+
+class RedactArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of redact."""
+
+    # the room
+    room_id: str
+    # what is emptied
+    event_id: str
+    # why; all members can read it
+    reason: str | None = None
+    # transaction id: the homeserver takes a redaction with it once
+    txn_id: str | None = None
+
+
+class RedactResult(Output, frozen=True, kw_only=True):
+    """Result of redact."""
+
+    # the redaction
+    event_id: str
+
+
+class SendLocationArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_location."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body", "geo_uri"})
+
+    # the room
+    room_id: str
+    # what is there, for people
+    body: str
+    # the place, as geo:51.5008,0.1247
+    geo_uri: str
+    # event id of the thread's root
+    thread_id: str | None = None
+    # event id of what it answers
+    reply_to: str | None = None
+    # user ids of those to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class SendLocationResult(Output, frozen=True, kw_only=True):
+    """Result of send_location."""
+
+    # the event that was made
+    event_id: str
+
+
+class SendStickerArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_sticker."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body"})
+
+    # the room
+    room_id: str
+    # what it shows, for people
+    body: str
+    # the picture, an mxc URI
+    url: str
+    # a map: w, h, mimetype, size, thumbnail_url, thumbnail_info
+    info: Raw = Raw()
+    # event id of the thread's root
+    thread_id: str | None = None
+    # event id of what it answers
+    reply_to: str | None = None
+    # user ids of those to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes a message with it once
+    txn_id: str | None = None
+
+
+class SendStickerResult(Output, frozen=True, kw_only=True):
+    """Result of send_sticker."""
+
+    # the event that was made
+    event_id: str
+
+
+class SendEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_event."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"content"})
+
+    # the room
+    room_id: str
+    # its type, as org.example.move
+    type: str
+    # its content, a map
+    content: Raw
+    # transaction id: the homeserver takes an event with it once
+    txn_id: str | None = None
+
+
+class SendEventResult(Output, frozen=True, kw_only=True):
+    """Result of send_event."""
 
     # the event that was made
     event_id: str
@@ -1497,6 +1792,86 @@ OPERATIONS: dict[str, OperationSpec] = {
         result=SendTextResult,
         progress=None,
         secrets=frozenset({"body", "html"}),
+    ),
+    "send_notice": OperationSpec(
+        name="send_notice",
+        area="messages",
+        arguments=SendNoticeArguments,
+        result=SendNoticeResult,
+        progress=None,
+        secrets=frozenset({"body", "html"}),
+    ),
+    "send_emote": OperationSpec(
+        name="send_emote",
+        area="messages",
+        arguments=SendEmoteArguments,
+        result=SendEmoteResult,
+        progress=None,
+        secrets=frozenset({"body", "html"}),
+    ),
+    "send_markdown": OperationSpec(
+        name="send_markdown",
+        area="messages",
+        arguments=SendMarkdownArguments,
+        result=SendMarkdownResult,
+        progress=None,
+        secrets=frozenset({"body"}),
+    ),
+    "send_reply": OperationSpec(
+        name="send_reply",
+        area="messages",
+        arguments=SendReplyArguments,
+        result=SendReplyResult,
+        progress=None,
+        secrets=frozenset({"body", "html"}),
+    ),
+    "edit_message": OperationSpec(
+        name="edit_message",
+        area="messages",
+        arguments=EditMessageArguments,
+        result=EditMessageResult,
+        progress=None,
+        secrets=frozenset({"body", "html"}),
+    ),
+    "send_reaction": OperationSpec(
+        name="send_reaction",
+        area="messages",
+        arguments=SendReactionArguments,
+        result=SendReactionResult,
+        progress=None,
+        secrets=frozenset({"key"}),
+    ),
+    "redact": OperationSpec(
+        name="redact",
+        area="messages",
+        arguments=RedactArguments,
+        result=RedactResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "send_location": OperationSpec(
+        name="send_location",
+        area="messages",
+        arguments=SendLocationArguments,
+        result=SendLocationResult,
+        progress=None,
+        secrets=frozenset({"body", "geo_uri"}),
+    ),
+    "send_sticker": OperationSpec(
+        name="send_sticker",
+        area="messages",
+        arguments=SendStickerArguments,
+        result=SendStickerResult,
+        progress=None,
+        secrets=frozenset({"body"}),
+    ),
+    "send_event": OperationSpec(
+        name="send_event",
+        area="messages",
+        arguments=SendEventArguments,
+        result=SendEventResult,
+        progress=None,
+        secrets=frozenset({"content"}),
     ),
     "login_oauth": OperationSpec(
         name="login_oauth",

@@ -72,26 +72,292 @@ MATRIX_API matrix_status matrix_list_parts(matrix_client client, matrix_map *opt
 
 /**
  * Sends a text message. In an encrypted room it fails, and nothing leaves in clear. Since 0.1.
- * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
+ * https://spec.matrix.org/latest/client-server-api/#mtext
  *
  * Arguments:
  *   room_id (string): the room
  *   body (string, secret): the text
  *
  * Options:
- *   html (string, secret): the same in HTML
+ *   html (string, secret): the same in HTML; what the specification does not allow is taken out
  *   thread_id (string): event id of the thread's root
  *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *   reply_to (string): event id of what it answers
+ *   mentions (list<string>): user ids of those to notify
+ *   mentions_room (bool, default false): notify everybody in the room
  *
  * Result:
  *   event_id (string): the event that was made
  *
- * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
  */
 MATRIX_API matrix_status matrix_send_text(matrix_client client, const char *room_id,
                                           const char *body, matrix_map *options,
                                           matrix_callback callback, void *user_data,
                                           matrix_request *request);
+
+/**
+ * Sends a notice: a text that bots must not answer. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mnotice
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   body (string, secret): the text
+ *
+ * Options:
+ *   html (string, secret): the same in HTML; what the specification does not allow is taken out
+ *   thread_id (string): event id of the thread's root
+ *   reply_to (string): event id of what it answers
+ *   mentions (list<string>): user ids of those to notify
+ *   mentions_room (bool, default false): notify everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_notice(matrix_client client, const char *room_id,
+                                            const char *body, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
+/**
+ * Sends an emote: what the user does, shown after the user's name. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#memote
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   body (string, secret): the text, as waves
+ *
+ * Options:
+ *   html (string, secret): the same in HTML; what the specification does not allow is taken out
+ *   thread_id (string): event id of the thread's root
+ *   reply_to (string): event id of what it answers
+ *   mentions (list<string>): user ids of those to notify
+ *   mentions_room (bool, default false): notify everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_emote(matrix_client client, const char *room_id,
+                                           const char *body, matrix_map *options,
+                                           matrix_callback callback, void *user_data,
+                                           matrix_request *request);
+
+/**
+ * Sends Markdown (CommonMark, with tables and strikethrough) as a message with HTML. HTML in it is
+ * shown as text. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   body (string, secret): the Markdown; also the text for clients that show no HTML
+ *
+ * Options:
+ *   kind (message_kind, default "text"): what kind of message; one of text, notice, emote
+ *   thread_id (string): event id of the thread's root
+ *   reply_to (string): event id of what it answers
+ *   mentions (list<string>): user ids of those to notify
+ *   mentions_room (bool, default false): notify everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_markdown(matrix_client client, const char *room_id,
+                                              const char *body, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * Answers an event: stays in its thread, and mentions its sender. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#rich-replies
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): what is answered
+ *   body (string, secret): the text
+ *
+ * Options:
+ *   html (string, secret): the same in HTML; what the specification does not allow is taken out
+ *   markdown (bool, default false): body is Markdown, see send_markdown
+ *   kind (message_kind, default "text"): what kind of message; one of text, notice, emote
+ *   mention_sender (bool, default true): notify who is answered
+ *   mentions (list<string>): user ids of others to notify
+ *   mentions_room (bool, default false): notify everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_reply(matrix_client client, const char *room_id,
+                                           const char *event_id, const char *body,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
+/**
+ * Replaces the text of a message of the user's own; of a picture or file, its caption. Only who is
+ * newly mentioned is notified. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#event-replacements
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the message, or an edit of it
+ *   body (string, secret): the new text
+ *
+ * Options:
+ *   html (string, secret): the same in HTML; what the specification does not allow is taken out
+ *   markdown (bool, default false): body is Markdown, see send_markdown
+ *   kind (message_kind): what kind of message it becomes; it stays what it is otherwise; one of
+ *     text, notice, emote
+ *   mentions (list<string>): user ids of all whom the new text mentions
+ *   mentions_room (bool, default false): the new text mentions everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the edit; the message keeps its own id
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_edit_message(matrix_client client, const char *room_id,
+                                             const char *event_id, const char *body,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
+/**
+ * Reacts to an event with an emoji or a short text; redact takes it back. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#event-annotations-and-reactions
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): what is reacted to
+ *   key (string, secret): the emoji or text
+ *
+ * Options:
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_reaction(matrix_client client, const char *room_id,
+                                              const char *event_id, const char *key,
+                                              matrix_map *options, matrix_callback callback,
+                                              void *user_data, matrix_request *request);
+
+/**
+ * Empties an event for everybody: a message, a reaction, a state event. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): what is emptied
+ *
+ * Options:
+ *   reason (string): why; all members can read it
+ *   txn_id (string): transaction id: the homeserver takes a redaction with it once
+ *
+ * Result:
+ *   event_id (string): the redaction
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_redact(matrix_client client, const char *room_id,
+                                       const char *event_id, matrix_map *options,
+                                       matrix_callback callback, void *user_data,
+                                       matrix_request *request);
+
+/**
+ * Sends a place on Earth. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mlocation
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   body (string, secret): what is there, for people
+ *   geo_uri (string, secret): the place, as geo:51.5008,0.1247
+ *
+ * Options:
+ *   thread_id (string): event id of the thread's root
+ *   reply_to (string): event id of what it answers
+ *   mentions (list<string>): user ids of those to notify
+ *   mentions_room (bool, default false): notify everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_location(matrix_client client, const char *room_id,
+                                              const char *body, const char *geo_uri,
+                                              matrix_map *options, matrix_callback callback,
+                                              void *user_data, matrix_request *request);
+
+/**
+ * Sends a sticker: a picture that stands for a text. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#msticker
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   body (string, secret): what it shows, for people
+ *   url (string): the picture, an mxc URI
+ *
+ * Options:
+ *   info (json): a map: w, h, mimetype, size, thumbnail_url, thumbnail_info
+ *   thread_id (string): event id of the thread's root
+ *   reply_to (string): event id of what it answers
+ *   mentions (list<string>): user ids of those to notify
+ *   mentions_room (bool, default false): notify everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes a message with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_sticker(matrix_client client, const char *room_id,
+                                             const char *body, const char *url, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Sends an event of any type into a room, as it is; it is encrypted like any other. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   type (string): its type, as org.example.move
+ *   content (json, secret): its content, a map
+ *
+ * Options:
+ *   txn_id (string): transaction id: the homeserver takes an event with it once
+ *
+ * Result:
+ *   event_id (string): the event that was made
+ *
+ * Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_event(matrix_client client, const char *room_id,
+                                           const char *type, const char *content,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
 
 /* ---- oauth ---------------------------------------------------------------------------------- */
 

@@ -198,4 +198,16 @@ typedef enum matrix_room_action {
 /** As text, as "invite"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_room_action_string(matrix_room_action value);
 
+/** What a text is: said, told by a program, or done. */
+typedef enum matrix_message_kind {
+    /** None, or one this library does not know. */
+    MATRIX_MESSAGE_KIND_UNKNOWN = 0,
+    MATRIX_MESSAGE_KIND_TEXT = 1,
+    MATRIX_MESSAGE_KIND_NOTICE = 2,
+    MATRIX_MESSAGE_KIND_EMOTE = 3
+} matrix_message_kind;
+
+/** As text, as "text"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_message_kind_string(matrix_message_kind value);
+
 #endif

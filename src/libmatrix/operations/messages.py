@@ -1,34 +1,154 @@
-"""Sending messages."""
+"""Sending messages, and what is said about them: edits, reactions, redactions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from libmatrix.client import Client
-from libmatrix.sending import send_event
+from libmatrix.edits import edit_content, edited, find_original, keep
+from libmatrix.fetched import fetch_event
+from libmatrix.message_content import (
+    Content,
+    location,
+    mention,
+    reaction,
+    read_map,
+    relate,
+    sticker,
+    text_content,
+)
+from libmatrix.sending import redact as send_redaction
+from libmatrix.sending import send_event as send
 from libmatrix.subscriptions import MESSAGE
-from libmatrix.table_gen import SendTextArguments, SendTextResult
+from libmatrix.table_gen import (
+    EditMessageArguments,
+    EditMessageResult,
+    RedactArguments,
+    RedactResult,
+    SendEmoteArguments,
+    SendEmoteResult,
+    SendEventArguments,
+    SendEventResult,
+    SendLocationArguments,
+    SendLocationResult,
+    SendMarkdownArguments,
+    SendMarkdownResult,
+    SendNoticeArguments,
+    SendNoticeResult,
+    SendReactionArguments,
+    SendReactionResult,
+    SendReplyArguments,
+    SendReplyResult,
+    SendStickerArguments,
+    SendStickerResult,
+    SendTextArguments,
+    SendTextResult,
+)
 
 
 async def send_text(client: Client, arguments: SendTextArguments) -> SendTextResult:
-    """Sends a text message, unless the room is encrypted."""
-    event_id = await send_event(
-        client, arguments.room_id, MESSAGE, _content(arguments), txn_id=arguments.txn_id
+    """Sends a text message."""
+    content = text_content("text", arguments.body, arguments.html)
+    return SendTextResult(event_id=await _send_message(client, arguments, content))
+
+
+async def send_notice(client: Client, arguments: SendNoticeArguments) -> SendNoticeResult:
+    """Sends a notice."""
+    content = text_content("notice", arguments.body, arguments.html)
+    return SendNoticeResult(event_id=await _send_message(client, arguments, content))
+
+
+async def send_emote(client: Client, arguments: SendEmoteArguments) -> SendEmoteResult:
+    """Sends an emote."""
+    content = text_content("emote", arguments.body, arguments.html)
+    return SendEmoteResult(event_id=await _send_message(client, arguments, content))
+
+
+async def send_markdown(client: Client, arguments: SendMarkdownArguments) -> SendMarkdownResult:
+    """Sends Markdown."""
+    content = text_content(arguments.kind, arguments.body, markdown=True)
+    return SendMarkdownResult(event_id=await _send_message(client, arguments, content))
+
+
+async def send_reply(client: Client, arguments: SendReplyArguments) -> SendReplyResult:
+    """Answers an event in its thread."""
+    room_id, event_id = arguments.room_id, arguments.event_id
+    content = text_content(
+        arguments.kind, arguments.body, arguments.html, markdown=arguments.markdown
     )
-    return SendTextResult(event_id=event_id)
+    answered = await fetch_event(client, room_id, event_id)
+    # What speaks about another event cannot be answered; that event can.
+    target = answered.replaces or event_id
+    relate(content, answered.thread_id, target)
+    user_ids = list(arguments.mentions or ())
+    if arguments.mention_sender and not answered.is_own:
+        user_ids.insert(0, answered.sender)
+    mention(content, user_ids, room=arguments.mentions_room)
+    sent = await send(client, room_id, MESSAGE, content, txn_id=arguments.txn_id)
+    keep(client, room_id, sent, content)
+    return SendReplyResult(event_id=sent)
 
 
-def _content(arguments: SendTextArguments) -> dict[str, Any]:
-    content: dict[str, Any] = {"msgtype": "m.text", "body": arguments.body, "m.mentions": {}}
-    if arguments.html is not None:
-        content["format"] = "org.matrix.custom.html"
-        content["formatted_body"] = arguments.html
-    if arguments.thread_id is not None:
-        # Clients without threads show it as a reply to the root.
-        content["m.relates_to"] = {
-            "rel_type": "m.thread",
-            "event_id": arguments.thread_id,
-            "is_falling_back": True,
-            "m.in_reply_to": {"event_id": arguments.thread_id},
-        }
-    return content
+async def edit_message(client: Client, arguments: EditMessageArguments) -> EditMessageResult:
+    """Replaces the text of a message of the user's own."""
+    room_id = arguments.room_id
+    original = await find_original(client, room_id, arguments.event_id)
+    content = edit_content(original, arguments)
+    # Before the first wait, so that the edit that comes after this one knows it.
+    edited(client, room_id, original, arguments)
+    event_id = await send(client, room_id, MESSAGE, content, txn_id=arguments.txn_id)
+    return EditMessageResult(event_id=event_id)
+
+
+async def send_reaction(client: Client, arguments: SendReactionArguments) -> SendReactionResult:
+    """Reacts to an event."""
+    content = reaction(arguments.event_id, arguments.key)
+    room_id, txn_id = arguments.room_id, arguments.txn_id
+    event_id = await send(client, room_id, "m.reaction", content, txn_id=txn_id)
+    return SendReactionResult(event_id=event_id)
+
+
+async def redact(client: Client, arguments: RedactArguments) -> RedactResult:
+    """Empties an event."""
+    event_id = await send_redaction(
+        client,
+        arguments.room_id,
+        arguments.event_id,
+        reason=arguments.reason,
+        txn_id=arguments.txn_id,
+    )
+    return RedactResult(event_id=event_id)
+
+
+async def send_location(client: Client, arguments: SendLocationArguments) -> SendLocationResult:
+    """Sends a place."""
+    content = location(arguments.body, arguments.geo_uri)
+    return SendLocationResult(event_id=await _send_related(client, arguments, MESSAGE, content))
+
+
+async def send_sticker(client: Client, arguments: SendStickerArguments) -> SendStickerResult:
+    """Sends a sticker."""
+    content = sticker(arguments.body, arguments.url, arguments.info)
+    return SendStickerResult(event_id=await _send_related(client, arguments, "m.sticker", content))
+
+
+async def send_event(client: Client, arguments: SendEventArguments) -> SendEventResult:
+    """Sends an event of any type."""
+    content = read_map("content", arguments.content)
+    event_id = await send(
+        client, arguments.room_id, arguments.type, content, txn_id=arguments.txn_id
+    )
+    return SendEventResult(event_id=event_id)
+
+
+async def _send_message(client: Client, arguments: Any, content: Content) -> str:
+    """Sends a text with the relations and mentions that the arguments ask for."""
+    event_id = await _send_related(client, arguments, MESSAGE, content)
+    keep(client, arguments.room_id, event_id, content)
+    return event_id
+
+
+async def _send_related(client: Client, arguments: Any, event_type: str, content: Content) -> str:
+    relate(content, arguments.thread_id, arguments.reply_to)
+    mention(content, arguments.mentions, room=arguments.mentions_room)
+    return await send(client, arguments.room_id, event_type, content, txn_id=arguments.txn_id)

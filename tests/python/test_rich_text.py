@@ -1,0 +1,122 @@
+"""HTML that is sent: the subset that the specification names, and Markdown."""
+
+from __future__ import annotations
+
+import pytest
+
+from libmatrix.errors import ArgumentError, MatrixError
+from libmatrix.message_content import text_content
+from libmatrix.rich_text import clean_html, render_markdown
+
+KEPT = [
+    "<h1>a</h1><h6>b</h6>",
+    '<a href="https://example.org">x</a>',
+    '<a href="mailto:a@example.org" target="_blank">x</a>',
+    '<a href="https://matrix.to/#/@a:example.org">A</a>',
+    '<img src="mxc://localhost/a" alt="x" title="t" width="1" height="2">',
+    '<span data-mx-color="#00ff00" data-mx-bg-color="#AA0000">x</span>',
+    '<span data-mx-spoiler="why">x</span>',
+    '<div data-mx-maths="x^2">x</div>',
+    '<ol start="3"><li>x</li></ol>',
+    '<pre><code class="language-c">int x;</code></pre>',
+    "<details><summary>s</summary><del>x</del></details>",
+    "<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>b</td></tr></tbody></table>",
+    "a<br>b<hr>",
+]
+
+
+@pytest.mark.parametrize("html", KEPT)
+def test_what_is_allowed_stays(html: str) -> None:
+    assert clean_html(html) == html
+
+
+@pytest.mark.parametrize(
+    ("html", "left"),
+    [
+        ("<script>alert(1)</script>x", "x"),
+        ("<style>b{}</style>x", "x"),
+        ("<mx-reply><blockquote>old</blockquote></mx-reply>new", "new"),
+        ("<font color='red'>x</font>", "x"),
+        ("<b onclick='x()' style='font-size:99em' class='c'>x</b>", "<b>x</b>"),
+        ("<a href='javascript:x()'>x</a>", "<a>x</a>"),
+        ("<a href='JaVaScRiPt:x()'>x</a>", "<a>x</a>"),
+        ("<a href='/relative'>x</a>", "<a>x</a>"),
+        ("<a href='//example.org'>x</a>", "<a>x</a>"),
+        ("<a href='mxc://localhost/a'>x</a>", "<a>x</a>"),
+        ("<img src='https://example.org/x.png' onerror='x()'>", "<img>"),
+        ("<code class='language-c evil'>x</code>", '<code class="language-c">x</code>'),
+        ("<code class='evil'>x</code>", "<code>x</code>"),
+        ("<span data-mx-color='red'>x</span>", "<span>x</span>"),
+        ("<!-- x -->y<p>open", "y<p>open</p>"),
+        ("<svg><a href='javascript:x()'>x</a></svg>y", "y"),
+    ],
+)
+def test_what_is_not_allowed_goes(html: str, left: str) -> None:
+    assert clean_html(html) == left
+
+
+def test_nesting_has_a_limit() -> None:
+    assert clean_html("<div>" * 100 + "x" + "</div>" * 100).count("<div>") == 100
+    with pytest.raises(ArgumentError, match=r"^html: "):
+        clean_html("<div>" * 101)
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("**b** *i* ~~s~~ `c`", "<strong>b</strong> <em>i</em> <s>s</s> <code>c</code>"),
+        ("one *line*\nanother", "one <em>line</em><br>\nanother"),
+        ("[x](https://example.org)", '<a href="https://example.org">x</a>'),
+        ("[x](javascript:alert(1))*y*", "[x](javascript:alert(1))<em>y</em>"),
+        ("a <b>*x*</b>", "a &lt;b&gt;<em>x</em>&lt;/b&gt;"),
+        ("*vector<int>*", "<em>vector&lt;int&gt;</em>"),
+        ("```c\nint x;\n```", '<pre><code class="language-c">int x;\n</code></pre>'),
+        ("3. x", '<ol start="3">\n<li>x</li>\n</ol>'),
+        ("![x](mxc://localhost/a)", '<img src="mxc://localhost/a" alt="x">'),
+        ("![x](https://example.org/a.png)", '<img alt="x">'),
+        ("*a*\n\nb", "<p><em>a</em></p>\n<p>b</p>"),
+    ],
+)
+def test_markdown(text: str, html: str) -> None:
+    assert render_markdown(text) == (text, html)
+
+
+def test_a_table() -> None:
+    html = render_markdown("|a|b|\n|-|-|\n|1|2|").html
+    assert html and html.startswith("<table>") and "<td>2</td>" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        ("plain", "plain"),
+        ("two\nlines", "two\nlines"),
+        ("two\n\nparagraphs", "two\n\nparagraphs"),
+        ("\\*no\\* list", "*no* list"),
+        ("vector<int> a;", "vector<int> a;"),
+        ("", ""),
+    ],
+)
+def test_markdown_that_says_nothing_more(text: str, body: str) -> None:
+    assert render_markdown(text) == (body, None)
+
+
+@pytest.mark.parametrize("text", [">" * 5000, "[" * 5000, "*a " * 5000, "- " * 2000 + "x"])
+def test_hostile_markdown_ends(text: str) -> None:
+    render_markdown(text)
+
+
+def test_every_plane_of_unicode_and_nul() -> None:
+    text = "".join(chr(plane << 16 | 0x41) for plane in range(17)) + "\0\u200f\ufdd0"
+    content = text_content("text", text, f"<b>{text}</b>")
+    assert content["body"] == text
+    assert text.replace("\0", "") in content["formatted_body"].replace("\ufffd", "")
+
+
+def test_a_text_larger_than_any_event_is_refused_at_once() -> None:
+    assert text_content("text", "x" * 65_536)["body"]
+    for text in ("x" * 65_537, "\u00e9" * 40_000):
+        with pytest.raises(MatrixError) as caught:
+            text_content("text", text, markdown=True)
+        assert caught.value.code == "E_TOO_LARGE"
+        assert "body" in caught.value.message
