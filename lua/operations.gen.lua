@@ -218,6 +218,13 @@ list.records = {
     { name = "raw", type = "json", required = true },
     { name = "is_own", type = "bool", required = true },
   },
+  device = {
+    { name = "device_id", type = "string", required = true },
+    { name = "display_name", type = "string" },
+    { name = "last_seen_ts", type = "int" },
+    { name = "last_seen_ip", type = "string" },
+    { name = "is_own", type = "bool", required = true },
+  },
 }
 
 list.context_options = {
@@ -370,6 +377,66 @@ list.events = {
 
 -- arguments are by position, options by key.
 list.operations = {
+  own_devices = {
+    name = "own_devices",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "devices", type = "list", item = "record", record = "device", required = true },
+    },
+  },
+  own_device = {
+    name = "own_device",
+    arguments = {},
+    options = {
+      { name = "device_id", type = "string" },
+    },
+    result = {
+      { name = "device", type = "record", record = "device", required = true },
+    },
+  },
+  rename_device = {
+    name = "rename_device",
+    arguments = {
+      { name = "device_id", type = "string", required = true },
+      { name = "display_name", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  delete_device = {
+    name = "delete_device",
+    arguments = {
+      { name = "device_id", type = "string", required = true },
+    },
+    options = {
+      { name = "password", type = "string", secret = true },
+      { name = "auth_timeout_ms", type = "int" },
+    },
+    result = {},
+  },
+  delete_devices = {
+    name = "delete_devices",
+    arguments = {
+      { name = "device_ids", type = "list", item = "string", required = true },
+    },
+    options = {
+      { name = "password", type = "string", secret = true },
+      { name = "auth_timeout_ms", type = "int" },
+    },
+    result = {},
+  },
+  delete_other_devices = {
+    name = "delete_other_devices",
+    arguments = {},
+    options = {
+      { name = "password", type = "string", secret = true },
+      { name = "auth_timeout_ms", type = "int" },
+    },
+    result = {
+      { name = "device_ids", type = "list", item = "string", required = true },
+    },
+  },
   ping = {
     name = "ping",
     arguments = {},
@@ -1011,6 +1078,12 @@ list.operations = {
 }
 
 list.operation_names = {
+  "own_devices",
+  "own_device",
+  "rename_device",
+  "delete_device",
+  "delete_devices",
+  "delete_other_devices",
   "ping",
   "list_parts",
   "send_text",

@@ -5,6 +5,61 @@
 #include "submit.h"
 #include "tables.gen.h"
 
+matrix_status matrix_own_devices(matrix_client client, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_OWN_DEVICES], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_own_device(matrix_client client, matrix_map *options, matrix_callback callback,
+                                void *user_data, matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_OWN_DEVICE], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_rename_device(matrix_client client, const char *device_id,
+                                   const char *display_name, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = device_id},
+        {.string = display_name},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_RENAME_DEVICE], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_delete_device(matrix_client client, const char *device_id, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = device_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_DELETE_DEVICE], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_delete_devices(matrix_client client, const char *device_ids,
+                                    matrix_map *options, matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = device_ids},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_DELETE_DEVICES], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_delete_other_devices(matrix_client client, matrix_map *options,
+                                          matrix_callback callback, void *user_data,
+                                          matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_DELETE_OTHER_DEVICES], NULL, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_ping(matrix_client client, matrix_map *options, matrix_callback callback,
                           void *user_data, matrix_request *request) {
     return core_submit(client, &matrix_operations[OPERATION_PING], NULL, options, callback,

@@ -225,3 +225,7 @@ const matrix_to_device_event *matrix_reply_as_to_device_event(const matrix_reply
                                                               const matrix_value *value) {
     return core_record(reply, value, &matrix_record_to_device_event);
 }
+
+const matrix_device *matrix_reply_as_device(const matrix_reply *reply, const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_device);
+}

@@ -305,6 +305,50 @@ const struct record matrix_record_to_device_event = {
     .name = "to_device_event", .fields = {to_device_event_fields, 6}, .size = sizeof(matrix_to_device_event)
 };
 
+static const struct field device_fields[] = {
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_device, device_id), .has_offset = SIZE_MAX},
+    {.name = "display_name", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_device, display_name), .has_offset = SIZE_MAX},
+    {.name = "last_seen_ts", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_device, last_seen_ts), .has_offset = offsetof(matrix_device, has_last_seen_ts)},
+    {.name = "last_seen_ip", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_device, last_seen_ip), .has_offset = SIZE_MAX},
+    {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_device, is_own), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_device = {
+    .name = "device", .fields = {device_fields, 5}, .size = sizeof(matrix_device)
+};
+
+static const struct field own_device_options[] = {
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field rename_device_arguments[] = {
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "display_name", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field delete_device_arguments[] = {
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field delete_device_options[] = {
+    {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field delete_devices_arguments[] = {
+    {.name = "device_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field delete_devices_options[] = {
+    {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field delete_other_devices_options[] = {
+    {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
 static const struct field ping_options[] = {
     {.name = "payload", .type = FIELD_JSON, .required = false, .secret = false},
     {.name = "delay_ms", .type = FIELD_INT, .required = false, .secret = false},
@@ -771,6 +815,42 @@ static const struct field client_options[] = {
 const struct fields matrix_client_options = {client_options, 16};
 
 const struct operation matrix_operations[] = {
+    [OPERATION_OWN_DEVICES] = {
+        .name = "own_devices",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_OWN_DEVICE] = {
+        .name = "own_device",
+        .arguments = {NULL, 0},
+        .options = {own_device_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_RENAME_DEVICE] = {
+        .name = "rename_device",
+        .arguments = {rename_device_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_DELETE_DEVICE] = {
+        .name = "delete_device",
+        .arguments = {delete_device_arguments, 1},
+        .options = {delete_device_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_DELETE_DEVICES] = {
+        .name = "delete_devices",
+        .arguments = {delete_devices_arguments, 1},
+        .options = {delete_devices_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_DELETE_OTHER_DEVICES] = {
+        .name = "delete_other_devices",
+        .arguments = {NULL, 0},
+        .options = {delete_other_devices_options, 2},
+        .has_progress = false,
+    },
     [OPERATION_PING] = {
         .name = "ping",
         .arguments = {NULL, 0},

@@ -7,6 +7,12 @@
 
 /** Where an operation is in matrix_operations. */
 enum operation_index {
+    OPERATION_OWN_DEVICES,
+    OPERATION_OWN_DEVICE,
+    OPERATION_RENAME_DEVICE,
+    OPERATION_DELETE_DEVICE,
+    OPERATION_DELETE_DEVICES,
+    OPERATION_DELETE_OTHER_DEVICES,
     OPERATION_PING,
     OPERATION_LIST_PARTS,
     OPERATION_SEND_TEXT,
@@ -82,5 +88,6 @@ extern const struct record matrix_record_typing_change;
 extern const struct record matrix_record_presence_change;
 extern const struct record matrix_record_account_change;
 extern const struct record matrix_record_to_device_event;
+extern const struct record matrix_record_device;
 
 #endif

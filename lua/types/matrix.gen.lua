@@ -209,6 +209,14 @@
 ---@field raw any the whole event as the homeserver sent it
 ---@field is_own boolean sent by this user, from another device
 
+---One of the user's own devices, as their homeserver knows it (client-server API, Device).
+---@class matrix.Device
+---@field device_id string its id
+---@field display_name? string its name
+---@field last_seen_ts? integer when it was last seen, ms since 1970
+---@field last_seen_ip? string the address it was last seen at
+---@field is_own boolean the device of this client
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once
@@ -496,6 +504,106 @@ function matrix.version() end
 ---The Fennel compiler of the bundle, which finds the macros of matrix.
 ---@return table
 function matrix.fennel() end
+
+---Outcome of own_devices.
+---@class matrix.OwnDevicesPayload: matrix.Payload
+---@field devices matrix.Device[] the devices, this one among them
+
+---Lists the user's devices, those longest unseen last.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3devices)
+---
+---Errors: E_NOT_LOGGED_IN
+---@return matrix.OwnDevicesPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.OwnDevicesPayload)): matrix.Request
+function Client:own_devices() end
+
+---Options of own_device.
+---@class matrix.OwnDeviceOptions
+---@field device_id? string the device; else the client's own
+
+---Outcome of own_device.
+---@class matrix.OwnDevicePayload: matrix.Payload
+---@field device matrix.Device the device
+
+---Tells about one of the user's devices; without device_id about this one.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3devicesdeviceid)
+---
+---Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+---@param options? matrix.OwnDeviceOptions
+---@return matrix.OwnDevicePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.OwnDevicePayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.OwnDeviceOptions?, callback: fun(payload: matrix.OwnDevicePayload)): matrix.Request
+function Client:own_device(options) end
+
+---Outcome of rename_device.
+---@class matrix.RenameDevicePayload: matrix.Payload
+
+---Gives one of the user's devices another name. All who share a room with the user can see it.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3devicesdeviceid)
+---
+---Errors: M_NOT_FOUND, M_TOO_LARGE, E_NOT_LOGGED_IN
+---@param device_id string the device
+---@param display_name string its new name
+---@return matrix.RenameDevicePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, device_id: string, display_name: string, callback: fun(payload: matrix.RenameDevicePayload)): matrix.Request
+function Client:rename_device(device_id, display_name) end
+
+---Options of delete_device.
+---@class matrix.DeleteDeviceOptions
+---@field password? string the account's password, where that is what is asked for
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms
+
+---Outcome of delete_device.
+---@class matrix.DeleteDevicePayload: matrix.Payload
+
+---Ends a session of the user and deletes its device. The homeserver wants user-interactive authentication: the password, or the host is asked.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3delete_devices)
+---
+---Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
+---@param device_id string the device; the client's own logs it out
+---@param options? matrix.DeleteDeviceOptions
+---@return matrix.DeleteDevicePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, device_id: string, callback: fun(payload: matrix.DeleteDevicePayload)): matrix.Request
+---@overload fun(self: matrix.Client, device_id: string, options: matrix.DeleteDeviceOptions?, callback: fun(payload: matrix.DeleteDevicePayload)): matrix.Request
+function Client:delete_device(device_id, options) end
+
+---Options of delete_devices.
+---@class matrix.DeleteDevicesOptions
+---@field password? string the account's password, where that is what is asked for
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms
+
+---Outcome of delete_devices.
+---@class matrix.DeleteDevicesPayload: matrix.Payload
+
+---The same for many devices at once, with one authentication. Devices that do not exist are passed over.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3delete_devices)
+---
+---Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
+---@param device_ids string[] the devices
+---@param options? matrix.DeleteDevicesOptions
+---@return matrix.DeleteDevicesPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, device_ids: string[], callback: fun(payload: matrix.DeleteDevicesPayload)): matrix.Request
+---@overload fun(self: matrix.Client, device_ids: string[], options: matrix.DeleteDevicesOptions?, callback: fun(payload: matrix.DeleteDevicesPayload)): matrix.Request
+function Client:delete_devices(device_ids, options) end
+
+---Options of delete_other_devices.
+---@class matrix.DeleteOtherDevicesOptions
+---@field password? string the account's password, where that is what is asked for
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms
+
+---Outcome of delete_other_devices.
+---@class matrix.DeleteOtherDevicesPayload: matrix.Payload
+---@field device_ids string[] what was deleted
+
+---The same for all devices of the user but this one.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3delete_devices)
+---
+---Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
+---@param options? matrix.DeleteOtherDevicesOptions
+---@return matrix.DeleteOtherDevicesPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.DeleteOtherDevicesPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.DeleteOtherDevicesOptions?, callback: fun(payload: matrix.DeleteOtherDevicesPayload)): matrix.Request
+function Client:delete_other_devices(options) end
 
 ---Progress of ping.
 ---@class matrix.PingProgress

@@ -523,6 +523,21 @@ class ToDeviceEvent(Output, frozen=True, kw_only=True):
     is_own: bool
 
 
+class Device(Output, frozen=True, kw_only=True):
+    """One of the user's own devices, as their homeserver knows it (client-server API, Device)."""
+
+    # its id
+    device_id: str
+    # its name
+    display_name: str | None = None
+    # when it was last seen, ms since 1970
+    last_seen_ts: int | None = None
+    # the address it was last seen at
+    last_seen_ip: str | None = None
+    # the device of this client
+    is_own: bool
+
+
 class ContextOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_init."""
 
@@ -735,6 +750,96 @@ class ToDeviceFilter(Input, frozen=True, kw_only=True):
     sender: str | None = None
     # leave out what this user sent
     not_own: bool = False
+
+
+class OwnDevicesArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of own_devices."""
+
+
+class OwnDevicesResult(Output, frozen=True, kw_only=True):
+    """Result of own_devices."""
+
+    # the devices, this one among them
+    devices: list[Device]
+
+
+class OwnDeviceArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of own_device."""
+
+    # the device; else the client's own
+    device_id: str | None = None
+
+
+class OwnDeviceResult(Output, frozen=True, kw_only=True):
+    """Result of own_device."""
+
+    # the device
+    device: Device
+
+
+class RenameDeviceArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of rename_device."""
+
+    # the device
+    device_id: str
+    # its new name
+    display_name: str
+
+
+class RenameDeviceResult(Output, frozen=True, kw_only=True):
+    """Result of rename_device."""
+
+
+class DeleteDeviceArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of delete_device."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"password"})
+
+    # the device; the client's own logs it out
+    device_id: str
+    # the account's password, where that is what is asked for
+    password: str | None = None
+    # how long the host may take for one stage, ms
+    auth_timeout_ms: int = 600000
+
+
+class DeleteDeviceResult(Output, frozen=True, kw_only=True):
+    """Result of delete_device."""
+
+
+class DeleteDevicesArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of delete_devices."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"password"})
+
+    # the devices
+    device_ids: list[str]
+    # the account's password, where that is what is asked for
+    password: str | None = None
+    # how long the host may take for one stage, ms
+    auth_timeout_ms: int = 600000
+
+
+class DeleteDevicesResult(Output, frozen=True, kw_only=True):
+    """Result of delete_devices."""
+
+
+class DeleteOtherDevicesArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of delete_other_devices."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"password"})
+
+    # the account's password, where that is what is asked for
+    password: str | None = None
+    # how long the host may take for one stage, ms
+    auth_timeout_ms: int = 600000
+
+
+class DeleteOtherDevicesResult(Output, frozen=True, kw_only=True):
+    """Result of delete_other_devices."""
+
+    # what was deleted
+    device_ids: list[str]
 
 
 class PingArguments(Input, frozen=True, kw_only=True):
@@ -1769,6 +1874,54 @@ class EventSpec:
 
 
 OPERATIONS: dict[str, OperationSpec] = {
+    "own_devices": OperationSpec(
+        name="own_devices",
+        area="devices",
+        arguments=OwnDevicesArguments,
+        result=OwnDevicesResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "own_device": OperationSpec(
+        name="own_device",
+        area="devices",
+        arguments=OwnDeviceArguments,
+        result=OwnDeviceResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "rename_device": OperationSpec(
+        name="rename_device",
+        area="devices",
+        arguments=RenameDeviceArguments,
+        result=RenameDeviceResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "delete_device": OperationSpec(
+        name="delete_device",
+        area="devices",
+        arguments=DeleteDeviceArguments,
+        result=DeleteDeviceResult,
+        progress=None,
+        secrets=frozenset({"password"}),
+    ),
+    "delete_devices": OperationSpec(
+        name="delete_devices",
+        area="devices",
+        arguments=DeleteDevicesArguments,
+        result=DeleteDevicesResult,
+        progress=None,
+        secrets=frozenset({"password"}),
+    ),
+    "delete_other_devices": OperationSpec(
+        name="delete_other_devices",
+        area="devices",
+        arguments=DeleteOtherDevicesArguments,
+        result=DeleteOtherDevicesResult,
+        progress=None,
+        secrets=frozenset({"password"}),
+    ),
     "ping": OperationSpec(
         name="ping",
         area="diagnostics",

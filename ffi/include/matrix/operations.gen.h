@@ -27,6 +27,106 @@
  * and of the runtime (docs/reference/errors.gen.md) and with whatever else the homeserver says.
  */
 
+/* ---- devices -------------------------------------------------------------------------------- */
+
+/**
+ * Lists the user's devices, those longest unseen last. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3devices
+ *
+ * Result:
+ *   devices (list<device>): the devices, this one among them
+ *
+ * Errors: E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_own_devices(matrix_client client, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
+/**
+ * Tells about one of the user's devices; without device_id about this one. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3devicesdeviceid
+ *
+ * Options:
+ *   device_id (string): the device; else the client's own
+ *
+ * Result:
+ *   device (device): the device
+ *
+ * Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_own_device(matrix_client client, matrix_map *options,
+                                           matrix_callback callback, void *user_data,
+                                           matrix_request *request);
+
+/**
+ * Gives one of the user's devices another name. All who share a room with the user can see it.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3devicesdeviceid
+ *
+ * Arguments:
+ *   device_id (string): the device
+ *   display_name (string): its new name
+ *
+ * Errors: M_NOT_FOUND, M_TOO_LARGE, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_rename_device(matrix_client client, const char *device_id,
+                                              const char *display_name, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * Ends a session of the user and deletes its device. The homeserver wants user-interactive
+ * authentication: the password, or the host is asked. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3delete_devices
+ *
+ * Arguments:
+ *   device_id (string): the device; the client's own logs it out
+ *
+ * Options:
+ *   password (string, secret): the account's password, where that is what is asked for
+ *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *
+ * Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_delete_device(matrix_client client, const char *device_id,
+                                              matrix_map *options, matrix_callback callback,
+                                              void *user_data, matrix_request *request);
+
+/**
+ * The same for many devices at once, with one authentication. Devices that do not exist are passed
+ * over. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3delete_devices
+ *
+ * Arguments:
+ *   device_ids (list<string>): the devices
+ *
+ * Options:
+ *   password (string, secret): the account's password, where that is what is asked for
+ *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *
+ * Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_delete_devices(matrix_client client, const char *device_ids,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request);
+
+/**
+ * The same for all devices of the user but this one. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3delete_devices
+ *
+ * Options:
+ *   password (string, secret): the account's password, where that is what is asked for
+ *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *
+ * Result:
+ *   device_ids (list<string>): what was deleted
+ *
+ * Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_delete_other_devices(matrix_client client, matrix_map *options,
+                                                     matrix_callback callback, void *user_data,
+                                                     matrix_request *request);
+
 /* ---- diagnostics ---------------------------------------------------------------------------- */
 
 /**

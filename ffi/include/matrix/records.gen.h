@@ -353,6 +353,21 @@ typedef struct matrix_to_device_event {
     bool is_own;
 } matrix_to_device_event;
 
+/** One of the user's own devices, as their homeserver knows it (client-server API, Device). */
+typedef struct matrix_device {
+    /** its id */
+    const char *device_id;
+    /** its name; may be absent */
+    const char *display_name;
+    /** when it was last seen, ms since 1970; may be absent */
+    bool has_last_seen_ts;
+    int64_t last_seen_ts;
+    /** the address it was last seen at; may be absent */
+    const char *last_seen_ip;
+    /** the device of this client */
+    bool is_own;
+} matrix_device;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -478,5 +493,12 @@ MATRIX_API const matrix_account_change *matrix_reply_as_account_change(const mat
  */
 MATRIX_API const matrix_to_device_event *matrix_reply_as_to_device_event(const matrix_reply *reply,
                                                                          const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_device *matrix_reply_as_device(const matrix_reply *reply,
+                                                       const matrix_value *value);
 
 #endif

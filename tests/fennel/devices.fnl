@@ -1,0 +1,35 @@
+;; Against a homeserver: the user's own devices. MATRIX_TEST_HOMESERVER, MATRIX_TEST_USER, MATRIX_TEST_PASSWORD.
+(local T ...)
+(local matrix (require :matrix))
+(import-macros {: run : with-client} :matrix.macros)
+
+(fn env [name]
+  (or (os.getenv name) (error (.. name " is not set") 0)))
+
+(local password (env :MATRIX_TEST_PASSWORD))
+
+(fn options []
+  {:homeserver (env :MATRIX_TEST_HOMESERVER) :ca-file (os.getenv :MATRIX_TEST_CA_FILE)})
+
+(fn log-in [client]
+  (. (matrix.check (client:login-password (env :MATRIX_TEST_USER) password)) :device_id))
+
+(fn names [client]
+  (collect [_ device (ipairs (. (matrix.check (client:own-devices)) :devices))]
+    device.device_id (or device.display_name "")))
+
+(T.test "devices are listed, renamed and deleted"
+        (fn []
+          (run (with-client [first (options)]
+                 (with-client [second (options)]
+                   (let [here (log-in first)
+                         there (log-in second)]
+                     (matrix.check (first:rename-device there "kitchen"))
+                     (T.equal (. (names first) there) :kitchen)
+                     (T.equal (. (matrix.check (second:own-device)) :device :display_name) :kitchen)
+                     (matrix.check (first:delete-device there {: password}))
+                     (T.equal (. (names first) there) nil)
+                     (T.equal (case (second:whoami) {:error {: code}} code) :M_UNKNOWN_TOKEN)
+                     (matrix.check (first:delete-other-devices {: password}))
+                     (matrix.check (first:delete-devices [here] {: password}))
+                     (T.equal (. (matrix.check (first:account)) :is_logged_in) false)))))))

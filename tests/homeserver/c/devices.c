@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * devices: lists the user's devices, renames one, deletes it with an answer of the host's, then all
+ * others, then its own. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD.
+ */
+#include "check.h"
+
+static matrix_context context;
+static int questions;
+
+/** The reply of a request submitted without a callback, while the context is dispatched. */
+static matrix_reply *finish(matrix_request request, bool expected) {
+    matrix_reply *reply = NULL;
+
+    while (matrix_wait(request, 10, &reply) == MATRIX_E_TIMEOUT)
+        CHECK(matrix_dispatch(context, 0, 0) >= 0);
+    CHECK(reply);
+    if (matrix_reply_ok(reply) != expected)
+        fprintf(stderr, "%s\n", matrix_reply_json(reply, NULL));
+    CHECK(matrix_reply_ok(reply) == expected);
+    return reply;
+}
+
+static void on_question(const matrix_reply *reply, void *user_data) {
+    const matrix_host_call *call = matrix_reply_as_host_call(reply, matrix_reply_value(reply));
+    char text[512];
+    matrix_map *answer = NULL;
+
+    (void)user_data;
+    CHECK(!strcmp(call->name, "user_interactive_auth"));
+    snprintf(text, sizeof text,
+             "{\"auth\":{\"type\":\"m.login.password\",\"password\":\"%s\","
+             "\"identifier\":{\"type\":\"m.id.user\",\"user\":\"%s\"}}}",
+             getenv("MATRIX_PASSWORD"), getenv("MATRIX_USER"));
+    CHECK_OK(matrix_map_from_json(text, strlen(text), &answer));
+    CHECK_OK(matrix_respond(context, matrix_reply_call_id(reply), answer));
+    matrix_map_free(answer);
+    questions++;
+}
+
+static matrix_client log_in(char *device_id, size_t size) {
+    matrix_client client = open_client_at(context, getenv("MATRIX_HOMESERVER"));
+    matrix_request request = {0};
+    matrix_reply *reply;
+
+    CHECK_OK(matrix_login_password(client, getenv("MATRIX_USER"), getenv("MATRIX_PASSWORD"), NULL,
+                                   NULL, NULL, &request));
+    reply = finish(request, true);
+    snprintf(device_id, size, "%s",
+             matrix_value_get_string(matrix_reply_value(reply), "device_id", ""));
+    matrix_reply_free(reply);
+    return client;
+}
+
+/** How many devices there are; `name` is that of the device with this id, or empty. */
+static size_t list(matrix_client client, const char *device_id, char *name, size_t size) {
+    matrix_request request = {0};
+    const matrix_value *devices;
+    matrix_reply *reply;
+    size_t count;
+
+    CHECK_OK(matrix_own_devices(client, NULL, NULL, NULL, &request));
+    reply = finish(request, true);
+    devices = matrix_value_get(matrix_reply_value(reply), "devices");
+    count = matrix_value_count(devices);
+    name[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        const matrix_device *device = matrix_reply_as_device(reply, matrix_value_at(devices, i));
+        if (!strcmp(device->device_id, device_id))
+            snprintf(name, size, "%s%s", device->display_name ? device->display_name : "?",
+                     device->is_own ? " (own)" : "");
+    }
+    matrix_reply_free(reply);
+    return count;
+}
+
+static void rename_it(matrix_client client, const char *device_id) {
+    matrix_request request = {0};
+    matrix_map *options = matrix_map_new();
+    matrix_reply *reply;
+
+    CHECK_OK(matrix_rename_device(client, device_id, "kitchen", NULL, NULL, NULL, &request));
+    matrix_reply_free(finish(request, true));
+    CHECK_OK(matrix_map_set_string(options, "device_id", device_id));
+    CHECK_OK(matrix_own_device(client, options, NULL, NULL, &request));
+    reply = finish(request, true);
+    CHECK(!strcmp(matrix_value_get_string(matrix_value_get(matrix_reply_value(reply), "device"),
+                                          "display_name", ""),
+                  "kitchen"));
+    matrix_reply_free(reply);
+    matrix_map_free(options);
+}
+
+int main(void) {
+    char first_id[256], other_id[256], name[256];
+    matrix_client first, other;
+    matrix_request request = {0};
+    matrix_map *options = matrix_map_new();
+    matrix_reply *reply;
+    char ids[300];
+
+    context = open_context();
+    CHECK_OK(matrix_set_call_callback(context, on_question, NULL));
+    first = log_in(first_id, sizeof first_id);
+    other = log_in(other_id, sizeof other_id);
+    CHECK(list(first, first_id, name, sizeof name) >= 2 && strstr(name, "(own)"));
+    rename_it(first, other_id);
+    CHECK(list(first, other_id, name, sizeof name) >= 2 && !strcmp(name, "kitchen"));
+
+    CHECK_OK(matrix_delete_device(first, other_id, NULL, NULL, NULL, &request));
+    matrix_reply_free(finish(request, true));
+    CHECK(questions == 1);
+    list(first, other_id, name, sizeof name);
+    CHECK(!name[0]);
+    CHECK_OK(matrix_whoami(other, NULL, NULL, NULL, &request));
+    matrix_reply_free(finish(request, false));
+
+    other = log_in(other_id, sizeof other_id);
+    snprintf(ids, sizeof ids, "[\"%s\"]", other_id);
+    CHECK_OK(matrix_map_set_string(options, "password", getenv("MATRIX_PASSWORD")));
+    CHECK_OK(matrix_delete_devices(first, ids, options, NULL, NULL, &request));
+    matrix_reply_free(finish(request, true));
+    CHECK_OK(matrix_delete_other_devices(first, options, NULL, NULL, &request));
+    reply = finish(request, true);
+    CHECK(matrix_value_get(matrix_reply_value(reply), "device_ids")->type == MATRIX_TYPE_LIST);
+    matrix_reply_free(reply);
+    CHECK(list(first, first_id, name, sizeof name) == 1 && questions == 1);
+    matrix_map_free(options);
+    CHECK_OK(matrix_shutdown(context, 5000));
+    puts("done");
+    return 0;
+}

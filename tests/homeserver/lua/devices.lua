@@ -1,0 +1,100 @@
+-- devices.lua: everything about one's own devices. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD.
+local matrix = require "matrix"
+
+local function env(name)
+  return os.getenv(name) or error(name .. " is not set", 0)
+end
+
+local function equal(actual, expected)
+  if actual ~= expected then
+    error("expected " .. tostring(expected) .. ", got " .. tostring(actual), 2)
+  end
+end
+
+local questions = 0
+local answer
+
+matrix.on_call(function(question)
+  equal(question.name, "user_interactive_auth")
+  equal(question.payload.flows[1].stages[1], "m.login.password")
+  questions = questions + 1
+  return answer
+end)
+
+local function log_in(name, f)
+  return matrix.with_client({ homeserver = env "MATRIX_HOMESERVER", device_display_name = name }, function(client)
+    matrix.check(client:login_password(env "MATRIX_USER", env "MATRIX_PASSWORD"))
+    return f(client)
+  end)
+end
+
+local function ids(client)
+  local found = {}
+  for _, device in ipairs(matrix.check(client:own_devices()).devices) do
+    found[device.device_id] = device
+  end
+  return found
+end
+
+local function password_of(user)
+  return { type = "m.login.password", identifier = { type = "m.id.user", user = user }, password = env "MATRIX_PASSWORD" }
+end
+
+matrix.run(function()
+  log_in("first", function(first)
+    local me = matrix.check(first:whoami())
+    local own = matrix.check(first:own_device()).device
+    equal(own.device_id, me.device_id)
+    equal(own.display_name, "first")
+    equal(own.is_own, true)
+    assert(own.last_seen_ts > 1600000000000, own.last_seen_ts)
+
+    log_in("second", function(second)
+      local other = matrix.check(second:whoami()).device_id
+      local listed = ids(first)
+      equal(listed[other].display_name, "second")
+      equal(listed[other].is_own, false)
+      equal(listed[me.device_id].is_own, true)
+
+      matrix.check(first:rename_device(other, "kitchen"))
+      equal(matrix.check(second:own_device()).device.display_name, "kitchen")
+      equal(matrix.check(first:own_device { device_id = other }).device.display_name, "kitchen")
+      equal(first:own_device({ device_id = "NOSUCH" }).error.code, "M_NOT_FOUND")
+      equal(first:rename_device("NOSUCH", "x").error.code, "M_NOT_FOUND")
+
+      -- With the password nobody is asked; a wrong one is refused and deletes nothing.
+      equal(first:delete_device(other, { password = "wrong" }).error.code, "M_FORBIDDEN")
+      assert(ids(first)[other])
+      equal(questions, 0)
+      matrix.check(first:delete_device(other, { password = env "MATRIX_PASSWORD" }))
+      equal(questions, 0)
+      equal(ids(first)[other], nil)
+      equal(second:whoami().error.code, "M_UNKNOWN_TOKEN")
+    end)
+
+    -- Without it the host answers.
+    log_in("third", function(third)
+      local other = matrix.check(third:whoami()).device_id
+      answer = { auth = password_of(env "MATRIX_USER") }
+      matrix.check(first:delete_devices({ other, "NOSUCH" }))
+      equal(questions, 1)
+      equal(ids(first)[other], nil)
+      equal(first:delete_devices({}).error.code, "E_INVALID_ARGUMENT")
+    end)
+
+    log_in("fourth", function(fourth)
+      local other = matrix.check(fourth:whoami()).device_id
+      local deleted = matrix.check(first:delete_other_devices { password = env "MATRIX_PASSWORD" }).device_ids
+      equal(#deleted >= 1, true)
+      local left = ids(first)
+      equal(left[other], nil)
+      assert(left[me.device_id])
+      equal(#matrix.check(first:delete_other_devices { password = env "MATRIX_PASSWORD" }).device_ids, 0)
+    end)
+
+    matrix.check(first:delete_device(me.device_id, { password = env "MATRIX_PASSWORD" }))
+    equal(matrix.check(first:account()).is_logged_in, false)
+    equal(first:own_devices().error.code, "E_NOT_LOGGED_IN")
+  end)
+  print "done"
+end)
