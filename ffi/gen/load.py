@@ -7,10 +7,21 @@ from pathlib import Path
 
 from . import fields, names
 from .entry import Entry
-from .model import Api, ApiError, Area, Enumeration, ErrorCode, Event, Operation, Options, Record
+from .model import (
+    Api,
+    ApiError,
+    Area,
+    Enumeration,
+    ErrorCode,
+    Event,
+    Example,
+    Operation,
+    Options,
+    Record,
+)
 
 # Every other file is an area of operations, named after the file.
-SPECIAL = ("enums", "errors", "events", "options", "records")
+SPECIAL = ("enums", "errors", "events", "examples", "options", "records")
 
 
 def load(folder: Path, taken: frozenset[str] = frozenset()) -> Api:
@@ -32,7 +43,9 @@ def load(folder: Path, taken: frozenset[str] = frozenset()) -> Api:
         if name not in SPECIAL
     )
     events = tuple(_event(entry, scope) for entry in files["events"])
-    api = Api(enums, errors, records, events, options["context"], options["client"], areas)
+    examples = _examples(files["examples"], areas)
+    contexts, clients = options["context"], options["client"]
+    api = Api(enums, errors, records, events, contexts, clients, areas, examples)
     _refuse_collisions(api, taken)
     return api
 
@@ -171,6 +184,19 @@ def _operation(
         if code not in errors and not names.SERVER_CODE.fullmatch(code):
             raise entry.fail(f"unknown error code {code!r}")
     return operation
+
+
+def _examples(items: list[tuple[str, Entry]], areas: tuple[Area, ...]) -> dict[str, Example]:
+    """Values for operations that exist, by the names of their arguments and options."""
+    operations = {operation.name: operation for area in areas for operation in area.operations}
+    made: dict[str, Example] = {}
+    for name, entry in items:
+        if name not in operations:
+            raise entry.fail("there is no such operation")
+        fields = [field.name for field in operations[name].inputs]
+        made[name] = {field: entry.take(field) for field in fields if entry.has(field)}
+        entry.finish()
+    return made
 
 
 def _refuse_collisions(api: Api, taken: frozenset[str]) -> None:

@@ -40,6 +40,8 @@ class Type:
 
 
 Default = bool | int | float | str | None
+# Values of an operation's arguments and options in its examples.
+Example = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Api:
     context_options: Options
     client_options: Options
     areas: tuple[Area, ...]
+    examples: dict[str, Example]
 
     @property
     def settings(self) -> tuple[Options, Options]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .c_common import parameters
+from . import examples
 from .model import Api, Area, Enumeration, Event, Field, Kind, Operation, Record
 from .names import kebab
 from .text import NOTE, default_text, lines, spec_url
@@ -64,7 +64,7 @@ def _operation(operation: Operation, api: Api) -> list[str]:
     out = [f"## {operation.name}", "", operation.doc]
     if operation.spec:
         out[-1] += f" ([specification]({spec_url(operation.spec)}))"
-    out += ["", *_calls(operation)]
+    out += ["", *_calls(operation, api)]
     out += _table("Argument", operation.args, api)
     out += _table("Option", operation.options, api, is_option=True)
     out += _table("Result", operation.result, api)
@@ -75,28 +75,17 @@ def _operation(operation: Operation, api: Api) -> list[str]:
     return [*out, "", f"Since {operation.since}."]
 
 
-def _calls(operation: Operation) -> list[str]:
-    """How the call looks in each language."""
-    in_c = [
-        text.split(" ")[-1].lstrip("*") for field in operation.args for text in parameters(field)
-    ]
-    names = [field.name for field in operation.args]
-    options = ["options"] if operation.options else []
-    c_options = options or ["NULL"]
-    c_list = ", ".join(["client", *in_c, *c_options, "callback", "user_data", "&request"])
-    lua_list = ", ".join([*names, *options, "callback"])
-    fennel = " ".join(
-        [f"client:{kebab(operation.name)}", *map(kebab, [*names, *options, "callback"])]
-    )
+def _calls(operation: Operation, api: Api) -> list[str]:
+    """A call in each language, as one might write it."""
     return [
         "```c",
-        f"matrix_{operation.name}({c_list});",
+        *examples.c_lines(operation, api),
         "```",
         "```lua",
-        f"client:{operation.name}({lua_list})",
+        examples.lua_line(operation, api),
         "```",
         "```fennel",
-        f"({fennel})",
+        examples.fennel_line(operation, api),
         "```",
     ]
 

@@ -273,7 +273,7 @@ def test_reference_describes_every_field(everything: Path) -> None:
     listed = next(each for each in read_list(everything).operations if each.name == "probe")
     for field in (*listed.inputs, *listed.result, *listed.progress):
         assert f"| `{field.name}` | " in page
-    assert "(client:probe flag count ratio label data anything level item items options" in page
+    assert "(client:probe flag count ratio label data anything level item items callback)" in page
     assert '| `presence` | `"online"` `"unavailable"` `"offline"` | `"offline"` | an enum |' in page
 
 

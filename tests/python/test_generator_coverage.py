@@ -20,7 +20,7 @@ def listed(*operations: tuple[str, str]) -> Api:
         made = Operation(area, name, "0.1", "Does.", "", (), (), (), (), ())
         areas.setdefault(area, []).append(made)
     listed_areas = tuple(Area(name, tuple(items)) for name, items in areas.items())
-    return Api({}, {}, {}, (), NOTHING, NOTHING, listed_areas)
+    return Api({}, {}, {}, (), NOTHING, NOTHING, listed_areas, {})
 
 
 def write(root: Path, path: str, text: str) -> None:

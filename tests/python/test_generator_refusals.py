@@ -219,6 +219,8 @@ REFUSED_OTHERS = {
         '[x]\nsince = "0.1"\ndoc = "X."\npayload = "y"',
         "the payload 'y' is no record",
     ),
+    "example of nothing": ("examples.toml", "[x]", "there is no such operation"),
+    "example with an option too many": ("examples.toml", "[whoami]\nx = 1", "unknown key 'x'"),
     "options of nothing": ("options.toml", '[x]\ndoc = "X."', "context and client"),
     "required with default": (
         "options.toml",
@@ -240,7 +242,7 @@ def test_wrong_entry_is_refused(project: Path, case: str) -> None:
     assert str(refused.value).startswith(file)
 
 
-@pytest.mark.parametrize("file", ["enums", "errors", "events", "options", "records"])
+@pytest.mark.parametrize("file", ["enums", "errors", "events", "examples", "options", "records"])
 def test_missing_file_is_refused(project: Path, file: str) -> None:
     (project / f"ffi/api/{file}.toml").unlink()
     with pytest.raises(ApiError, match=rf"{file}\.toml: is missing"):

@@ -1,0 +1,147 @@
+"""Every example of the reference runs, in C, in Lua and in Fennel, and ends as it should."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ffi.gen import examples
+from ffi.gen.__main__ import ROOT, read_list
+from ffi.gen.model import Operation
+from tests.lua.interpreters import INTERPRETERS, environment
+from tests.reference import hosts
+from tests.reference.hosts import Example
+from tests.support.homeserver import Account, Homeserver
+
+API = read_list(ROOT)
+
+# What an example ends with, where it is not "ok": a plain homeserver, or nobody at the other end.
+OUTCOMES = {
+    "login_oauth": "M_UNRECOGNIZED",
+    "login_oauth_device": "M_UNRECOGNIZED",
+    "refresh_session": "E_INVALID_ARGUMENT",
+    "forget_room": "M_UNKNOWN",
+    "knock_room": "M_FORBIDDEN",
+}
+# They wait for a person; here the person changes their mind.
+CANCELLED = frozenset({"login_sso"})
+# They change a room so that it is of no use to others.
+OWN_ROOM = frozenset({"leave_room", "forget_room"})
+# They are for a client that is not logged in.
+LOGGED_OUT = frozenset(
+    operation.name
+    for operation in API.operations
+    if operation.area in ("session", "sso", "oauth") and "E_NOT_LOGGED_IN" not in operation.errors
+)
+
+pytestmark = pytest.mark.homeserver
+
+
+class Stage:
+    """Two users and a room for the examples of one language."""
+
+    def __init__(self, homeserver: Homeserver) -> None:
+        self.homeserver = homeserver
+        self.user, self.other = homeserver.account(), homeserver.account()
+        self.server_name = self.user.user_id.split(":", 1)[1]
+        self.shared = self.room()
+
+    def room(self) -> dict[str, str]:
+        localpart = f"tea-{secrets.token_hex(6)}"
+        room_id = self.homeserver.create_room(
+            self.user,
+            preset="public_chat",
+            name="Tea room",
+            topic="It is hot.",
+            room_alias_name=localpart,
+            invite=[self.other.user_id],
+        )
+        self.homeserver.join(self.other, room_id)
+        content = {"msgtype": "m.text", "body": "hello"}
+        return {
+            "room_id": room_id,
+            "event_id": self.homeserver.send(self.user, room_id, "m.room.message", content),
+            "#tea:example.org": f"#{localpart}:{self.server_name}",
+        }
+
+    def values(self, operation: Operation) -> dict[str, str]:
+        room = self.room() if operation.name in OWN_ROOM else self.shared
+        return {
+            **room,
+            "@bob:example.org": self.other.user_id,
+            "user": self.user_name(operation),
+            "user_id": self.other.user_id,
+            "password": self.user.password,
+            "token": self.token(operation),
+        }
+
+    def user_name(self, operation: Operation) -> str:
+        is_new = operation.name == "register_account"
+        return f"bot-{secrets.token_hex(6)}" if is_new else self.user.user
+
+    def token(self, operation: Operation) -> str:
+        if operation.name == "register_account":
+            return self.homeserver.registration_token()
+        return self.homeserver.login_token(self.user) if operation.name == "login_token" else ""
+
+    def example(self, operation: Operation) -> Example:
+        client = {"homeserver": self.homeserver.url}
+        if operation.name not in LOGGED_OUT:
+            client["access_token"] = self.device().token
+        values = self.values(operation)
+        return Example(operation, client, values, operation.name in CANCELLED)
+
+    def device(self) -> Account:
+        return self.homeserver.login(self.user.user, self.user.password)
+
+
+@pytest.mark.parametrize("language", ["c", "lua", "fnl"])
+def test_examples(language: str, stage: Path, homeserver: Homeserver, tmp_path: Path) -> None:
+    scene = Stage(homeserver)
+    made = [scene.example(operation) for operation in API.operations]
+    lua = INTERPRETERS[-2]
+    if language == "c":
+        command = [compile_program(hosts.c_program(made, API), stage, tmp_path)]
+    elif language == "lua":
+        (tmp_path / "examples.lua").write_text(hosts.lua_program(made, API))
+        command = [lua.program, tmp_path / "examples.lua"]
+    else:
+        (tmp_path / "examples.fnl").write_text(hosts.fennel_program(made, API))
+        run = f"require('matrix').fennel().dofile([[{tmp_path / 'examples.fnl'}]])"
+        command = [lua.program, "-e", run]
+    done = subprocess.run(
+        command,
+        env=environment(stage, lua.abi),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    cancelled = dict.fromkeys(CANCELLED, "E_CANCELLED")
+    wanted = {each.name: (OUTCOMES | cancelled).get(each.name, "ok") for each in API.operations}
+    wrong = {name: (found.get(name), wanted[name]) for name in wanted}
+    wrong = {name: pair for name, pair in wrong.items() if pair[0] != pair[1]}
+    assert (done.returncode, wrong) == (0, {}), done.stderr
+
+
+def compile_program(text: str, stage: Path, folder: Path) -> Path:
+    source, program = folder / "examples.c", folder / "examples"
+    source.write_text(text)
+    command = ["cc", "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"]
+    command += [f"-I{stage / 'include'}", str(source), f"-L{stage / 'lib'}", "-lmatrix"]
+    command += [f"-Wl,-rpath,{stage / 'lib'}", "-o", str(program)]
+    subprocess.run(command, check=True, timeout=120)
+    return program
+
+
+def test_pages_show_the_examples() -> None:
+    """What is run is what is read."""
+    for operation in API.operations:
+        page = (ROOT / f"docs/reference/{operation.area}.gen.md").read_text("utf-8")
+        assert "\n".join(["```c", *examples.c_lines(operation, API), "```"]) in page
+        assert f"```lua\n{examples.lua_line(operation, API)}\n```" in page
+        assert f"```fennel\n{examples.fennel_line(operation, API)}\n```" in page
