@@ -17,6 +17,9 @@ list.enums = {
   login_identifier = { "user", "email", "phone" },
   room_action = { "invite", "kick", "ban", "unban", "redact", "notify_room" },
   message_kind = { "text", "notice", "emote" },
+  join_rule = { "public", "invite", "knock", "restricted", "knock_restricted", "private" },
+  history_visibility = { "invited", "joined", "shared", "world_readable" },
+  guest_access = { "can_join", "forbidden" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -179,6 +182,11 @@ list.records = {
     { name = "avatar_url", type = "string" },
     { name = "power_level", type = "int" },
     { name = "is_creator", type = "bool", required = true },
+  },
+  joined_member = {
+    { name = "user_id", type = "string", required = true },
+    { name = "displayname", type = "string" },
+    { name = "avatar_url", type = "string" },
   },
   receipt = {
     { name = "kind", type = "string", required = true },
@@ -465,6 +473,127 @@ list.operations = {
       { name = "parts", type = "list", item = "record", record = "part", required = true },
     },
   },
+  join_room = {
+    name = "join_room",
+    arguments = {
+      { name = "room_id_or_alias", type = "string", required = true },
+    },
+    options = {
+      { name = "via", type = "list", item = "string" },
+      { name = "reason", type = "string" },
+    },
+    result = {
+      { name = "room_id", type = "string", required = true },
+    },
+  },
+  knock_room = {
+    name = "knock_room",
+    arguments = {
+      { name = "room_id_or_alias", type = "string", required = true },
+    },
+    options = {
+      { name = "via", type = "list", item = "string" },
+      { name = "reason", type = "string" },
+    },
+    result = {
+      { name = "room_id", type = "string", required = true },
+    },
+  },
+  leave_room = {
+    name = "leave_room",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string" },
+    },
+    result = {},
+  },
+  forget_room = {
+    name = "forget_room",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  invite_user = {
+    name = "invite_user",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string" },
+    },
+    result = {},
+  },
+  kick_user = {
+    name = "kick_user",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string" },
+    },
+    result = {},
+  },
+  ban_user = {
+    name = "ban_user",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string" },
+    },
+    result = {},
+  },
+  unban_user = {
+    name = "unban_user",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string" },
+    },
+    result = {},
+  },
+  members = {
+    name = "members",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "membership", type = "enum", enum = "membership" },
+      { name = "not_membership", type = "enum", enum = "membership" },
+      { name = "at", type = "string" },
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "members", type = "list", item = "record", record = "room_member", required = true },
+    },
+  },
+  joined_members = {
+    name = "joined_members",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "members", type = "list", item = "record", record = "joined_member", required = true },
+    },
+  },
+  joined_rooms = {
+    name = "joined_rooms",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "room_ids", type = "list", item = "string", required = true },
+    },
+  },
   send_text = {
     name = "send_text",
     arguments = {
@@ -693,6 +822,184 @@ list.operations = {
       { name = "expires_in_ms", type = "int", required = true },
     },
   },
+  set_room_name = {
+    name = "set_room_name",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "name", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  set_room_topic = {
+    name = "set_room_topic",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "topic", type = "string", required = true },
+    },
+    options = {
+      { name = "html", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  set_room_avatar = {
+    name = "set_room_avatar",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "url", type = "string", required = true },
+    },
+    options = {
+      { name = "info", type = "json" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  canonical_alias = {
+    name = "canonical_alias",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "alias", type = "string" },
+      { name = "alt_aliases", type = "list", item = "string", required = true },
+    },
+  },
+  set_canonical_alias = {
+    name = "set_canonical_alias",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "alias", type = "string", required = true },
+    },
+    options = {
+      { name = "alt_aliases", type = "list", item = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  set_join_rule = {
+    name = "set_join_rule",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "join_rule", type = "enum", enum = "join_rule", required = true },
+    },
+    options = {
+      { name = "allow", type = "list", item = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  set_history_visibility = {
+    name = "set_history_visibility",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "history_visibility", type = "enum", enum = "history_visibility", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  set_guest_access = {
+    name = "set_guest_access",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "guest_access", type = "enum", enum = "guest_access", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  enable_encryption = {
+    name = "enable_encryption",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "rotation_period_ms", type = "int" },
+      { name = "rotation_period_msgs", type = "int" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  set_power_levels = {
+    name = "set_power_levels",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "users", type = "json" },
+      { name = "users_default", type = "int" },
+      { name = "events", type = "json" },
+      { name = "events_default", type = "int" },
+      { name = "state_default", type = "int" },
+      { name = "invite", type = "int" },
+      { name = "kick", type = "int" },
+      { name = "ban", type = "int" },
+      { name = "redact", type = "int" },
+      { name = "notify_room", type = "int" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  set_power_level = {
+    name = "set_power_level",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "user_id", type = "string", required = true },
+      { name = "level", type = "int", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_id", type = "string" },
+    },
+  },
+  pinned_events = {
+    name = "pinned_events",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "event_ids", type = "list", item = "string", required = true },
+    },
+  },
+  pin_event = {
+    name = "pin_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_ids", type = "list", item = "string", required = true },
+    },
+  },
+  unpin_event = {
+    name = "unpin_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_ids", type = "list", item = "string", required = true },
+    },
+  },
   rooms = {
     name = "rooms",
     arguments = {},
@@ -715,19 +1022,19 @@ list.operations = {
       { name = "invite", type = "list", item = "string" },
       { name = "is_direct", type = "bool" },
       { name = "encrypted", type = "bool" },
-    },
-    result = {
-      { name = "room_id", type = "string", required = true },
-    },
-  },
-  join_room = {
-    name = "join_room",
-    arguments = {
-      { name = "room_id_or_alias", type = "string", required = true },
-    },
-    options = {
-      { name = "via", type = "list", item = "string" },
-      { name = "reason", type = "string" },
+      { name = "room_version", type = "string" },
+      { name = "room_type", type = "string" },
+      { name = "federate", type = "bool" },
+      { name = "avatar_url", type = "string" },
+      { name = "join_rule", type = "enum", enum = "join_rule" },
+      { name = "allow", type = "list", item = "string" },
+      { name = "history_visibility", type = "enum", enum = "history_visibility" },
+      { name = "guest_access", type = "enum", enum = "guest_access" },
+      { name = "additional_creators", type = "list", item = "string" },
+      { name = "power_level_content_override", type = "json" },
+      { name = "creation_content", type = "json" },
+      { name = "initial_state", type = "list", item = "json" },
+      { name = "invite_3pid", type = "list", item = "json", secret = true },
     },
     result = {
       { name = "room_id", type = "string", required = true },
@@ -754,44 +1061,48 @@ list.operations = {
       { name = "has_all_members", type = "bool", required = true },
     },
   },
-  members = {
-    name = "members",
+  upgrade_room = {
+    name = "upgrade_room",
     arguments = {
       { name = "room_id", type = "string", required = true },
+      { name = "new_version", type = "string", required = true },
     },
     options = {
-      { name = "membership", type = "enum", enum = "membership" },
-      { name = "reload", type = "bool" },
+      { name = "additional_creators", type = "list", item = "string" },
     },
     result = {
-      { name = "members", type = "list", item = "record", record = "room_member", required = true },
+      { name = "successor_room_id", type = "string", required = true },
     },
   },
-  leave_room = {
-    name = "leave_room",
-    arguments = {
-      { name = "room_id", type = "string", required = true },
-    },
-    options = {
-      { name = "reason", type = "string" },
-    },
-    result = {},
-  },
-  forget_room = {
-    name = "forget_room",
+  room_successor = {
+    name = "room_successor",
     arguments = {
       { name = "room_id", type = "string", required = true },
     },
     options = {},
-    result = {},
+    result = {
+      { name = "successor_room_id", type = "string" },
+      { name = "body", type = "string" },
+      { name = "via", type = "list", item = "string", required = true },
+    },
   },
-  knock_room = {
-    name = "knock_room",
+  room_predecessor = {
+    name = "room_predecessor",
     arguments = {
-      { name = "room_id_or_alias", type = "string", required = true },
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "predecessor_room_id", type = "string" },
+      { name = "event_id", type = "string" },
+    },
+  },
+  join_successor = {
+    name = "join_successor",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
     },
     options = {
-      { name = "via", type = "list", item = "string" },
       { name = "reason", type = "string" },
     },
     result = {
@@ -963,6 +1274,20 @@ list.operations = {
       { name = "state", type = "list", item = "json", required = true },
     },
   },
+  send_state_event = {
+    name = "send_state_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "type", type = "string", required = true },
+      { name = "content", type = "json", required = true },
+    },
+    options = {
+      { name = "state_key", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
   power_levels = {
     name = "power_levels",
     arguments = {
@@ -1086,6 +1411,17 @@ list.operation_names = {
   "delete_other_devices",
   "ping",
   "list_parts",
+  "join_room",
+  "knock_room",
+  "leave_room",
+  "forget_room",
+  "invite_user",
+  "kick_user",
+  "ban_user",
+  "unban_user",
+  "members",
+  "joined_members",
+  "joined_rooms",
   "send_text",
   "send_notice",
   "send_emote",
@@ -1099,14 +1435,27 @@ list.operation_names = {
   "send_event",
   "login_oauth",
   "login_oauth_device",
+  "set_room_name",
+  "set_room_topic",
+  "set_room_avatar",
+  "canonical_alias",
+  "set_canonical_alias",
+  "set_join_rule",
+  "set_history_visibility",
+  "set_guest_access",
+  "enable_encryption",
+  "set_power_levels",
+  "set_power_level",
+  "pinned_events",
+  "pin_event",
+  "unpin_event",
   "rooms",
   "create_room",
-  "join_room",
   "room_details",
-  "members",
-  "leave_room",
-  "forget_room",
-  "knock_room",
+  "upgrade_room",
+  "room_successor",
+  "room_predecessor",
+  "join_successor",
   "login_flows",
   "login_password",
   "login_token",
@@ -1120,6 +1469,7 @@ list.operation_names = {
   "login_sso",
   "state_event",
   "state_events",
+  "send_state_event",
   "power_levels",
   "may",
   "account_data",

@@ -72,6 +72,126 @@ matrix_status matrix_list_parts(matrix_client client, matrix_map *options, matri
                        user_data, request);
 }
 
+matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
+                               matrix_map *options, matrix_callback callback, void *user_data,
+                               matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id_or_alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_JOIN_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_knock_room(matrix_client client, const char *room_id_or_alias,
+                                matrix_map *options, matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id_or_alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_KNOCK_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_leave_room(matrix_client client, const char *room_id, matrix_map *options,
+                                matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_LEAVE_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_forget_room(matrix_client client, const char *room_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_FORGET_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_invite_user(matrix_client client, const char *room_id, const char *user_id,
+                                 matrix_map *options, matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_INVITE_USER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_kick_user(matrix_client client, const char *room_id, const char *user_id,
+                               matrix_map *options, matrix_callback callback, void *user_data,
+                               matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_KICK_USER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_ban_user(matrix_client client, const char *room_id, const char *user_id,
+                              matrix_map *options, matrix_callback callback, void *user_data,
+                              matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_BAN_USER], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_unban_user(matrix_client client, const char *room_id, const char *user_id,
+                                matrix_map *options, matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_UNBAN_USER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_members(matrix_client client, const char *room_id, matrix_map *options,
+                             matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_MEMBERS], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_joined_members(matrix_client client, const char *room_id, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_JOINED_MEMBERS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_joined_rooms(matrix_client client, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_JOINED_ROOMS], NULL, options, callback,
+                       user_data, request);
+}
+
 matrix_status matrix_send_text(matrix_client client, const char *room_id, const char *body,
                                matrix_map *options, matrix_callback callback, void *user_data,
                                matrix_request *request) {
@@ -225,6 +345,175 @@ matrix_status matrix_login_oauth_device(matrix_client client, matrix_map *option
                        callback, user_data, request);
 }
 
+matrix_status matrix_set_room_name(matrix_client client, const char *room_id, const char *name,
+                                   matrix_map *options, matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = name},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_ROOM_NAME], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_room_topic(matrix_client client, const char *room_id, const char *topic,
+                                    matrix_map *options, matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = topic},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_ROOM_TOPIC], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_room_avatar(matrix_client client, const char *room_id, const char *url,
+                                     matrix_map *options, matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = url},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_ROOM_AVATAR], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_canonical_alias(matrix_client client, const char *room_id, matrix_map *options,
+                                     matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_CANONICAL_ALIAS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_canonical_alias(matrix_client client, const char *room_id,
+                                         const char *alias, matrix_map *options,
+                                         matrix_callback callback, void *user_data,
+                                         matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_CANONICAL_ALIAS], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_set_join_rule(matrix_client client, const char *room_id,
+                                   matrix_join_rule join_rule, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.integer = join_rule},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_JOIN_RULE], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_history_visibility(matrix_client client, const char *room_id,
+                                            matrix_history_visibility history_visibility,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.integer = history_visibility},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_HISTORY_VISIBILITY], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_set_guest_access(matrix_client client, const char *room_id,
+                                      matrix_guest_access guest_access, matrix_map *options,
+                                      matrix_callback callback, void *user_data,
+                                      matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.integer = guest_access},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_GUEST_ACCESS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_enable_encryption(matrix_client client, const char *room_id,
+                                       matrix_map *options, matrix_callback callback,
+                                       void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ENABLE_ENCRYPTION], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_power_levels(matrix_client client, const char *room_id,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_POWER_LEVELS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_power_level(matrix_client client, const char *room_id, const char *user_id,
+                                     int64_t level, matrix_map *options, matrix_callback callback,
+                                     void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = user_id},
+        {.integer = level},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_POWER_LEVEL], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_pinned_events(matrix_client client, const char *room_id, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_PINNED_EVENTS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_pin_event(matrix_client client, const char *room_id, const char *event_id,
+                               matrix_map *options, matrix_callback callback, void *user_data,
+                               matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_PIN_EVENT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_unpin_event(matrix_client client, const char *room_id, const char *event_id,
+                                 matrix_map *options, matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_UNPIN_EVENT], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_rooms(matrix_client client, matrix_map *options, matrix_callback callback,
                            void *user_data, matrix_request *request) {
     return core_submit(client, &matrix_operations[OPERATION_ROOMS], NULL, options, callback,
@@ -238,17 +527,6 @@ matrix_status matrix_create_room(matrix_client client, matrix_map *options,
                        user_data, request);
 }
 
-matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
-                               matrix_map *options, matrix_callback callback, void *user_data,
-                               matrix_request *request) {
-    const union core_argument arguments[] = {
-        {.string = room_id_or_alias},
-    };
-
-    return core_submit(client, &matrix_operations[OPERATION_JOIN_ROOM], arguments, options,
-                       callback, user_data, request);
-}
-
 matrix_status matrix_room_details(matrix_client client, const char *room_id, matrix_map *options,
                                   matrix_callback callback, void *user_data,
                                   matrix_request *request) {
@@ -260,46 +538,49 @@ matrix_status matrix_room_details(matrix_client client, const char *room_id, mat
                        callback, user_data, request);
 }
 
-matrix_status matrix_members(matrix_client client, const char *room_id, matrix_map *options,
-                             matrix_callback callback, void *user_data, matrix_request *request) {
+matrix_status matrix_upgrade_room(matrix_client client, const char *room_id,
+                                  const char *new_version, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
     const union core_argument arguments[] = {
         {.string = room_id},
+        {.string = new_version},
     };
 
-    return core_submit(client, &matrix_operations[OPERATION_MEMBERS], arguments, options, callback,
-                       user_data, request);
-}
-
-matrix_status matrix_leave_room(matrix_client client, const char *room_id, matrix_map *options,
-                                matrix_callback callback, void *user_data,
-                                matrix_request *request) {
-    const union core_argument arguments[] = {
-        {.string = room_id},
-    };
-
-    return core_submit(client, &matrix_operations[OPERATION_LEAVE_ROOM], arguments, options,
+    return core_submit(client, &matrix_operations[OPERATION_UPGRADE_ROOM], arguments, options,
                        callback, user_data, request);
 }
 
-matrix_status matrix_forget_room(matrix_client client, const char *room_id, matrix_map *options,
-                                 matrix_callback callback, void *user_data,
-                                 matrix_request *request) {
+matrix_status matrix_room_successor(matrix_client client, const char *room_id, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
     const union core_argument arguments[] = {
         {.string = room_id},
     };
 
-    return core_submit(client, &matrix_operations[OPERATION_FORGET_ROOM], arguments, options,
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_SUCCESSOR], arguments, options,
                        callback, user_data, request);
 }
 
-matrix_status matrix_knock_room(matrix_client client, const char *room_id_or_alias,
-                                matrix_map *options, matrix_callback callback, void *user_data,
-                                matrix_request *request) {
+matrix_status matrix_room_predecessor(matrix_client client, const char *room_id,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
     const union core_argument arguments[] = {
-        {.string = room_id_or_alias},
+        {.string = room_id},
     };
 
-    return core_submit(client, &matrix_operations[OPERATION_KNOCK_ROOM], arguments, options,
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_PREDECESSOR], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_join_successor(matrix_client client, const char *room_id, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_JOIN_SUCCESSOR], arguments, options,
                        callback, user_data, request);
 }
 
@@ -408,6 +689,20 @@ matrix_status matrix_state_events(matrix_client client, const char *room_id, mat
     };
 
     return core_submit(client, &matrix_operations[OPERATION_STATE_EVENTS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_state_event(matrix_client client, const char *room_id, const char *type,
+                                      const char *content, matrix_map *options,
+                                      matrix_callback callback, void *user_data,
+                                      matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = type},
+        {.string = content},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_STATE_EVENT], arguments, options,
                        callback, user_data, request);
 }
 

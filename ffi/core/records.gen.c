@@ -140,6 +140,27 @@ const char *matrix_message_kind_string(matrix_message_kind value) {
     return matrix_enum_message_kind.values[value - 1];
 }
 
+const char *matrix_join_rule_string(matrix_join_rule value) {
+    if (value < 1 || (size_t)value > matrix_enum_join_rule.count) {
+        return "unknown";
+    }
+    return matrix_enum_join_rule.values[value - 1];
+}
+
+const char *matrix_history_visibility_string(matrix_history_visibility value) {
+    if (value < 1 || (size_t)value > matrix_enum_history_visibility.count) {
+        return "unknown";
+    }
+    return matrix_enum_history_visibility.values[value - 1];
+}
+
+const char *matrix_guest_access_string(matrix_guest_access value) {
+    if (value < 1 || (size_t)value > matrix_enum_guest_access.count) {
+        return "unknown";
+    }
+    return matrix_enum_guest_access.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }
@@ -199,6 +220,11 @@ const matrix_room_invite *matrix_reply_as_room_invite(const matrix_reply *reply,
 const matrix_room_member *matrix_reply_as_room_member(const matrix_reply *reply,
                                                       const matrix_value *value) {
     return core_record(reply, value, &matrix_record_room_member);
+}
+
+const matrix_joined_member *matrix_reply_as_joined_member(const matrix_reply *reply,
+                                                          const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_joined_member);
 }
 
 const matrix_receipt *matrix_reply_as_receipt(const matrix_reply *reply,

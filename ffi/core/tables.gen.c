@@ -53,6 +53,21 @@ const struct enumeration matrix_enum_message_kind = {
     .name = "message_kind", .values = message_kind_values, .count = 3
 };
 
+static const char *const join_rule_values[] = {"public", "invite", "knock", "restricted", "knock_restricted", "private"};
+const struct enumeration matrix_enum_join_rule = {
+    .name = "join_rule", .values = join_rule_values, .count = 6
+};
+
+static const char *const history_visibility_values[] = {"invited", "joined", "shared", "world_readable"};
+const struct enumeration matrix_enum_history_visibility = {
+    .name = "history_visibility", .values = history_visibility_values, .count = 4
+};
+
+static const char *const guest_access_values[] = {"can_join", "forbidden"};
+const struct enumeration matrix_enum_guest_access = {
+    .name = "guest_access", .values = guest_access_values, .count = 2
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -242,6 +257,16 @@ const struct record matrix_record_room_member = {
     .name = "room_member", .fields = {room_member_fields, 7}, .size = sizeof(matrix_room_member)
 };
 
+static const struct field joined_member_fields[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_joined_member, user_id), .has_offset = SIZE_MAX},
+    {.name = "displayname", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_joined_member, displayname), .has_offset = SIZE_MAX},
+    {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_joined_member, avatar_url), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_joined_member = {
+    .name = "joined_member", .fields = {joined_member_fields, 3}, .size = sizeof(matrix_joined_member)
+};
+
 static const struct field receipt_fields[] = {
     {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, kind), .has_offset = SIZE_MAX},
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, room_id), .has_offset = SIZE_MAX},
@@ -356,6 +381,87 @@ static const struct field ping_options[] = {
     {.name = "host_call", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "host_call_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
     {.name = "busy_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field join_room_arguments[] = {
+    {.name = "room_id_or_alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field join_room_options[] = {
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field knock_room_arguments[] = {
+    {.name = "room_id_or_alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field knock_room_options[] = {
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field leave_room_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field leave_room_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field forget_room_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field invite_user_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field invite_user_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field kick_user_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field kick_user_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field ban_user_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field ban_user_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field unban_user_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field unban_user_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field members_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field members_options[] = {
+    {.name = "membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = false, .secret = false},
+    {.name = "not_membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = false, .secret = false},
+    {.name = "at", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field joined_members_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
 static const struct field send_text_arguments[] = {
@@ -520,6 +626,115 @@ static const struct field login_oauth_device_options[] = {
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
+static const struct field set_room_name_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_room_topic_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "topic", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_room_topic_options[] = {
+    {.name = "html", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field set_room_avatar_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "url", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_room_avatar_options[] = {
+    {.name = "info", .type = FIELD_JSON, .required = false, .secret = false},
+};
+
+static const struct field canonical_alias_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field canonical_alias_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field set_canonical_alias_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_canonical_alias_options[] = {
+    {.name = "alt_aliases", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field set_join_rule_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "join_rule", .type = FIELD_ENUM, .enumeration = &matrix_enum_join_rule, .required = true, .secret = false},
+};
+
+static const struct field set_join_rule_options[] = {
+    {.name = "allow", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field set_history_visibility_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "history_visibility", .type = FIELD_ENUM, .enumeration = &matrix_enum_history_visibility, .required = true, .secret = false},
+};
+
+static const struct field set_guest_access_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "guest_access", .type = FIELD_ENUM, .enumeration = &matrix_enum_guest_access, .required = true, .secret = false},
+};
+
+static const struct field enable_encryption_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field enable_encryption_options[] = {
+    {.name = "rotation_period_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "rotation_period_msgs", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field set_power_levels_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_power_levels_options[] = {
+    {.name = "users", .type = FIELD_JSON, .required = false, .secret = false},
+    {.name = "users_default", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "events", .type = FIELD_JSON, .required = false, .secret = false},
+    {.name = "events_default", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "state_default", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "invite", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "kick", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "ban", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "redact", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "notify_room", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field set_power_level_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "level", .type = FIELD_INT, .required = true, .secret = false},
+};
+
+static const struct field pinned_events_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field pinned_events_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field pin_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field unpin_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
 static const struct field rooms_options[] = {
     {.name = "membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = false, .secret = false},
 };
@@ -533,48 +748,47 @@ static const struct field create_room_options[] = {
     {.name = "invite", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
     {.name = "is_direct", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "encrypted", .type = FIELD_BOOL, .required = false, .secret = false},
-};
-
-static const struct field join_room_arguments[] = {
-    {.name = "room_id_or_alias", .type = FIELD_STRING, .required = true, .secret = false},
-};
-
-static const struct field join_room_options[] = {
-    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
-    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "room_version", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "room_type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "federate", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "join_rule", .type = FIELD_ENUM, .enumeration = &matrix_enum_join_rule, .required = false, .secret = false},
+    {.name = "allow", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "history_visibility", .type = FIELD_ENUM, .enumeration = &matrix_enum_history_visibility, .required = false, .secret = false},
+    {.name = "guest_access", .type = FIELD_ENUM, .enumeration = &matrix_enum_guest_access, .required = false, .secret = false},
+    {.name = "additional_creators", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "power_level_content_override", .type = FIELD_JSON, .required = false, .secret = false},
+    {.name = "creation_content", .type = FIELD_JSON, .required = false, .secret = false},
+    {.name = "initial_state", .type = FIELD_LIST, .item = FIELD_JSON, .required = false, .secret = false},
+    {.name = "invite_3pid", .type = FIELD_LIST, .item = FIELD_JSON, .required = false, .secret = true},
 };
 
 static const struct field room_details_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
-static const struct field members_arguments[] = {
+static const struct field upgrade_room_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "new_version", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field upgrade_room_options[] = {
+    {.name = "additional_creators", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field room_successor_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
-static const struct field members_options[] = {
-    {.name = "membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = false, .secret = false},
-    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
-};
-
-static const struct field leave_room_arguments[] = {
+static const struct field room_predecessor_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
-static const struct field leave_room_options[] = {
-    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
-};
-
-static const struct field forget_room_arguments[] = {
+static const struct field join_successor_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
-static const struct field knock_room_arguments[] = {
-    {.name = "room_id_or_alias", .type = FIELD_STRING, .required = true, .secret = false},
-};
-
-static const struct field knock_room_options[] = {
-    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+static const struct field join_successor_options[] = {
     {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
@@ -645,6 +859,16 @@ static const struct field state_events_arguments[] = {
 static const struct field state_events_options[] = {
     {.name = "type", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field send_state_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "content", .type = FIELD_JSON, .required = true, .secret = false},
+};
+
+static const struct field send_state_event_options[] = {
+    {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
 static const struct field power_levels_arguments[] = {
@@ -863,6 +1087,72 @@ const struct operation matrix_operations[] = {
         .options = {NULL, 0},
         .has_progress = false,
     },
+    [OPERATION_JOIN_ROOM] = {
+        .name = "join_room",
+        .arguments = {join_room_arguments, 1},
+        .options = {join_room_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_KNOCK_ROOM] = {
+        .name = "knock_room",
+        .arguments = {knock_room_arguments, 1},
+        .options = {knock_room_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_LEAVE_ROOM] = {
+        .name = "leave_room",
+        .arguments = {leave_room_arguments, 1},
+        .options = {leave_room_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_FORGET_ROOM] = {
+        .name = "forget_room",
+        .arguments = {forget_room_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_INVITE_USER] = {
+        .name = "invite_user",
+        .arguments = {invite_user_arguments, 2},
+        .options = {invite_user_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_KICK_USER] = {
+        .name = "kick_user",
+        .arguments = {kick_user_arguments, 2},
+        .options = {kick_user_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_BAN_USER] = {
+        .name = "ban_user",
+        .arguments = {ban_user_arguments, 2},
+        .options = {ban_user_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_UNBAN_USER] = {
+        .name = "unban_user",
+        .arguments = {unban_user_arguments, 2},
+        .options = {unban_user_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_MEMBERS] = {
+        .name = "members",
+        .arguments = {members_arguments, 1},
+        .options = {members_options, 4},
+        .has_progress = false,
+    },
+    [OPERATION_JOINED_MEMBERS] = {
+        .name = "joined_members",
+        .arguments = {joined_members_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_JOINED_ROOMS] = {
+        .name = "joined_rooms",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
     [OPERATION_SEND_TEXT] = {
         .name = "send_text",
         .arguments = {send_text_arguments, 2},
@@ -941,6 +1231,90 @@ const struct operation matrix_operations[] = {
         .options = {login_oauth_device_options, 4},
         .has_progress = true,
     },
+    [OPERATION_SET_ROOM_NAME] = {
+        .name = "set_room_name",
+        .arguments = {set_room_name_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SET_ROOM_TOPIC] = {
+        .name = "set_room_topic",
+        .arguments = {set_room_topic_arguments, 2},
+        .options = {set_room_topic_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SET_ROOM_AVATAR] = {
+        .name = "set_room_avatar",
+        .arguments = {set_room_avatar_arguments, 2},
+        .options = {set_room_avatar_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_CANONICAL_ALIAS] = {
+        .name = "canonical_alias",
+        .arguments = {canonical_alias_arguments, 1},
+        .options = {canonical_alias_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SET_CANONICAL_ALIAS] = {
+        .name = "set_canonical_alias",
+        .arguments = {set_canonical_alias_arguments, 2},
+        .options = {set_canonical_alias_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SET_JOIN_RULE] = {
+        .name = "set_join_rule",
+        .arguments = {set_join_rule_arguments, 2},
+        .options = {set_join_rule_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SET_HISTORY_VISIBILITY] = {
+        .name = "set_history_visibility",
+        .arguments = {set_history_visibility_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SET_GUEST_ACCESS] = {
+        .name = "set_guest_access",
+        .arguments = {set_guest_access_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_ENABLE_ENCRYPTION] = {
+        .name = "enable_encryption",
+        .arguments = {enable_encryption_arguments, 1},
+        .options = {enable_encryption_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_SET_POWER_LEVELS] = {
+        .name = "set_power_levels",
+        .arguments = {set_power_levels_arguments, 1},
+        .options = {set_power_levels_options, 10},
+        .has_progress = false,
+    },
+    [OPERATION_SET_POWER_LEVEL] = {
+        .name = "set_power_level",
+        .arguments = {set_power_level_arguments, 3},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_PINNED_EVENTS] = {
+        .name = "pinned_events",
+        .arguments = {pinned_events_arguments, 1},
+        .options = {pinned_events_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_PIN_EVENT] = {
+        .name = "pin_event",
+        .arguments = {pin_event_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_UNPIN_EVENT] = {
+        .name = "unpin_event",
+        .arguments = {unpin_event_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
     [OPERATION_ROOMS] = {
         .name = "rooms",
         .arguments = {NULL, 0},
@@ -950,13 +1324,7 @@ const struct operation matrix_operations[] = {
     [OPERATION_CREATE_ROOM] = {
         .name = "create_room",
         .arguments = {NULL, 0},
-        .options = {create_room_options, 8},
-        .has_progress = false,
-    },
-    [OPERATION_JOIN_ROOM] = {
-        .name = "join_room",
-        .arguments = {join_room_arguments, 1},
-        .options = {join_room_options, 2},
+        .options = {create_room_options, 21},
         .has_progress = false,
     },
     [OPERATION_ROOM_DETAILS] = {
@@ -965,28 +1333,28 @@ const struct operation matrix_operations[] = {
         .options = {NULL, 0},
         .has_progress = false,
     },
-    [OPERATION_MEMBERS] = {
-        .name = "members",
-        .arguments = {members_arguments, 1},
-        .options = {members_options, 2},
+    [OPERATION_UPGRADE_ROOM] = {
+        .name = "upgrade_room",
+        .arguments = {upgrade_room_arguments, 2},
+        .options = {upgrade_room_options, 1},
         .has_progress = false,
     },
-    [OPERATION_LEAVE_ROOM] = {
-        .name = "leave_room",
-        .arguments = {leave_room_arguments, 1},
-        .options = {leave_room_options, 1},
-        .has_progress = false,
-    },
-    [OPERATION_FORGET_ROOM] = {
-        .name = "forget_room",
-        .arguments = {forget_room_arguments, 1},
+    [OPERATION_ROOM_SUCCESSOR] = {
+        .name = "room_successor",
+        .arguments = {room_successor_arguments, 1},
         .options = {NULL, 0},
         .has_progress = false,
     },
-    [OPERATION_KNOCK_ROOM] = {
-        .name = "knock_room",
-        .arguments = {knock_room_arguments, 1},
-        .options = {knock_room_options, 2},
+    [OPERATION_ROOM_PREDECESSOR] = {
+        .name = "room_predecessor",
+        .arguments = {room_predecessor_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_JOIN_SUCCESSOR] = {
+        .name = "join_successor",
+        .arguments = {join_successor_arguments, 1},
+        .options = {join_successor_options, 1},
         .has_progress = false,
     },
     [OPERATION_LOGIN_FLOWS] = {
@@ -1065,6 +1433,12 @@ const struct operation matrix_operations[] = {
         .name = "state_events",
         .arguments = {state_events_arguments, 1},
         .options = {state_events_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_STATE_EVENT] = {
+        .name = "send_state_event",
+        .arguments = {send_state_event_arguments, 3},
+        .options = {send_state_event_options, 1},
         .has_progress = false,
     },
     [OPERATION_POWER_LEVELS] = {

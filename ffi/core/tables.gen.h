@@ -15,6 +15,17 @@ enum operation_index {
     OPERATION_DELETE_OTHER_DEVICES,
     OPERATION_PING,
     OPERATION_LIST_PARTS,
+    OPERATION_JOIN_ROOM,
+    OPERATION_KNOCK_ROOM,
+    OPERATION_LEAVE_ROOM,
+    OPERATION_FORGET_ROOM,
+    OPERATION_INVITE_USER,
+    OPERATION_KICK_USER,
+    OPERATION_BAN_USER,
+    OPERATION_UNBAN_USER,
+    OPERATION_MEMBERS,
+    OPERATION_JOINED_MEMBERS,
+    OPERATION_JOINED_ROOMS,
     OPERATION_SEND_TEXT,
     OPERATION_SEND_NOTICE,
     OPERATION_SEND_EMOTE,
@@ -28,14 +39,27 @@ enum operation_index {
     OPERATION_SEND_EVENT,
     OPERATION_LOGIN_OAUTH,
     OPERATION_LOGIN_OAUTH_DEVICE,
+    OPERATION_SET_ROOM_NAME,
+    OPERATION_SET_ROOM_TOPIC,
+    OPERATION_SET_ROOM_AVATAR,
+    OPERATION_CANONICAL_ALIAS,
+    OPERATION_SET_CANONICAL_ALIAS,
+    OPERATION_SET_JOIN_RULE,
+    OPERATION_SET_HISTORY_VISIBILITY,
+    OPERATION_SET_GUEST_ACCESS,
+    OPERATION_ENABLE_ENCRYPTION,
+    OPERATION_SET_POWER_LEVELS,
+    OPERATION_SET_POWER_LEVEL,
+    OPERATION_PINNED_EVENTS,
+    OPERATION_PIN_EVENT,
+    OPERATION_UNPIN_EVENT,
     OPERATION_ROOMS,
     OPERATION_CREATE_ROOM,
-    OPERATION_JOIN_ROOM,
     OPERATION_ROOM_DETAILS,
-    OPERATION_MEMBERS,
-    OPERATION_LEAVE_ROOM,
-    OPERATION_FORGET_ROOM,
-    OPERATION_KNOCK_ROOM,
+    OPERATION_UPGRADE_ROOM,
+    OPERATION_ROOM_SUCCESSOR,
+    OPERATION_ROOM_PREDECESSOR,
+    OPERATION_JOIN_SUCCESSOR,
     OPERATION_LOGIN_FLOWS,
     OPERATION_LOGIN_PASSWORD,
     OPERATION_LOGIN_TOKEN,
@@ -49,6 +73,7 @@ enum operation_index {
     OPERATION_LOGIN_SSO,
     OPERATION_STATE_EVENT,
     OPERATION_STATE_EVENTS,
+    OPERATION_SEND_STATE_EVENT,
     OPERATION_POWER_LEVELS,
     OPERATION_MAY,
     OPERATION_ACCOUNT_DATA,
@@ -69,6 +94,9 @@ extern const struct enumeration matrix_enum_sync_phase;
 extern const struct enumeration matrix_enum_login_identifier;
 extern const struct enumeration matrix_enum_room_action;
 extern const struct enumeration matrix_enum_message_kind;
+extern const struct enumeration matrix_enum_join_rule;
+extern const struct enumeration matrix_enum_history_visibility;
+extern const struct enumeration matrix_enum_guest_access;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -83,6 +111,7 @@ extern const struct record matrix_record_sso_provider;
 extern const struct record matrix_record_room_change;
 extern const struct record matrix_record_room_invite;
 extern const struct record matrix_record_room_member;
+extern const struct record matrix_record_joined_member;
 extern const struct record matrix_record_receipt;
 extern const struct record matrix_record_typing_change;
 extern const struct record matrix_record_presence_change;

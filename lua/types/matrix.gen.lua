@@ -29,6 +29,15 @@
 ---What a text is: said, told by a program, or done.
 ---@alias matrix.MessageKind "text"|"notice"|"emote"
 
+---Who may join a room (client-server API, m.room.join_rules).
+---@alias matrix.JoinRule "public"|"invite"|"knock"|"restricted"|"knock_restricted"|"private"
+
+---Who may read a room's history (client-server API, m.room.history_visibility).
+---@alias matrix.HistoryVisibility "invited"|"joined"|"shared"|"world_readable"
+
+---Whether guests may join a room (client-server API, m.room.guest_access).
+---@alias matrix.GuestAccess "can_join"|"forbidden"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -165,6 +174,12 @@
 ---@field avatar_url? string the picture in this room, an mxc URI
 ---@field power_level? integer the power level; absent where there is no limit
 ---@field is_creator boolean may do everything: a creator, from room version 12 on
+
+---Who has joined a room.
+---@class matrix.JoinedMember
+---@field user_id string the user
+---@field displayname? string the display name in this room
+---@field avatar_url? string the picture in this room, an mxc URI
 
 ---A user has read a room up to an event.
 ---@class matrix.Receipt
@@ -645,6 +660,199 @@ function Client:ping(options) end
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.ListPartsPayload)): matrix.Request
 function Client:list_parts() end
 
+---Options of join_room.
+---@class matrix.JoinRoomOptions
+---@field via? string[] servers to join through: an id does not say where its room is
+---@field reason? string why, for the others to read
+
+---Outcome of join_room.
+---@class matrix.JoinRoomPayload: matrix.Payload
+---@field room_id string its id
+
+---Joins a room by id or alias, or accepts an invitation; one to a direct chat is then kept in m.direct.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3joinroomidoralias)
+---
+---Errors: M_FORBIDDEN, M_BAD_STATE, M_NOT_FOUND, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id_or_alias string the room
+---@param options? matrix.JoinRoomOptions
+---@return matrix.JoinRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.JoinRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.JoinRoomOptions?, callback: fun(payload: matrix.JoinRoomPayload)): matrix.Request
+function Client:join_room(room_id_or_alias, options) end
+
+---Options of knock_room.
+---@class matrix.KnockRoomOptions
+---@field via? string[] servers to ask through
+---@field reason? string why, for those who decide
+
+---Outcome of knock_room.
+---@class matrix.KnockRoomPayload: matrix.Payload
+---@field room_id string its id
+
+---Asks to be invited to a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias)
+---
+---Errors: M_FORBIDDEN, M_BAD_STATE, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id_or_alias string the room
+---@param options? matrix.KnockRoomOptions
+---@return matrix.KnockRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.KnockRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.KnockRoomOptions?, callback: fun(payload: matrix.KnockRoomPayload)): matrix.Request
+function Client:knock_room(room_id_or_alias, options) end
+
+---Options of leave_room.
+---@class matrix.LeaveRoomOptions
+---@field reason? string why, for the others to read
+
+---Outcome of leave_room.
+---@class matrix.LeaveRoomPayload: matrix.Payload
+
+---Leaves a room, declines an invitation to it, or takes a knock back.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidleave)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.LeaveRoomOptions
+---@return matrix.LeaveRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.LeaveRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.LeaveRoomOptions?, callback: fun(payload: matrix.LeaveRoomPayload)): matrix.Request
+function Client:leave_room(room_id, options) end
+
+---Outcome of forget_room.
+---@class matrix.ForgetRoomPayload: matrix.Payload
+
+---Forgets a room that was left: it is no longer listed, and its history cannot be read.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidforget)
+---
+---Errors: M_UNKNOWN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.ForgetRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.ForgetRoomPayload)): matrix.Request
+function Client:forget_room(room_id) end
+
+---Options of invite_user.
+---@class matrix.InviteUserOptions
+---@field reason? string why, for the others to read
+
+---Outcome of invite_user.
+---@class matrix.InviteUserPayload: matrix.Payload
+
+---Invites a user to a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidinvite)
+---
+---Errors: M_FORBIDDEN, M_BAD_STATE, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param user_id string whom to invite
+---@param options? matrix.InviteUserOptions
+---@return matrix.InviteUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, callback: fun(payload: matrix.InviteUserPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, options: matrix.InviteUserOptions?, callback: fun(payload: matrix.InviteUserPayload)): matrix.Request
+function Client:invite_user(room_id, user_id, options) end
+
+---Options of kick_user.
+---@class matrix.KickUserOptions
+---@field reason? string why, for the others to read
+
+---Outcome of kick_user.
+---@class matrix.KickUserPayload: matrix.Payload
+
+---Removes a user from a room, or takes an invitation back; who may join can come again.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidkick)
+---
+---Errors: M_FORBIDDEN, M_BAD_STATE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param user_id string whom to remove
+---@param options? matrix.KickUserOptions
+---@return matrix.KickUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, callback: fun(payload: matrix.KickUserPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, options: matrix.KickUserOptions?, callback: fun(payload: matrix.KickUserPayload)): matrix.Request
+function Client:kick_user(room_id, user_id, options) end
+
+---Options of ban_user.
+---@class matrix.BanUserOptions
+---@field reason? string why, for the others to read
+
+---Outcome of ban_user.
+---@class matrix.BanUserPayload: matrix.Payload
+
+---Removes a user from a room for good, until unban_user.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidban)
+---
+---Errors: M_FORBIDDEN, M_BAD_STATE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param user_id string whom to ban
+---@param options? matrix.BanUserOptions
+---@return matrix.BanUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, callback: fun(payload: matrix.BanUserPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, options: matrix.BanUserOptions?, callback: fun(payload: matrix.BanUserPayload)): matrix.Request
+function Client:ban_user(room_id, user_id, options) end
+
+---Options of unban_user.
+---@class matrix.UnbanUserOptions
+---@field reason? string why, for the others to read
+
+---Outcome of unban_user.
+---@class matrix.UnbanUserPayload: matrix.Payload
+
+---Lets a banned user join or be invited again.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidunban)
+---
+---Errors: M_FORBIDDEN, M_BAD_STATE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param user_id string whom to let in again
+---@param options? matrix.UnbanUserOptions
+---@return matrix.UnbanUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, callback: fun(payload: matrix.UnbanUserPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, options: matrix.UnbanUserOptions?, callback: fun(payload: matrix.UnbanUserPayload)): matrix.Request
+function Client:unban_user(room_id, user_id, options) end
+
+---Options of members.
+---@class matrix.MembersOptions
+---@field membership? matrix.Membership only members of this membership
+---@field not_membership? matrix.Membership no members of this membership
+---@field at? string as they were at this place, as the prev_batch of room_details; asks the homeserver
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of members.
+---@class matrix.MembersPayload: matrix.Payload
+---@field members matrix.RoomMember[] the members, by user id
+
+---Lists a room's members: loaded from the homeserver when they are not all known, then kept.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmembers)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.MembersOptions
+---@return matrix.MembersPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.MembersPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.MembersOptions?, callback: fun(payload: matrix.MembersPayload)): matrix.Request
+function Client:members(room_id, options) end
+
+---Outcome of joined_members.
+---@class matrix.JoinedMembersPayload: matrix.Payload
+---@field members matrix.JoinedMember[] the members, by user id
+
+---Lists who has joined a room, with the names and pictures they have there; asks the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidjoined_members)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.JoinedMembersPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.JoinedMembersPayload)): matrix.Request
+function Client:joined_members(room_id) end
+
+---Outcome of joined_rooms.
+---@class matrix.JoinedRoomsPayload: matrix.Payload
+---@field room_ids string[] their ids, sorted
+
+---Lists the rooms that the user has joined; asks the homeserver. What syncs have told is in rooms.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3joined_rooms)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@return matrix.JoinedRoomsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.JoinedRoomsPayload)): matrix.Request
+function Client:joined_rooms() end
+
 ---Options of send_text.
 ---@class matrix.SendTextOptions
 ---@field html? string the same in HTML; what the specification does not allow is taken out
@@ -968,6 +1176,258 @@ function Client:login_oauth(options) end
 ---@overload fun(self: matrix.Client, options: matrix.LoginOauthDeviceOptions?, callback: fun(payload: matrix.LoginOauthDevicePayload)): matrix.Request
 function Client:login_oauth_device(options) end
 
+---Outcome of set_room_name.
+---@class matrix.SetRoomNamePayload: matrix.Payload
+---@field event_id string the state event
+
+---Names a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomname)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param name string its name; an empty one takes the name away
+---@return matrix.SetRoomNamePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, name: string, callback: fun(payload: matrix.SetRoomNamePayload)): matrix.Request
+function Client:set_room_name(room_id, name) end
+
+---Options of set_room_topic.
+---@class matrix.SetRoomTopicOptions
+---@field html? string the same as HTML
+
+---Outcome of set_room_topic.
+---@class matrix.SetRoomTopicPayload: matrix.Payload
+---@field event_id string the state event
+
+---Sets a room's topic, as plain text and, where html is given, as HTML too.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomtopic)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param topic string its topic as plain text; an empty one takes the topic away
+---@param options? matrix.SetRoomTopicOptions
+---@return matrix.SetRoomTopicPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, topic: string, callback: fun(payload: matrix.SetRoomTopicPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, topic: string, options: matrix.SetRoomTopicOptions?, callback: fun(payload: matrix.SetRoomTopicPayload)): matrix.Request
+function Client:set_room_topic(room_id, topic, options) end
+
+---Options of set_room_avatar.
+---@class matrix.SetRoomAvatarOptions
+---@field info? any about the picture, a map: w, h, mimetype, size
+
+---Outcome of set_room_avatar.
+---@class matrix.SetRoomAvatarPayload: matrix.Payload
+---@field event_id string the state event
+
+---Sets a room's picture.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomavatar)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param url string its picture, an mxc URI; an empty one takes the picture away
+---@param options? matrix.SetRoomAvatarOptions
+---@return matrix.SetRoomAvatarPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, url: string, callback: fun(payload: matrix.SetRoomAvatarPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, url: string, options: matrix.SetRoomAvatarOptions?, callback: fun(payload: matrix.SetRoomAvatarPayload)): matrix.Request
+function Client:set_room_avatar(room_id, url, options) end
+
+---Options of canonical_alias.
+---@class matrix.CanonicalAliasOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of canonical_alias.
+---@class matrix.CanonicalAliasPayload: matrix.Payload
+---@field alias? string the main one
+---@field alt_aliases string[] the others
+
+---Tells a room's main alias and its other published aliases.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomcanonical_alias)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.CanonicalAliasOptions
+---@return matrix.CanonicalAliasPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.CanonicalAliasPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.CanonicalAliasOptions?, callback: fun(payload: matrix.CanonicalAliasPayload)): matrix.Request
+function Client:canonical_alias(room_id, options) end
+
+---Options of set_canonical_alias.
+---@class matrix.SetCanonicalAliasOptions
+---@field alt_aliases? string[] the others; when left out they stay as they are
+
+---Outcome of set_canonical_alias.
+---@class matrix.SetCanonicalAliasPayload: matrix.Payload
+---@field event_id string the state event
+
+---Sets a room's main alias, and its other published aliases where they are given. The aliases must exist, see create_room_alias.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomcanonical_alias)
+---
+---Errors: M_BAD_ALIAS, M_INVALID_PARAM, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param alias string the main one; an empty one takes it away
+---@param options? matrix.SetCanonicalAliasOptions
+---@return matrix.SetCanonicalAliasPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, alias: string, callback: fun(payload: matrix.SetCanonicalAliasPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, alias: string, options: matrix.SetCanonicalAliasOptions?, callback: fun(payload: matrix.SetCanonicalAliasPayload)): matrix.Request
+function Client:set_canonical_alias(room_id, alias, options) end
+
+---Options of set_join_rule.
+---@class matrix.SetJoinRuleOptions
+---@field allow? string[] for restricted and knock_restricted: ids of rooms and spaces whose members may join
+
+---Outcome of set_join_rule.
+---@class matrix.SetJoinRulePayload: matrix.Payload
+---@field event_id string the state event
+
+---Says who may join a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomjoin_rules)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param join_rule matrix.JoinRule who
+---@param options? matrix.SetJoinRuleOptions
+---@return matrix.SetJoinRulePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, join_rule: matrix.JoinRule, callback: fun(payload: matrix.SetJoinRulePayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, join_rule: matrix.JoinRule, options: matrix.SetJoinRuleOptions?, callback: fun(payload: matrix.SetJoinRulePayload)): matrix.Request
+function Client:set_join_rule(room_id, join_rule, options) end
+
+---Outcome of set_history_visibility.
+---@class matrix.SetHistoryVisibilityPayload: matrix.Payload
+---@field event_id string the state event
+
+---Says who may read a room's history.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomhistory_visibility)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param history_visibility matrix.HistoryVisibility who
+---@return matrix.SetHistoryVisibilityPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, history_visibility: matrix.HistoryVisibility, callback: fun(payload: matrix.SetHistoryVisibilityPayload)): matrix.Request
+function Client:set_history_visibility(room_id, history_visibility) end
+
+---Outcome of set_guest_access.
+---@class matrix.SetGuestAccessPayload: matrix.Payload
+---@field event_id string the state event
+
+---Says whether guests may join a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomguest_access)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param guest_access matrix.GuestAccess whether they may
+---@return matrix.SetGuestAccessPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, guest_access: matrix.GuestAccess, callback: fun(payload: matrix.SetGuestAccessPayload)): matrix.Request
+function Client:set_guest_access(room_id, guest_access) end
+
+---Options of enable_encryption.
+---@class matrix.EnableEncryptionOptions
+---@field rotation_period_ms? integer how long a session of keys is used, ms; a week otherwise
+---@field rotation_period_msgs? integer for how many messages; 100 otherwise
+
+---Outcome of enable_encryption.
+---@class matrix.EnableEncryptionPayload: matrix.Payload
+---@field event_id string the state event
+
+---Turns encryption on in a room. It cannot be turned off again.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomencryption)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param options? matrix.EnableEncryptionOptions
+---@return matrix.EnableEncryptionPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.EnableEncryptionPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.EnableEncryptionOptions?, callback: fun(payload: matrix.EnableEncryptionPayload)): matrix.Request
+function Client:enable_encryption(room_id, options) end
+
+---Options of set_power_levels.
+---@class matrix.SetPowerLevelsOptions
+---@field users? any levels by user id, a map; it replaces all of them
+---@field users_default? integer of everybody else
+---@field events? any levels needed to send, by type of event, a map; it replaces all of them
+---@field events_default? integer to send any other message
+---@field state_default? integer to send any other state event
+---@field invite? integer to invite
+---@field kick? integer to kick
+---@field ban? integer to ban
+---@field redact? integer to redact what others sent
+---@field notify_room? integer to notify the whole room
+
+---Outcome of set_power_levels.
+---@class matrix.SetPowerLevelsPayload: matrix.Payload
+---@field event_id string the state event
+
+---Changes a room's power levels; what is left out stays as it is.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompower_levels)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param options? matrix.SetPowerLevelsOptions
+---@return matrix.SetPowerLevelsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.SetPowerLevelsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.SetPowerLevelsOptions?, callback: fun(payload: matrix.SetPowerLevelsPayload)): matrix.Request
+function Client:set_power_levels(room_id, options) end
+
+---Outcome of set_power_level.
+---@class matrix.SetPowerLevelPayload: matrix.Payload
+---@field event_id? string the state event; absent when nothing changed
+
+---Sets one user's power level in a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompower_levels)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param user_id string the user
+---@param level integer the level; that of everybody else takes the user out of the list
+---@return matrix.SetPowerLevelPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, user_id: string, level: integer, callback: fun(payload: matrix.SetPowerLevelPayload)): matrix.Request
+function Client:set_power_level(room_id, user_id, level) end
+
+---Options of pinned_events.
+---@class matrix.PinnedEventsOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of pinned_events.
+---@class matrix.PinnedEventsPayload: matrix.Payload
+---@field event_ids string[] the events, in their order
+
+---Lists a room's pinned events.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompinned_events)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.PinnedEventsOptions
+---@return matrix.PinnedEventsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.PinnedEventsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.PinnedEventsOptions?, callback: fun(payload: matrix.PinnedEventsPayload)): matrix.Request
+function Client:pinned_events(room_id, options) end
+
+---Outcome of pin_event.
+---@class matrix.PinEventPayload: matrix.Payload
+---@field event_ids string[] the pinned events now
+
+---Pins an event, behind those that are pinned already.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompinned_events)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param event_id string the event
+---@return matrix.PinEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.PinEventPayload)): matrix.Request
+function Client:pin_event(room_id, event_id) end
+
+---Outcome of unpin_event.
+---@class matrix.UnpinEventPayload: matrix.Payload
+---@field event_ids string[] the pinned events now
+
+---Takes an event out of the pinned ones.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompinned_events)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param event_id string the event
+---@return matrix.UnpinEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.UnpinEventPayload)): matrix.Request
+function Client:unpin_event(room_id, event_id) end
+
 ---Options of rooms.
 ---@class matrix.RoomsOptions
 ---@field membership? matrix.Membership only rooms of this membership
@@ -987,46 +1447,39 @@ function Client:rooms(options) end
 ---@class matrix.CreateRoomOptions
 ---@field name? string its name
 ---@field topic? string its topic
----@field room_alias_name? string localpart of an alias for it
----@field preset? matrix.Preset its rules
+---@field room_alias_name? string localpart of an alias for it: what is between # and :
+---@field preset? matrix.Preset its rules; by visibility otherwise
 ---@field visibility? matrix.Visibility in the public directory or not
 ---@field invite? string[] user ids to invite
 ---@field is_direct? boolean marks the invites as a direct chat
 ---@field encrypted? boolean turns encryption on from the start
+---@field room_version? string its version, as 12; the homeserver's default otherwise
+---@field room_type? string what it is for, as m.space
+---@field federate? boolean users of other servers may join; it cannot be changed later
+---@field avatar_url? string its picture, an mxc URI
+---@field join_rule? matrix.JoinRule who may join, beyond the preset
+---@field allow? string[] for restricted and knock_restricted: ids of rooms and spaces whose members may join
+---@field history_visibility? matrix.HistoryVisibility who may read what was before, beyond the preset
+---@field guest_access? matrix.GuestAccess whether guests may join, beyond the preset
+---@field additional_creators? string[] user ids that may do everything as well; from room version 12 on
+---@field power_level_content_override? any what its m.room.power_levels shall say, a map; it wins over the defaults
+---@field creation_content? any more content for its m.room.create, a map
+---@field initial_state? any[] more state events: maps of type, state_key (empty if left out) and content
+---@field invite_3pid? any[] invitations by address: maps of id_server, id_access_token, medium and address
 
 ---Outcome of create_room.
 ---@class matrix.CreateRoomPayload: matrix.Payload
 ---@field room_id string its id
 
----Creates a room.
+---Creates a room. With is_direct the room is also kept in the user's m.direct, under those who are invited.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3createroom)
 ---
----Errors: M_ROOM_IN_USE, M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON, M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
 ---@param options? matrix.CreateRoomOptions
 ---@return matrix.CreateRoomPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.CreateRoomPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, options: matrix.CreateRoomOptions?, callback: fun(payload: matrix.CreateRoomPayload)): matrix.Request
 function Client:create_room(options) end
-
----Options of join_room.
----@class matrix.JoinRoomOptions
----@field via? string[] servers to join through
----@field reason? string why, for the others to read
-
----Outcome of join_room.
----@class matrix.JoinRoomPayload: matrix.Payload
----@field room_id string its id
-
----Joins a room by id or alias.
----[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3joinroomidoralias)
----
----Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
----@param room_id_or_alias string the room
----@param options? matrix.JoinRoomOptions
----@return matrix.JoinRoomPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.JoinRoomPayload)): matrix.Request
----@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.JoinRoomOptions?, callback: fun(payload: matrix.JoinRoomPayload)): matrix.Request
-function Client:join_room(room_id_or_alias, options) end
 
 ---Outcome of room_details.
 ---@class matrix.RoomDetailsPayload: matrix.Payload
@@ -1051,75 +1504,73 @@ function Client:join_room(room_id_or_alias, options) end
 ---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomDetailsPayload)): matrix.Request
 function Client:room_details(room_id) end
 
----Options of members.
----@class matrix.MembersOptions
----@field membership? matrix.Membership only members of this membership
----@field reload? boolean ask the homeserver in any case
+---Options of upgrade_room.
+---@class matrix.UpgradeRoomOptions
+---@field additional_creators? string[] user ids that may do everything in it as well; from room version 12 on
 
----Outcome of members.
----@class matrix.MembersPayload: matrix.Payload
----@field members matrix.RoomMember[] the members, by user id
+---Outcome of upgrade_room.
+---@class matrix.UpgradeRoomPayload: matrix.Payload
+---@field successor_room_id string the new room
 
----Lists a room's members: loaded from the homeserver when they are not all known, then kept.
----[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmembers)
+---Replaces a room by a new one of another version: the homeserver copies what it can, and ends the old one with a tombstone.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidupgrade)
 ---
----Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_UNSUPPORTED_ROOM_VERSION, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
 ---@param room_id string the room
----@param options? matrix.MembersOptions
----@return matrix.MembersPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.MembersPayload)): matrix.Request
----@overload fun(self: matrix.Client, room_id: string, options: matrix.MembersOptions?, callback: fun(payload: matrix.MembersPayload)): matrix.Request
-function Client:members(room_id, options) end
+---@param new_version string the version of the new one, as 12
+---@param options? matrix.UpgradeRoomOptions
+---@return matrix.UpgradeRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, new_version: string, callback: fun(payload: matrix.UpgradeRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, new_version: string, options: matrix.UpgradeRoomOptions?, callback: fun(payload: matrix.UpgradeRoomPayload)): matrix.Request
+function Client:upgrade_room(room_id, new_version, options) end
 
----Options of leave_room.
----@class matrix.LeaveRoomOptions
----@field reason? string why, for the others to read
+---Outcome of room_successor.
+---@class matrix.RoomSuccessorPayload: matrix.Payload
+---@field successor_room_id? string the room that replaced it; absent when none did
+---@field body? string what the tombstone says
+---@field via string[] servers to join through
 
----Outcome of leave_room.
----@class matrix.LeaveRoomPayload: matrix.Payload
-
----Leaves a room, declines an invitation to it, or takes a knock back.
----[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidleave)
+---Tells which room replaced a room (m.room.tombstone); asks the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomtombstone)
 ---
 ---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@param room_id string the room
----@param options? matrix.LeaveRoomOptions
----@return matrix.LeaveRoomPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.LeaveRoomPayload)): matrix.Request
----@overload fun(self: matrix.Client, room_id: string, options: matrix.LeaveRoomOptions?, callback: fun(payload: matrix.LeaveRoomPayload)): matrix.Request
-function Client:leave_room(room_id, options) end
+---@return matrix.RoomSuccessorPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomSuccessorPayload)): matrix.Request
+function Client:room_successor(room_id) end
 
----Outcome of forget_room.
----@class matrix.ForgetRoomPayload: matrix.Payload
+---Outcome of room_predecessor.
+---@class matrix.RoomPredecessorPayload: matrix.Payload
+---@field predecessor_room_id? string the room that it replaces; absent when it is none's successor
+---@field event_id? string the last event there, where the room says it
 
----Forgets a room that was left: it is no longer listed, and its history cannot be read.
----[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidforget)
+---Tells which room a room replaced (predecessor in m.room.create); asks the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomcreate)
 ---
----Errors: M_UNKNOWN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@param room_id string the room
----@return matrix.ForgetRoomPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.ForgetRoomPayload)): matrix.Request
-function Client:forget_room(room_id) end
+---@return matrix.RoomPredecessorPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomPredecessorPayload)): matrix.Request
+function Client:room_predecessor(room_id) end
 
----Options of knock_room.
----@class matrix.KnockRoomOptions
----@field via? string[] servers to ask through
----@field reason? string why, for those who decide
+---Options of join_successor.
+---@class matrix.JoinSuccessorOptions
+---@field reason? string why, for the others to read
 
----Outcome of knock_room.
----@class matrix.KnockRoomPayload: matrix.Payload
----@field room_id string its id
+---Outcome of join_successor.
+---@class matrix.JoinSuccessorPayload: matrix.Payload
+---@field room_id string the room that was joined
 
----Asks to be invited to a room.
----[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias)
+---Joins the room that replaced a room, and when that was replaced too, the newest of them.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#module-room-upgrades)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
----@param room_id_or_alias string the room
----@param options? matrix.KnockRoomOptions
----@return matrix.KnockRoomPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.KnockRoomPayload)): matrix.Request
----@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.KnockRoomOptions?, callback: fun(payload: matrix.KnockRoomPayload)): matrix.Request
-function Client:knock_room(room_id_or_alias, options) end
+---Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room that was replaced
+---@param options? matrix.JoinSuccessorOptions
+---@return matrix.JoinSuccessorPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.JoinSuccessorPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.JoinSuccessorOptions?, callback: fun(payload: matrix.JoinSuccessorPayload)): matrix.Request
+function Client:join_successor(room_id, options) end
 
 ---Outcome of login_flows.
 ---@class matrix.LoginFlowsPayload: matrix.Payload
@@ -1361,6 +1812,27 @@ function Client:state_event(room_id, type, options) end
 ---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.StateEventsPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, room_id: string, options: matrix.StateEventsOptions?, callback: fun(payload: matrix.StateEventsPayload)): matrix.Request
 function Client:state_events(room_id, options) end
+
+---Options of send_state_event.
+---@class matrix.SendStateEventOptions
+---@field state_key? string its state key
+
+---Outcome of send_state_event.
+---@class matrix.SendStateEventPayload: matrix.Payload
+---@field event_id string the state event
+
+---Sends a state event of any type.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey)
+---
+---Errors: M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param type string its type, as m.room.topic
+---@param content any its content, a map
+---@param options? matrix.SendStateEventOptions
+---@return matrix.SendStateEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, type: string, content: any, callback: fun(payload: matrix.SendStateEventPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, type: string, content: any, options: matrix.SendStateEventOptions?, callback: fun(payload: matrix.SendStateEventPayload)): matrix.Request
+function Client:send_state_event(room_id, type, content, options) end
 
 ---Outcome of power_levels.
 ---@class matrix.PowerLevelsPayload: matrix.Payload

@@ -56,9 +56,9 @@ class _Refusal(msgspec.Struct):
 _decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 
-def make_path(*parts: str) -> str:
-    """A path of the client-server API, each part quoted."""
-    return _PREFIX + "".join("/" + quote(part, safe="") for part in parts)
+def make_path(*parts: str, prefix: str = _PREFIX) -> str:
+    """A path of the client-server API, each part quoted. Not all of it is of version 3."""
+    return prefix + "".join("/" + quote(part, safe="") for part in parts)
 
 
 class Api:

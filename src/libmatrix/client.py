@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Raw
@@ -61,6 +62,7 @@ class Client:
         self._state: State | None = None
         self._syncer: Syncer | None = None
         self._api: Api | None = None
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_closed = False
         # What a request that is cancelled from now on is answered with.
         self.ending = MatrixError("the request was cancelled", code="E_CANCELLED")
@@ -139,6 +141,13 @@ class Client:
 
             self._syncer = Syncer(self)
         return self._syncer
+
+    def lock(self, name: str) -> asyncio.Lock:
+        """For what must not be done twice at a time, as read, change, write. Needs a task."""
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = asyncio.Lock()
+        return lock
 
     # -- the session --------------------------------------------------------------------------
 

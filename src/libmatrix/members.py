@@ -25,11 +25,21 @@ class _Answer(msgspec.Struct, gc=False):
     chunk: list[Raw] = []
 
 
-async def list_members(client: Client, room_id: str, *, reload: bool) -> list[RoomMember]:
-    """All members by user id; asks the homeserver unless all are known."""
+async def list_members(
+    client: Client, room_id: str, *, reload: bool = False, at: str | None = None
+) -> list[RoomMember]:
+    """All members by user id; asks the homeserver unless all are known.
+
+    `at`: as they were at that place; the homeserver is asked, and nothing is kept.
+    """
     state = client.state
-    if reload or room_id not in state.loaded_members:
-        loaded = await _load(client, room_id)
+    if at is not None:
+        found = await fetch_members(client, room_id, at=at)
+    elif reload or room_id not in state.loaded_members:
+        is_joined = room_id in state.rooms and state.rooms[room_id].membership == "join"
+        # As of the last sync: what comes after it, the next one tells.
+        last = state.next_batch if is_joined else None
+        loaded = await _fetch(client, room_id, at=last)
         if room_id in state.rooms:
             state.keep_members(room_id, loaded)
             found = state.members(room_id)
@@ -41,13 +51,16 @@ async def list_members(client: Client, room_id: str, *, reload: bool) -> list[Ro
     return _records(found, permissions)
 
 
-async def _load(client: Client, room_id: str) -> dict[str, Raw]:
-    """Member events by user, as of the last sync where there was one."""
-    state = client.state
-    room = state.rooms.get(room_id)
-    is_joined = room is not None and room.membership == "join"
-    query = [("at", state.next_batch)] if is_joined and state.next_batch else []
-    body = await client.api.call("GET", make_path("rooms", room_id, "members"), query=query)
+async def fetch_members(client: Client, room_id: str, **query: str | None) -> dict[str, Member]:
+    """What the homeserver says. The query: at, membership, not_membership."""
+    loaded = await _fetch(client, room_id, **query)
+    return {user: member_of(read_event(bytes(raw))) for user, raw in loaded.items()}
+
+
+async def _fetch(client: Client, room_id: str, **query: str | None) -> dict[str, Raw]:
+    """Member events by user."""
+    given = [(name, value) for name, value in query.items() if value]
+    body = await client.api.call("GET", make_path("rooms", room_id, "members"), query=given)
     found: dict[str, Raw] = {}
     for index, raw in enumerate(salvage(body, _Answer)[0].chunk):
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -39,7 +39,7 @@ async def find_content(client: Client, room_id: str, kind: str, state_key: str) 
     try:
         return await fetch_content(client, room_id, kind, state_key)
     except HomeserverError as error:
-        if error.http_status == 404 and error.code == "M_NOT_FOUND":
+        if is_missing(error):
             return None
         raise
 
@@ -48,6 +48,33 @@ async def fetch_content(client: Client, room_id: str, kind: str, state_key: str)
     """The content the homeserver has."""
     path = make_path("rooms", room_id, "state", kind, state_key)
     return checked(await client.api.call("GET", path))
+
+
+async def fetch_event(client: Client, room_id: str, kind: str, state_key: str) -> tuple[Raw, str]:
+    """The content the homeserver has, and who sent it: empty where an old one does not tell."""
+    path = make_path("rooms", room_id, "state", kind, state_key)
+    body = await client.api.call("GET", path, query=[("format", "event")])
+    try:
+        head = read_event(body)
+    except MalformedEventError:
+        return checked(body), ""
+    return (head.content, head.sender) if head.type == kind else (checked(body), "")
+
+
+async def fetch_map(client: Client, room_id: str, kind: str) -> dict[str, Any]:
+    """The content the homeserver has, to be changed and sent again; empty when there is none."""
+    try:
+        raw = await fetch_content(client, room_id, kind, "")
+    except HomeserverError as error:
+        if is_missing(error):
+            return {}
+        raise
+    return msgspec.json.decode(raw, type=dict[str, Any])
+
+
+def is_missing(error: HomeserverError) -> bool:
+    """Whether the homeserver says that there is no such thing."""
+    return error.http_status == 404 and error.code == "M_NOT_FOUND"
 
 
 def checked(body: bytes) -> Raw:

@@ -56,6 +56,8 @@ class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
     # Who made the user what the user is to the room, and why.
     membership_sender: str | None = None
     membership_reason: str | None = None
+    # Invited to a direct chat.
+    is_direct_invite: bool = False
     # Known from the stripped state of an invite or knock only, which nobody vouches for.
     is_stripped: bool = False
 
@@ -197,6 +199,8 @@ class RoomUpdate:
             if event.state_key == self._user_id:
                 self.room.membership_sender = event.sender or None
                 self.room.membership_reason = _text(member.reason)
+                is_invite = member.membership == "invite"
+                self.room.is_direct_invite = is_invite and member.is_direct is True
         elif event.state_key == "":
             change = _CHANGES.get(event.type)
             if change is not None:

@@ -180,6 +180,30 @@ MessageKind = Literal[
 ]
 """What a text is: said, told by a program, or done."""
 
+JoinRule = Literal[
+    "public",
+    "invite",
+    "knock",
+    "restricted",
+    "knock_restricted",
+    "private",
+]
+"""Who may join a room (client-server API, m.room.join_rules)."""
+
+HistoryVisibility = Literal[
+    "invited",
+    "joined",
+    "shared",
+    "world_readable",
+]
+"""Who may read a room's history (client-server API, m.room.history_visibility)."""
+
+GuestAccess = Literal[
+    "can_join",
+    "forbidden",
+]
+"""Whether guests may join a room (client-server API, m.room.guest_access)."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -440,6 +464,17 @@ class RoomMember(Output, frozen=True, kw_only=True):
     power_level: int | None = None
     # may do everything: a creator, from room version 12 on
     is_creator: bool
+
+
+class JoinedMember(Output, frozen=True, kw_only=True):
+    """Who has joined a room."""
+
+    # the user
+    user_id: str
+    # the display name in this room
+    displayname: str | None = None
+    # the picture in this room, an mxc URI
+    avatar_url: str | None = None
 
 
 class Receipt(Output, frozen=True, kw_only=True):
@@ -888,6 +923,173 @@ class ListPartsResult(Output, frozen=True, kw_only=True):
     parts: list[Part]
 
 
+class JoinRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of join_room."""
+
+    # the room
+    room_id_or_alias: str
+    # servers to join through: an id does not say where its room is
+    via: list[str] | None = None
+    # why, for the others to read
+    reason: str | None = None
+
+
+class JoinRoomResult(Output, frozen=True, kw_only=True):
+    """Result of join_room."""
+
+    # its id
+    room_id: str
+
+
+class KnockRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of knock_room."""
+
+    # the room
+    room_id_or_alias: str
+    # servers to ask through
+    via: list[str] | None = None
+    # why, for those who decide
+    reason: str | None = None
+
+
+class KnockRoomResult(Output, frozen=True, kw_only=True):
+    """Result of knock_room."""
+
+    # its id
+    room_id: str
+
+
+class LeaveRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of leave_room."""
+
+    # the room
+    room_id: str
+    # why, for the others to read
+    reason: str | None = None
+
+
+class LeaveRoomResult(Output, frozen=True, kw_only=True):
+    """Result of leave_room."""
+
+
+class ForgetRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of forget_room."""
+
+    # the room
+    room_id: str
+
+
+class ForgetRoomResult(Output, frozen=True, kw_only=True):
+    """Result of forget_room."""
+
+
+class InviteUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of invite_user."""
+
+    # the room
+    room_id: str
+    # whom to invite
+    user_id: str
+    # why, for the others to read
+    reason: str | None = None
+
+
+class InviteUserResult(Output, frozen=True, kw_only=True):
+    """Result of invite_user."""
+
+
+class KickUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of kick_user."""
+
+    # the room
+    room_id: str
+    # whom to remove
+    user_id: str
+    # why, for the others to read
+    reason: str | None = None
+
+
+class KickUserResult(Output, frozen=True, kw_only=True):
+    """Result of kick_user."""
+
+
+class BanUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of ban_user."""
+
+    # the room
+    room_id: str
+    # whom to ban
+    user_id: str
+    # why, for the others to read
+    reason: str | None = None
+
+
+class BanUserResult(Output, frozen=True, kw_only=True):
+    """Result of ban_user."""
+
+
+class UnbanUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of unban_user."""
+
+    # the room
+    room_id: str
+    # whom to let in again
+    user_id: str
+    # why, for the others to read
+    reason: str | None = None
+
+
+class UnbanUserResult(Output, frozen=True, kw_only=True):
+    """Result of unban_user."""
+
+
+class MembersArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of members."""
+
+    # the room
+    room_id: str
+    # only members of this membership
+    membership: Membership | None = None
+    # no members of this membership
+    not_membership: Membership | None = None
+    # as they were at this place, as the prev_batch of room_details; asks the homeserver
+    at: str | None = None
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class MembersResult(Output, frozen=True, kw_only=True):
+    """Result of members."""
+
+    # the members, by user id
+    members: list[RoomMember]
+
+
+class JoinedMembersArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of joined_members."""
+
+    # the room
+    room_id: str
+
+
+class JoinedMembersResult(Output, frozen=True, kw_only=True):
+    """Result of joined_members."""
+
+    # the members, by user id
+    members: list[JoinedMember]
+
+
+class JoinedRoomsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of joined_rooms."""
+
+
+class JoinedRoomsResult(Output, frozen=True, kw_only=True):
+    """Result of joined_rooms."""
+
+    # their ids, sorted
+    room_ids: list[str]
+
+
 class SendTextArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of send_text."""
 
@@ -1267,6 +1469,262 @@ class LoginOauthDeviceProgress(Output, frozen=True, kw_only=True):
     expires_in_ms: int
 
 
+class SetRoomNameArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_room_name."""
+
+    # the room
+    room_id: str
+    # its name; an empty one takes the name away
+    name: str
+
+
+class SetRoomNameResult(Output, frozen=True, kw_only=True):
+    """Result of set_room_name."""
+
+    # the state event
+    event_id: str
+
+
+class SetRoomTopicArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_room_topic."""
+
+    # the room
+    room_id: str
+    # its topic as plain text; an empty one takes the topic away
+    topic: str
+    # the same as HTML
+    html: str | None = None
+
+
+class SetRoomTopicResult(Output, frozen=True, kw_only=True):
+    """Result of set_room_topic."""
+
+    # the state event
+    event_id: str
+
+
+class SetRoomAvatarArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_room_avatar."""
+
+    # the room
+    room_id: str
+    # its picture, an mxc URI; an empty one takes the picture away
+    url: str
+    # about the picture, a map: w, h, mimetype, size
+    info: Raw = Raw()
+
+
+class SetRoomAvatarResult(Output, frozen=True, kw_only=True):
+    """Result of set_room_avatar."""
+
+    # the state event
+    event_id: str
+
+
+class CanonicalAliasArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of canonical_alias."""
+
+    # the room
+    room_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class CanonicalAliasResult(Output, frozen=True, kw_only=True):
+    """Result of canonical_alias."""
+
+    # the main one
+    alias: str | None = None
+    # the others
+    alt_aliases: list[str]
+
+
+class SetCanonicalAliasArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_canonical_alias."""
+
+    # the room
+    room_id: str
+    # the main one; an empty one takes it away
+    alias: str
+    # the others; when left out they stay as they are
+    alt_aliases: list[str] | None = None
+
+
+class SetCanonicalAliasResult(Output, frozen=True, kw_only=True):
+    """Result of set_canonical_alias."""
+
+    # the state event
+    event_id: str
+
+
+class SetJoinRuleArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_join_rule."""
+
+    # the room
+    room_id: str
+    # who
+    join_rule: JoinRule
+    # for restricted and knock_restricted: ids of rooms and spaces whose members may join
+    allow: list[str] | None = None
+
+
+class SetJoinRuleResult(Output, frozen=True, kw_only=True):
+    """Result of set_join_rule."""
+
+    # the state event
+    event_id: str
+
+
+class SetHistoryVisibilityArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_history_visibility."""
+
+    # the room
+    room_id: str
+    # who
+    history_visibility: HistoryVisibility
+
+
+class SetHistoryVisibilityResult(Output, frozen=True, kw_only=True):
+    """Result of set_history_visibility."""
+
+    # the state event
+    event_id: str
+
+
+class SetGuestAccessArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_guest_access."""
+
+    # the room
+    room_id: str
+    # whether they may
+    guest_access: GuestAccess
+
+
+class SetGuestAccessResult(Output, frozen=True, kw_only=True):
+    """Result of set_guest_access."""
+
+    # the state event
+    event_id: str
+
+
+class EnableEncryptionArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of enable_encryption."""
+
+    # the room
+    room_id: str
+    # how long a session of keys is used, ms; a week otherwise
+    rotation_period_ms: int | None = None
+    # for how many messages; 100 otherwise
+    rotation_period_msgs: int | None = None
+
+
+class EnableEncryptionResult(Output, frozen=True, kw_only=True):
+    """Result of enable_encryption."""
+
+    # the state event
+    event_id: str
+
+
+class SetPowerLevelsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_power_levels."""
+
+    # the room
+    room_id: str
+    # levels by user id, a map; it replaces all of them
+    users: Raw = Raw()
+    # of everybody else
+    users_default: int | None = None
+    # levels needed to send, by type of event, a map; it replaces all of them
+    events: Raw = Raw()
+    # to send any other message
+    events_default: int | None = None
+    # to send any other state event
+    state_default: int | None = None
+    # to invite
+    invite: int | None = None
+    # to kick
+    kick: int | None = None
+    # to ban
+    ban: int | None = None
+    # to redact what others sent
+    redact: int | None = None
+    # to notify the whole room
+    notify_room: int | None = None
+
+
+class SetPowerLevelsResult(Output, frozen=True, kw_only=True):
+    """Result of set_power_levels."""
+
+    # the state event
+    event_id: str
+
+
+class SetPowerLevelArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_power_level."""
+
+    # the room
+    room_id: str
+    # the user
+    user_id: str
+    # the level; that of everybody else takes the user out of the list
+    level: int
+
+
+class SetPowerLevelResult(Output, frozen=True, kw_only=True):
+    """Result of set_power_level."""
+
+    # the state event; absent when nothing changed
+    event_id: str | None = None
+
+
+class PinnedEventsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of pinned_events."""
+
+    # the room
+    room_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class PinnedEventsResult(Output, frozen=True, kw_only=True):
+    """Result of pinned_events."""
+
+    # the events, in their order
+    event_ids: list[str]
+
+
+class PinEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of pin_event."""
+
+    # the room
+    room_id: str
+    # the event
+    event_id: str
+
+
+class PinEventResult(Output, frozen=True, kw_only=True):
+    """Result of pin_event."""
+
+    # the pinned events now
+    event_ids: list[str]
+
+
+class UnpinEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of unpin_event."""
+
+    # the room
+    room_id: str
+    # the event
+    event_id: str
+
+
+class UnpinEventResult(Output, frozen=True, kw_only=True):
+    """Result of unpin_event."""
+
+    # the pinned events now
+    event_ids: list[str]
+
+
 class RoomsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of rooms."""
 
@@ -1284,13 +1742,15 @@ class RoomsResult(Output, frozen=True, kw_only=True):
 class CreateRoomArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of create_room."""
 
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"invite_3pid"})
+
     # its name
     name: str | None = None
     # its topic
     topic: str | None = None
-    # localpart of an alias for it
+    # localpart of an alias for it: what is between # and :
     room_alias_name: str | None = None
-    # its rules
+    # its rules; by visibility otherwise
     preset: Preset | None = None
     # in the public directory or not
     visibility: Visibility = "private"
@@ -1300,28 +1760,36 @@ class CreateRoomArguments(Input, frozen=True, kw_only=True):
     is_direct: bool = False
     # turns encryption on from the start
     encrypted: bool = False
+    # its version, as 12; the homeserver's default otherwise
+    room_version: str | None = None
+    # what it is for, as m.space
+    room_type: str | None = None
+    # users of other servers may join; it cannot be changed later
+    federate: bool = True
+    # its picture, an mxc URI
+    avatar_url: str | None = None
+    # who may join, beyond the preset
+    join_rule: JoinRule | None = None
+    # for restricted and knock_restricted: ids of rooms and spaces whose members may join
+    allow: list[str] | None = None
+    # who may read what was before, beyond the preset
+    history_visibility: HistoryVisibility | None = None
+    # whether guests may join, beyond the preset
+    guest_access: GuestAccess | None = None
+    # user ids that may do everything as well; from room version 12 on
+    additional_creators: list[str] | None = None
+    # what its m.room.power_levels shall say, a map; it wins over the defaults
+    power_level_content_override: Raw = Raw()
+    # more content for its m.room.create, a map
+    creation_content: Raw = Raw()
+    # more state events: maps of type, state_key (empty if left out) and content
+    initial_state: list[Raw] | None = None
+    # invitations by address: maps of id_server, id_access_token, medium and address
+    invite_3pid: list[Raw] | None = None
 
 
 class CreateRoomResult(Output, frozen=True, kw_only=True):
     """Result of create_room."""
-
-    # its id
-    room_id: str
-
-
-class JoinRoomArguments(Input, frozen=True, kw_only=True):
-    """Arguments and options of join_room."""
-
-    # the room
-    room_id_or_alias: str
-    # servers to join through
-    via: list[str] | None = None
-    # why, for the others to read
-    reason: str | None = None
-
-
-class JoinRoomResult(Output, frozen=True, kw_only=True):
-    """Result of join_room."""
 
     # its id
     room_id: str
@@ -1363,63 +1831,71 @@ class RoomDetailsResult(Output, frozen=True, kw_only=True):
     has_all_members: bool
 
 
-class MembersArguments(Input, frozen=True, kw_only=True):
-    """Arguments and options of members."""
+class UpgradeRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of upgrade_room."""
 
     # the room
     room_id: str
-    # only members of this membership
-    membership: Membership | None = None
-    # ask the homeserver in any case
-    reload: bool = False
+    # the version of the new one, as 12
+    new_version: str
+    # user ids that may do everything in it as well; from room version 12 on
+    additional_creators: list[str] | None = None
 
 
-class MembersResult(Output, frozen=True, kw_only=True):
-    """Result of members."""
+class UpgradeRoomResult(Output, frozen=True, kw_only=True):
+    """Result of upgrade_room."""
 
-    # the members, by user id
-    members: list[RoomMember]
+    # the new room
+    successor_room_id: str
 
 
-class LeaveRoomArguments(Input, frozen=True, kw_only=True):
-    """Arguments and options of leave_room."""
+class RoomSuccessorArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_successor."""
 
     # the room
+    room_id: str
+
+
+class RoomSuccessorResult(Output, frozen=True, kw_only=True):
+    """Result of room_successor."""
+
+    # the room that replaced it; absent when none did
+    successor_room_id: str | None = None
+    # what the tombstone says
+    body: str | None = None
+    # servers to join through
+    via: list[str]
+
+
+class RoomPredecessorArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_predecessor."""
+
+    # the room
+    room_id: str
+
+
+class RoomPredecessorResult(Output, frozen=True, kw_only=True):
+    """Result of room_predecessor."""
+
+    # the room that it replaces; absent when it is none's successor
+    predecessor_room_id: str | None = None
+    # the last event there, where the room says it
+    event_id: str | None = None
+
+
+class JoinSuccessorArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of join_successor."""
+
+    # the room that was replaced
     room_id: str
     # why, for the others to read
     reason: str | None = None
 
 
-class LeaveRoomResult(Output, frozen=True, kw_only=True):
-    """Result of leave_room."""
+class JoinSuccessorResult(Output, frozen=True, kw_only=True):
+    """Result of join_successor."""
 
-
-class ForgetRoomArguments(Input, frozen=True, kw_only=True):
-    """Arguments and options of forget_room."""
-
-    # the room
-    room_id: str
-
-
-class ForgetRoomResult(Output, frozen=True, kw_only=True):
-    """Result of forget_room."""
-
-
-class KnockRoomArguments(Input, frozen=True, kw_only=True):
-    """Arguments and options of knock_room."""
-
-    # the room
-    room_id_or_alias: str
-    # servers to ask through
-    via: list[str] | None = None
-    # why, for those who decide
-    reason: str | None = None
-
-
-class KnockRoomResult(Output, frozen=True, kw_only=True):
-    """Result of knock_room."""
-
-    # its id
+    # the room that was joined
     room_id: str
 
 
@@ -1677,6 +2153,26 @@ class StateEventsResult(Output, frozen=True, kw_only=True):
 
     # the events, by type and state key
     state: list[Raw]
+
+
+class SendStateEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_state_event."""
+
+    # the room
+    room_id: str
+    # its type, as m.room.topic
+    type: str
+    # its content, a map
+    content: Raw
+    # its state key
+    state_key: str = ""
+
+
+class SendStateEventResult(Output, frozen=True, kw_only=True):
+    """Result of send_state_event."""
+
+    # the state event
+    event_id: str
 
 
 class PowerLevelsArguments(Input, frozen=True, kw_only=True):
@@ -1938,6 +2434,94 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "join_room": OperationSpec(
+        name="join_room",
+        area="membership",
+        arguments=JoinRoomArguments,
+        result=JoinRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "knock_room": OperationSpec(
+        name="knock_room",
+        area="membership",
+        arguments=KnockRoomArguments,
+        result=KnockRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "leave_room": OperationSpec(
+        name="leave_room",
+        area="membership",
+        arguments=LeaveRoomArguments,
+        result=LeaveRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "forget_room": OperationSpec(
+        name="forget_room",
+        area="membership",
+        arguments=ForgetRoomArguments,
+        result=ForgetRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "invite_user": OperationSpec(
+        name="invite_user",
+        area="membership",
+        arguments=InviteUserArguments,
+        result=InviteUserResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "kick_user": OperationSpec(
+        name="kick_user",
+        area="membership",
+        arguments=KickUserArguments,
+        result=KickUserResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "ban_user": OperationSpec(
+        name="ban_user",
+        area="membership",
+        arguments=BanUserArguments,
+        result=BanUserResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "unban_user": OperationSpec(
+        name="unban_user",
+        area="membership",
+        arguments=UnbanUserArguments,
+        result=UnbanUserResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "members": OperationSpec(
+        name="members",
+        area="membership",
+        arguments=MembersArguments,
+        result=MembersResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "joined_members": OperationSpec(
+        name="joined_members",
+        area="membership",
+        arguments=JoinedMembersArguments,
+        result=JoinedMembersResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "joined_rooms": OperationSpec(
+        name="joined_rooms",
+        area="membership",
+        arguments=JoinedRoomsArguments,
+        result=JoinedRoomsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "send_text": OperationSpec(
         name="send_text",
         area="messages",
@@ -2042,6 +2626,118 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=LoginOauthDeviceProgress,
         secrets=frozenset(),
     ),
+    "set_room_name": OperationSpec(
+        name="set_room_name",
+        area="room_settings",
+        arguments=SetRoomNameArguments,
+        result=SetRoomNameResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_room_topic": OperationSpec(
+        name="set_room_topic",
+        area="room_settings",
+        arguments=SetRoomTopicArguments,
+        result=SetRoomTopicResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_room_avatar": OperationSpec(
+        name="set_room_avatar",
+        area="room_settings",
+        arguments=SetRoomAvatarArguments,
+        result=SetRoomAvatarResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "canonical_alias": OperationSpec(
+        name="canonical_alias",
+        area="room_settings",
+        arguments=CanonicalAliasArguments,
+        result=CanonicalAliasResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_canonical_alias": OperationSpec(
+        name="set_canonical_alias",
+        area="room_settings",
+        arguments=SetCanonicalAliasArguments,
+        result=SetCanonicalAliasResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_join_rule": OperationSpec(
+        name="set_join_rule",
+        area="room_settings",
+        arguments=SetJoinRuleArguments,
+        result=SetJoinRuleResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_history_visibility": OperationSpec(
+        name="set_history_visibility",
+        area="room_settings",
+        arguments=SetHistoryVisibilityArguments,
+        result=SetHistoryVisibilityResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_guest_access": OperationSpec(
+        name="set_guest_access",
+        area="room_settings",
+        arguments=SetGuestAccessArguments,
+        result=SetGuestAccessResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "enable_encryption": OperationSpec(
+        name="enable_encryption",
+        area="room_settings",
+        arguments=EnableEncryptionArguments,
+        result=EnableEncryptionResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_power_levels": OperationSpec(
+        name="set_power_levels",
+        area="room_settings",
+        arguments=SetPowerLevelsArguments,
+        result=SetPowerLevelsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_power_level": OperationSpec(
+        name="set_power_level",
+        area="room_settings",
+        arguments=SetPowerLevelArguments,
+        result=SetPowerLevelResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "pinned_events": OperationSpec(
+        name="pinned_events",
+        area="room_settings",
+        arguments=PinnedEventsArguments,
+        result=PinnedEventsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "pin_event": OperationSpec(
+        name="pin_event",
+        area="room_settings",
+        arguments=PinEventArguments,
+        result=PinEventResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "unpin_event": OperationSpec(
+        name="unpin_event",
+        area="room_settings",
+        arguments=UnpinEventArguments,
+        result=UnpinEventResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "rooms": OperationSpec(
         name="rooms",
         area="rooms",
@@ -2056,15 +2752,7 @@ OPERATIONS: dict[str, OperationSpec] = {
         arguments=CreateRoomArguments,
         result=CreateRoomResult,
         progress=None,
-        secrets=frozenset(),
-    ),
-    "join_room": OperationSpec(
-        name="join_room",
-        area="rooms",
-        arguments=JoinRoomArguments,
-        result=JoinRoomResult,
-        progress=None,
-        secrets=frozenset(),
+        secrets=frozenset({"invite_3pid"}),
     ),
     "room_details": OperationSpec(
         name="room_details",
@@ -2074,35 +2762,35 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
-    "members": OperationSpec(
-        name="members",
+    "upgrade_room": OperationSpec(
+        name="upgrade_room",
         area="rooms",
-        arguments=MembersArguments,
-        result=MembersResult,
+        arguments=UpgradeRoomArguments,
+        result=UpgradeRoomResult,
         progress=None,
         secrets=frozenset(),
     ),
-    "leave_room": OperationSpec(
-        name="leave_room",
+    "room_successor": OperationSpec(
+        name="room_successor",
         area="rooms",
-        arguments=LeaveRoomArguments,
-        result=LeaveRoomResult,
+        arguments=RoomSuccessorArguments,
+        result=RoomSuccessorResult,
         progress=None,
         secrets=frozenset(),
     ),
-    "forget_room": OperationSpec(
-        name="forget_room",
+    "room_predecessor": OperationSpec(
+        name="room_predecessor",
         area="rooms",
-        arguments=ForgetRoomArguments,
-        result=ForgetRoomResult,
+        arguments=RoomPredecessorArguments,
+        result=RoomPredecessorResult,
         progress=None,
         secrets=frozenset(),
     ),
-    "knock_room": OperationSpec(
-        name="knock_room",
+    "join_successor": OperationSpec(
+        name="join_successor",
         area="rooms",
-        arguments=KnockRoomArguments,
-        result=KnockRoomResult,
+        arguments=JoinSuccessorArguments,
+        result=JoinSuccessorResult,
         progress=None,
         secrets=frozenset(),
     ),
@@ -2207,6 +2895,14 @@ OPERATIONS: dict[str, OperationSpec] = {
         area="state",
         arguments=StateEventsArguments,
         result=StateEventsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "send_state_event": OperationSpec(
+        name="send_state_event",
+        area="state",
+        arguments=SendStateEventArguments,
+        result=SendStateEventResult,
         progress=None,
         secrets=frozenset(),
     ),

@@ -99,6 +99,7 @@ def configure(folder: Path, tls: bool) -> dict[str, Any]:
         "registration_requires_token": True,
         # Gives a session that exists login tokens, as single sign-on does.
         "login_via_existing_session": {"enabled": True, "require_ui_auth": False},
+        "room_list_publication_rules": [{"action": "allow"}],
         "report_stats": False,
         # It never asks another server for anything.
         "trusted_key_servers": [],

@@ -168,6 +168,209 @@ MATRIX_API matrix_status matrix_list_parts(matrix_client client, matrix_map *opt
                                            matrix_callback callback, void *user_data,
                                            matrix_request *request);
 
+/* ---- membership ----------------------------------------------------------------------------- */
+
+/**
+ * Joins a room by id or alias, or accepts an invitation; one to a direct chat is then kept in
+ * m.direct. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3joinroomidoralias
+ *
+ * Arguments:
+ *   room_id_or_alias (string): the room
+ *
+ * Options:
+ *   via (list<string>): servers to join through: an id does not say where its room is
+ *   reason (string): why, for the others to read
+ *
+ * Result:
+ *   room_id (string): its id
+ *
+ * Errors: M_FORBIDDEN, M_BAD_STATE, M_NOT_FOUND, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN,
+ *   E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
+                                          matrix_map *options, matrix_callback callback,
+                                          void *user_data, matrix_request *request);
+
+/**
+ * Asks to be invited to a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias
+ *
+ * Arguments:
+ *   room_id_or_alias (string): the room
+ *
+ * Options:
+ *   via (list<string>): servers to ask through
+ *   reason (string): why, for those who decide
+ *
+ * Result:
+ *   room_id (string): its id
+ *
+ * Errors: M_FORBIDDEN, M_BAD_STATE, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_knock_room(matrix_client client, const char *room_id_or_alias,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
+/**
+ * Leaves a room, declines an invitation to it, or takes a knock back. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidleave
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reason (string): why, for the others to read
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_leave_room(matrix_client client, const char *room_id,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
+/**
+ * Forgets a room that was left: it is no longer listed, and its history cannot be read. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidforget
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Errors: M_UNKNOWN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_forget_room(matrix_client client, const char *room_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Invites a user to a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidinvite
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   user_id (string): whom to invite
+ *
+ * Options:
+ *   reason (string): why, for the others to read
+ *
+ * Errors: M_FORBIDDEN, M_BAD_STATE, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_invite_user(matrix_client client, const char *room_id,
+                                            const char *user_id, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
+/**
+ * Removes a user from a room, or takes an invitation back; who may join can come again. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidkick
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   user_id (string): whom to remove
+ *
+ * Options:
+ *   reason (string): why, for the others to read
+ *
+ * Errors: M_FORBIDDEN, M_BAD_STATE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_kick_user(matrix_client client, const char *room_id,
+                                          const char *user_id, matrix_map *options,
+                                          matrix_callback callback, void *user_data,
+                                          matrix_request *request);
+
+/**
+ * Removes a user from a room for good, until unban_user. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidban
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   user_id (string): whom to ban
+ *
+ * Options:
+ *   reason (string): why, for the others to read
+ *
+ * Errors: M_FORBIDDEN, M_BAD_STATE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_ban_user(matrix_client client, const char *room_id,
+                                         const char *user_id, matrix_map *options,
+                                         matrix_callback callback, void *user_data,
+                                         matrix_request *request);
+
+/**
+ * Lets a banned user join or be invited again. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidunban
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   user_id (string): whom to let in again
+ *
+ * Options:
+ *   reason (string): why, for the others to read
+ *
+ * Errors: M_FORBIDDEN, M_BAD_STATE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_unban_user(matrix_client client, const char *room_id,
+                                           const char *user_id, matrix_map *options,
+                                           matrix_callback callback, void *user_data,
+                                           matrix_request *request);
+
+/**
+ * Lists a room's members: loaded from the homeserver when they are not all known, then kept. Since
+ * 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmembers
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   membership (membership): only members of this membership; one of join, invite, leave, ban,
+ *     knock
+ *   not_membership (membership): no members of this membership; one of join, invite, leave, ban,
+ *     knock
+ *   at (string): as they were at this place, as the prev_batch of room_details; asks the homeserver
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   members (list<room_member>): the members, by user id
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_members(matrix_client client, const char *room_id,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request);
+
+/**
+ * Lists who has joined a room, with the names and pictures they have there; asks the homeserver.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidjoined_members
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   members (list<joined_member>): the members, by user id
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_joined_members(matrix_client client, const char *room_id,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request);
+
+/**
+ * Lists the rooms that the user has joined; asks the homeserver. What syncs have told is in rooms.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3joined_rooms
+ *
+ * Result:
+ *   room_ids (list<string>): their ids, sorted
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_joined_rooms(matrix_client client, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
 /* ---- messages ------------------------------------------------------------------------------- */
 
 /**
@@ -514,6 +717,292 @@ MATRIX_API matrix_status matrix_login_oauth_device(matrix_client client, matrix_
                                                    matrix_callback callback, void *user_data,
                                                    matrix_request *request);
 
+/* ---- room_settings -------------------------------------------------------------------------- */
+
+/**
+ * Names a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomname
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   name (string): its name; an empty one takes the name away
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_set_room_name(matrix_client client, const char *room_id,
+                                              const char *name, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * Sets a room's topic, as plain text and, where html is given, as HTML too. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomtopic
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   topic (string): its topic as plain text; an empty one takes the topic away
+ *
+ * Options:
+ *   html (string): the same as HTML
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_room_topic(matrix_client client, const char *room_id,
+                                               const char *topic, matrix_map *options,
+                                               matrix_callback callback, void *user_data,
+                                               matrix_request *request);
+
+/**
+ * Sets a room's picture. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomavatar
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   url (string): its picture, an mxc URI; an empty one takes the picture away
+ *
+ * Options:
+ *   info (json): about the picture, a map: w, h, mimetype, size
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_room_avatar(matrix_client client, const char *room_id,
+                                                const char *url, matrix_map *options,
+                                                matrix_callback callback, void *user_data,
+                                                matrix_request *request);
+
+/**
+ * Tells a room's main alias and its other published aliases. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomcanonical_alias
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   alias (string, optional): the main one
+ *   alt_aliases (list<string>): the others
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_canonical_alias(matrix_client client, const char *room_id,
+                                                matrix_map *options, matrix_callback callback,
+                                                void *user_data, matrix_request *request);
+
+/**
+ * Sets a room's main alias, and its other published aliases where they are given. The aliases must
+ * exist, see create_room_alias. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomcanonical_alias
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   alias (string): the main one; an empty one takes it away
+ *
+ * Options:
+ *   alt_aliases (list<string>): the others; when left out they stay as they are
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_BAD_ALIAS, M_INVALID_PARAM, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_canonical_alias(matrix_client client, const char *room_id,
+                                                    const char *alias, matrix_map *options,
+                                                    matrix_callback callback, void *user_data,
+                                                    matrix_request *request);
+
+/**
+ * Says who may join a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomjoin_rules
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   join_rule (join_rule): who; one of public, invite, knock, restricted, knock_restricted, private
+ *
+ * Options:
+ *   allow (list<string>): for restricted and knock_restricted: ids of rooms and spaces whose
+ *     members may join
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_join_rule(matrix_client client, const char *room_id,
+                                              matrix_join_rule join_rule, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * Says who may read a room's history. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomhistory_visibility
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   history_visibility (history_visibility): who; one of invited, joined, shared, world_readable
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_set_history_visibility(matrix_client client, const char *room_id,
+                                                       matrix_history_visibility history_visibility,
+                                                       matrix_map *options,
+                                                       matrix_callback callback, void *user_data,
+                                                       matrix_request *request);
+
+/**
+ * Says whether guests may join a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomguest_access
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   guest_access (guest_access): whether they may; one of can_join, forbidden
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_set_guest_access(matrix_client client, const char *room_id,
+                                                 matrix_guest_access guest_access,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
+/**
+ * Turns encryption on in a room. It cannot be turned off again. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomencryption
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   rotation_period_ms (int): how long a session of keys is used, ms; a week otherwise
+ *   rotation_period_msgs (int): for how many messages; 100 otherwise
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_enable_encryption(matrix_client client, const char *room_id,
+                                                  matrix_map *options, matrix_callback callback,
+                                                  void *user_data, matrix_request *request);
+
+/**
+ * Changes a room's power levels; what is left out stays as it is. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroompower_levels
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   users (json): levels by user id, a map; it replaces all of them
+ *   users_default (int): of everybody else
+ *   events (json): levels needed to send, by type of event, a map; it replaces all of them
+ *   events_default (int): to send any other message
+ *   state_default (int): to send any other state event
+ *   invite (int): to invite
+ *   kick (int): to kick
+ *   ban (int): to ban
+ *   redact (int): to redact what others sent
+ *   notify_room (int): to notify the whole room
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_power_levels(matrix_client client, const char *room_id,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
+/**
+ * Sets one user's power level in a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroompower_levels
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   user_id (string): the user
+ *   level (int): the level; that of everybody else takes the user out of the list
+ *
+ * Result:
+ *   event_id (string, optional): the state event; absent when nothing changed
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_power_level(matrix_client client, const char *room_id,
+                                                const char *user_id, int64_t level,
+                                                matrix_map *options, matrix_callback callback,
+                                                void *user_data, matrix_request *request);
+
+/**
+ * Lists a room's pinned events. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroompinned_events
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   event_ids (list<string>): the events, in their order
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_pinned_events(matrix_client client, const char *room_id,
+                                              matrix_map *options, matrix_callback callback,
+                                              void *user_data, matrix_request *request);
+
+/**
+ * Pins an event, behind those that are pinned already. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroompinned_events
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the event
+ *
+ * Result:
+ *   event_ids (list<string>): the pinned events now
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_pin_event(matrix_client client, const char *room_id,
+                                          const char *event_id, matrix_map *options,
+                                          matrix_callback callback, void *user_data,
+                                          matrix_request *request);
+
+/**
+ * Takes an event out of the pinned ones. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroompinned_events
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the event
+ *
+ * Result:
+ *   event_ids (list<string>): the pinned events now
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_unpin_event(matrix_client client, const char *room_id,
+                                            const char *event_id, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
 /* ---- rooms ---------------------------------------------------------------------------------- */
 
 /**
@@ -530,48 +1019,52 @@ MATRIX_API matrix_status matrix_rooms(matrix_client client, matrix_map *options,
                                       matrix_request *request);
 
 /**
- * Creates a room. Since 0.1.
+ * Creates a room. With is_direct the room is also kept in the user's m.direct, under those who are
+ * invited. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3createroom
  *
  * Options:
  *   name (string): its name
  *   topic (string): its topic
- *   room_alias_name (string): localpart of an alias for it
- *   preset (preset): its rules; one of private_chat, public_chat, trusted_private_chat
+ *   room_alias_name (string): localpart of an alias for it: what is between # and :
+ *   preset (preset): its rules; by visibility otherwise; one of private_chat, public_chat,
+ *     trusted_private_chat
  *   visibility (visibility, default "private"): in the public directory or not; one of private,
  *     public
  *   invite (list<string>): user ids to invite
  *   is_direct (bool, default false): marks the invites as a direct chat
  *   encrypted (bool, default false): turns encryption on from the start
+ *   room_version (string): its version, as 12; the homeserver's default otherwise
+ *   room_type (string): what it is for, as m.space
+ *   federate (bool, default true): users of other servers may join; it cannot be changed later
+ *   avatar_url (string): its picture, an mxc URI
+ *   join_rule (join_rule): who may join, beyond the preset; one of public, invite, knock,
+ *     restricted, knock_restricted, private
+ *   allow (list<string>): for restricted and knock_restricted: ids of rooms and spaces whose
+ *     members may join
+ *   history_visibility (history_visibility): who may read what was before, beyond the preset; one
+ *     of invited, joined, shared, world_readable
+ *   guest_access (guest_access): whether guests may join, beyond the preset; one of can_join,
+ *     forbidden
+ *   additional_creators (list<string>): user ids that may do everything as well; from room version
+ *     12 on
+ *   power_level_content_override (json): what its m.room.power_levels shall say, a map; it wins
+ *     over the defaults
+ *   creation_content (json): more content for its m.room.create, a map
+ *   initial_state (list<json>): more state events: maps of type, state_key (empty if left out) and
+ *     content
+ *   invite_3pid (list<json>, secret): invitations by address: maps of id_server, id_access_token,
+ *     medium and address
  *
  * Result:
  *   room_id (string): its id
  *
- * Errors: M_ROOM_IN_USE, M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Errors: M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM,
+ *   M_BAD_JSON, M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
  */
 MATRIX_API matrix_status matrix_create_room(matrix_client client, matrix_map *options,
                                             matrix_callback callback, void *user_data,
                                             matrix_request *request);
-
-/**
- * Joins a room by id or alias. Since 0.1.
- * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3joinroomidoralias
- *
- * Arguments:
- *   room_id_or_alias (string): the room
- *
- * Options:
- *   via (list<string>): servers to join through
- *   reason (string): why, for the others to read
- *
- * Result:
- *   room_id (string): its id
- *
- * Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
- */
-MATRIX_API matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
-                                          matrix_map *options, matrix_callback callback,
-                                          void *user_data, matrix_request *request);
 
 /**
  * Tells all that the client knows of one room from its syncs; asks nobody. Since 0.1.
@@ -602,75 +1095,84 @@ MATRIX_API matrix_status matrix_room_details(matrix_client client, const char *r
                                              void *user_data, matrix_request *request);
 
 /**
- * Lists a room's members: loaded from the homeserver when they are not all known, then kept. Since
- * 0.1.
- * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmembers
+ * Replaces a room by a new one of another version: the homeserver copies what it can, and ends the
+ * old one with a tombstone. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidupgrade
  *
  * Arguments:
  *   room_id (string): the room
+ *   new_version (string): the version of the new one, as 12
  *
  * Options:
- *   membership (membership): only members of this membership; one of join, invite, leave, ban,
- *     knock
- *   reload (bool, default false): ask the homeserver in any case
+ *   additional_creators (list<string>): user ids that may do everything in it as well; from room
+ *     version 12 on
  *
  * Result:
- *   members (list<room_member>): the members, by user id
+ *   successor_room_id (string): the new room
  *
- * Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_UNSUPPORTED_ROOM_VERSION, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
  */
-MATRIX_API matrix_status matrix_members(matrix_client client, const char *room_id,
-                                        matrix_map *options, matrix_callback callback,
-                                        void *user_data, matrix_request *request);
+MATRIX_API matrix_status matrix_upgrade_room(matrix_client client, const char *room_id,
+                                             const char *new_version, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
 
 /**
- * Leaves a room, declines an invitation to it, or takes a knock back. Since 0.1.
- * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidleave
+ * Tells which room replaced a room (m.room.tombstone); asks the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomtombstone
  *
  * Arguments:
  *   room_id (string): the room
+ *
+ * Result:
+ *   successor_room_id (string, optional): the room that replaced it; absent when none did
+ *   body (string, optional): what the tombstone says
+ *   via (list<string>): servers to join through
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_room_successor(matrix_client client, const char *room_id,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request);
+
+/**
+ * Tells which room a room replaced (predecessor in m.room.create); asks the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomcreate
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   predecessor_room_id (string, optional): the room that it replaces; absent when it is none's
+ *     successor
+ *   event_id (string, optional): the last event there, where the room says it
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_room_predecessor(matrix_client client, const char *room_id,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
+/**
+ * Joins the room that replaced a room, and when that was replaced too, the newest of them. Since
+ * 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#module-room-upgrades
+ *
+ * Arguments:
+ *   room_id (string): the room that was replaced
  *
  * Options:
  *   reason (string): why, for the others to read
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
- */
-MATRIX_API matrix_status matrix_leave_room(matrix_client client, const char *room_id,
-                                           matrix_map *options, matrix_callback callback,
-                                           void *user_data, matrix_request *request);
-
-/**
- * Forgets a room that was left: it is no longer listed, and its history cannot be read. Since 0.1.
- * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidforget
- *
- * Arguments:
- *   room_id (string): the room
- *
- * Errors: M_UNKNOWN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
- */
-MATRIX_API matrix_status matrix_forget_room(matrix_client client, const char *room_id,
-                                            matrix_map *options, matrix_callback callback,
-                                            void *user_data, matrix_request *request);
-
-/**
- * Asks to be invited to a room. Since 0.1.
- * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias
- *
- * Arguments:
- *   room_id_or_alias (string): the room
- *
- * Options:
- *   via (list<string>): servers to ask through
- *   reason (string): why, for those who decide
- *
  * Result:
- *   room_id (string): its id
+ *   room_id (string): the room that was joined
  *
- * Errors: M_FORBIDDEN, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
-MATRIX_API matrix_status matrix_knock_room(matrix_client client, const char *room_id_or_alias,
-                                           matrix_map *options, matrix_callback callback,
-                                           void *user_data, matrix_request *request);
+MATRIX_API matrix_status matrix_join_successor(matrix_client client, const char *room_id,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request);
 
 /* ---- session -------------------------------------------------------------------------------- */
 
@@ -922,6 +1424,29 @@ MATRIX_API matrix_status matrix_state_event(matrix_client client, const char *ro
 MATRIX_API matrix_status matrix_state_events(matrix_client client, const char *room_id,
                                              matrix_map *options, matrix_callback callback,
                                              void *user_data, matrix_request *request);
+
+/**
+ * Sends a state event of any type. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   type (string): its type, as m.room.topic
+ *   content (json): its content, a map
+ *
+ * Options:
+ *   state_key (string, default ""): its state key
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_send_state_event(matrix_client client, const char *room_id,
+                                                 const char *type, const char *content,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
 
 /**
  * A room's power levels, with the specification's defaults where the room says nothing. Since 0.1.

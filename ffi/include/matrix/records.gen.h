@@ -275,6 +275,16 @@ typedef struct matrix_room_member {
     bool is_creator;
 } matrix_room_member;
 
+/** Who has joined a room. */
+typedef struct matrix_joined_member {
+    /** the user */
+    const char *user_id;
+    /** the display name in this room; may be absent */
+    const char *displayname;
+    /** the picture in this room, an mxc URI; may be absent */
+    const char *avatar_url;
+} matrix_joined_member;
+
 /** A user has read a room up to an event. */
 typedef struct matrix_receipt {
     /** receipt */
@@ -458,6 +468,13 @@ MATRIX_API const matrix_room_invite *matrix_reply_as_room_invite(const matrix_re
  */
 MATRIX_API const matrix_room_member *matrix_reply_as_room_member(const matrix_reply *reply,
                                                                  const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_joined_member *matrix_reply_as_joined_member(const matrix_reply *reply,
+                                                                     const matrix_value *value);
 
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is

@@ -210,4 +210,43 @@ typedef enum matrix_message_kind {
 /** As text, as "text"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_message_kind_string(matrix_message_kind value);
 
+/** Who may join a room (client-server API, m.room.join_rules). */
+typedef enum matrix_join_rule {
+    /** None, or one this library does not know. */
+    MATRIX_JOIN_RULE_UNKNOWN = 0,
+    MATRIX_JOIN_RULE_PUBLIC = 1,
+    MATRIX_JOIN_RULE_INVITE = 2,
+    MATRIX_JOIN_RULE_KNOCK = 3,
+    MATRIX_JOIN_RULE_RESTRICTED = 4,
+    MATRIX_JOIN_RULE_KNOCK_RESTRICTED = 5,
+    MATRIX_JOIN_RULE_PRIVATE = 6
+} matrix_join_rule;
+
+/** As text, as "public"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_join_rule_string(matrix_join_rule value);
+
+/** Who may read a room's history (client-server API, m.room.history_visibility). */
+typedef enum matrix_history_visibility {
+    /** None, or one this library does not know. */
+    MATRIX_HISTORY_VISIBILITY_UNKNOWN = 0,
+    MATRIX_HISTORY_VISIBILITY_INVITED = 1,
+    MATRIX_HISTORY_VISIBILITY_JOINED = 2,
+    MATRIX_HISTORY_VISIBILITY_SHARED = 3,
+    MATRIX_HISTORY_VISIBILITY_WORLD_READABLE = 4
+} matrix_history_visibility;
+
+/** As text, as "invited"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_history_visibility_string(matrix_history_visibility value);
+
+/** Whether guests may join a room (client-server API, m.room.guest_access). */
+typedef enum matrix_guest_access {
+    /** None, or one this library does not know. */
+    MATRIX_GUEST_ACCESS_UNKNOWN = 0,
+    MATRIX_GUEST_ACCESS_CAN_JOIN = 1,
+    MATRIX_GUEST_ACCESS_FORBIDDEN = 2
+} matrix_guest_access;
+
+/** As text, as "can_join"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_guest_access_string(matrix_guest_access value);
+
 #endif

@@ -1,4 +1,4 @@
-"""Rooms: what is known of them, making and joining them."""
+"""Rooms: what is known of them, making and replacing them."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ from typing import Any
 
 import msgspec
 
-from libmatrix.api import decode, make_path
+from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.errors import UnknownRoomError
-from libmatrix.members import list_members
+from libmatrix.direct import remember
+from libmatrix.errors import ArgumentError, UnknownRoomError
+from libmatrix.identifiers import check_user_ids
+from libmatrix.room_creation import create
 from libmatrix.room_state import content_of
-from libmatrix.rooms import ENCRYPTION
+from libmatrix.rooms import ENCRYPTION, has_creator_power
+from libmatrix.succession import find_predecessor, find_successor, join_newest
 from libmatrix.table_gen import (
     CreateRoomArguments,
     CreateRoomResult,
-    ForgetRoomArguments,
-    ForgetRoomResult,
-    JoinRoomArguments,
-    JoinRoomResult,
-    KnockRoomArguments,
-    KnockRoomResult,
-    LeaveRoomArguments,
-    LeaveRoomResult,
-    MembersArguments,
-    MembersResult,
+    JoinSuccessorArguments,
+    JoinSuccessorResult,
     RoomDetailsArguments,
     RoomDetailsResult,
+    RoomPredecessorArguments,
+    RoomPredecessorResult,
     RoomsArguments,
     RoomsResult,
+    RoomSuccessorArguments,
+    RoomSuccessorResult,
+    UpgradeRoomArguments,
+    UpgradeRoomResult,
 )
 
 
-class _RoomAnswer(msgspec.Struct):
-    room_id: str
+class _Replacement(msgspec.Struct):
+    replacement_room: str
 
 
 async def rooms(client: Client, arguments: RoomsArguments) -> RoomsResult:
@@ -48,32 +49,6 @@ async def rooms(client: Client, arguments: RoomsArguments) -> RoomsResult:
             if wanted is None or room.membership == wanted
         ]
     )
-
-
-async def create_room(client: Client, arguments: CreateRoomArguments) -> CreateRoomResult:
-    """Creates a room."""
-    body: dict[str, Any] = {"visibility": arguments.visibility}
-    for key in ("name", "topic", "room_alias_name", "preset", "invite"):
-        value = getattr(arguments, key)
-        if value is not None:
-            body[key] = value
-    if arguments.is_direct:
-        body["is_direct"] = True
-    if arguments.encrypted:
-        content = {"algorithm": "m.megolm.v1.aes-sha2"}
-        event = {"type": "m.room.encryption", "state_key": "", "content": content}
-        body["initial_state"] = [event]
-    answer = await client.api.post(_RoomAnswer, make_path("createRoom"), body)
-    return CreateRoomResult(room_id=answer.room_id)
-
-
-async def join_room(client: Client, arguments: JoinRoomArguments) -> JoinRoomResult:
-    """Joins a room by id or alias."""
-    body = {} if arguments.reason is None else {"reason": arguments.reason}
-    query = [("via", server) for server in arguments.via or ()]
-    path = make_path("join", arguments.room_id_or_alias)
-    answer = decode(await client.api.call("POST", path, query=query, body=body), _RoomAnswer)
-    return JoinRoomResult(room_id=answer.room_id)
 
 
 async def room_details(client: Client, arguments: RoomDetailsArguments) -> RoomDetailsResult:
@@ -102,33 +77,44 @@ async def room_details(client: Client, arguments: RoomDetailsArguments) -> RoomD
     )
 
 
-async def members(client: Client, arguments: MembersArguments) -> MembersResult:
-    """A room's members, all of them."""
-    found = await list_members(client, arguments.room_id, reload=arguments.reload)
-    wanted = arguments.membership
-    if wanted is not None:
-        found = [member for member in found if member.membership == wanted]
-    return MembersResult(members=found)
+async def create_room(client: Client, arguments: CreateRoomArguments) -> CreateRoomResult:
+    """Creates a room; a direct chat is kept in m.direct too."""
+    room_id = await create(client, arguments)
+    if arguments.is_direct and arguments.invite:
+        await remember(client, arguments.invite, room_id)
+    return CreateRoomResult(room_id=room_id)
 
 
-async def leave_room(client: Client, arguments: LeaveRoomArguments) -> LeaveRoomResult:
-    """Leaves a room, or declines an invitation to it."""
-    body = {} if arguments.reason is None else {"reason": arguments.reason}
-    await client.api.call("POST", make_path("rooms", arguments.room_id, "leave"), body=body)
-    return LeaveRoomResult()
+async def upgrade_room(client: Client, arguments: UpgradeRoomArguments) -> UpgradeRoomResult:
+    """Has the homeserver replace a room."""
+    creators = arguments.additional_creators
+    body: dict[str, Any] = {"new_version": arguments.new_version}
+    if creators:
+        check_user_ids(creators, "additional_creators")
+        if not has_creator_power(arguments.new_version):
+            raise ArgumentError("additional_creators: only from room version 12 on")
+        body["additional_creators"] = creators
+    path = make_path("rooms", arguments.room_id, "upgrade")
+    answer = await client.api.post(_Replacement, path, body)
+    return UpgradeRoomResult(successor_room_id=answer.replacement_room)
 
 
-async def forget_room(client: Client, arguments: ForgetRoomArguments) -> ForgetRoomResult:
-    """Forgets a room that was left, here too."""
-    await client.api.call("POST", make_path("rooms", arguments.room_id, "forget"), body={})
-    client.state.forget_room(arguments.room_id)
-    return ForgetRoomResult()
+async def room_successor(client: Client, arguments: RoomSuccessorArguments) -> RoomSuccessorResult:
+    """The room that replaced one."""
+    found = await find_successor(client, arguments.room_id)
+    return RoomSuccessorResult(successor_room_id=found.room_id, body=found.body, via=found.via)
 
 
-async def knock_room(client: Client, arguments: KnockRoomArguments) -> KnockRoomResult:
-    """Asks to be invited."""
-    body = {} if arguments.reason is None else {"reason": arguments.reason}
-    query = [("via", server) for server in arguments.via or ()]
-    path = make_path("knock", arguments.room_id_or_alias)
-    answer = decode(await client.api.call("POST", path, query=query, body=body), _RoomAnswer)
-    return KnockRoomResult(room_id=answer.room_id)
+async def room_predecessor(
+    client: Client, arguments: RoomPredecessorArguments
+) -> RoomPredecessorResult:
+    """The room that one replaced."""
+    room_id, event_id = await find_predecessor(client, arguments.room_id)
+    return RoomPredecessorResult(predecessor_room_id=room_id, event_id=event_id)
+
+
+async def join_successor(client: Client, arguments: JoinSuccessorArguments) -> JoinSuccessorResult:
+    """Joins the newest of the rooms that replaced one."""
+    return JoinSuccessorResult(
+        room_id=await join_newest(client, arguments.room_id, arguments.reason)
+    )

@@ -10,6 +10,7 @@ from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
 from libmatrix.events import read_event
 from libmatrix.permissions import DEFAULTS, Permissions, read_permissions
+from libmatrix.room_creation import as_map
 from libmatrix.room_state import (
     checked,
     content_of,
@@ -18,7 +19,8 @@ from libmatrix.room_state import (
     find_content,
     is_known,
 )
-from libmatrix.rooms import MEMBER
+from libmatrix.rooms import ENCRYPTION, MEMBER
+from libmatrix.sending import send_state
 from libmatrix.table_gen import (
     AccountDataArguments,
     AccountDataResult,
@@ -26,6 +28,8 @@ from libmatrix.table_gen import (
     MayResult,
     PowerLevelsArguments,
     PowerLevelsResult,
+    SendStateEventArguments,
+    SendStateEventResult,
     SetAccountDataArguments,
     SetAccountDataResult,
     StateEventArguments,
@@ -58,6 +62,21 @@ async def state_events(client: Client, arguments: StateEventsArguments) -> State
         if wanted is None or head.type == wanted:
             sorted_events.append((head.type, head.state_key or "", bytes(raw)))
     return StateEventsResult(state=[Raw(data) for _, _, data in sorted(sorted_events)])
+
+
+async def send_state_event(
+    client: Client, arguments: SendStateEventArguments
+) -> SendStateEventResult:
+    """Sends a state event."""
+    room_id, kind = arguments.room_id, arguments.type
+    if not kind:
+        raise ArgumentError("type: must not be empty")
+    content = as_map(arguments.content, "content")
+    event_id = await send_state(client, room_id, kind, arguments.state_key, content)
+    room = client.state.rooms.get(room_id)
+    if room is not None and kind == ENCRYPTION and not arguments.state_key:
+        client.state.keep_encrypted(room)
+    return SendStateEventResult(event_id=event_id)
 
 
 async def power_levels(client: Client, arguments: PowerLevelsArguments) -> PowerLevelsResult:
