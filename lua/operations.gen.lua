@@ -822,6 +822,53 @@ list.operations = {
       { name = "expires_in_ms", type = "int", required = true },
     },
   },
+  set_typing = {
+    name = "set_typing",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "is_typing", type = "bool", required = true },
+    },
+    options = {
+      { name = "timeout_ms", type = "int" },
+    },
+    result = {},
+  },
+  send_receipt = {
+    name = "send_receipt",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {
+      { name = "is_private", type = "bool" },
+      { name = "thread_id", type = "string" },
+    },
+    result = {},
+  },
+  set_read_markers = {
+    name = "set_read_markers",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "fully_read", type = "string" },
+      { name = "read", type = "string" },
+      { name = "read_private", type = "string" },
+    },
+    result = {},
+  },
+  fully_read = {
+    name = "fully_read",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "event_id", type = "string" },
+    },
+  },
   set_room_name = {
     name = "set_room_name",
     arguments = {
@@ -1107,6 +1154,65 @@ list.operations = {
     },
     result = {
       { name = "room_id", type = "string", required = true },
+    },
+  },
+  report_event = {
+    name = "report_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string", secret = true },
+    },
+    result = {},
+  },
+  report_room = {
+    name = "report_room",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string", secret = true },
+    },
+    result = {},
+  },
+  report_user = {
+    name = "report_user",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reason", type = "string", secret = true },
+    },
+    result = {},
+  },
+  ignore_user = {
+    name = "ignore_user",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  unignore_user = {
+    name = "unignore_user",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "was_ignored", type = "bool", required = true },
+    },
+  },
+  ignored_users = {
+    name = "ignored_users",
+    arguments = {},
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "user_ids", type = "list", item = "string", required = true },
     },
   },
   login_flows = {
@@ -1435,6 +1541,10 @@ list.operation_names = {
   "send_event",
   "login_oauth",
   "login_oauth_device",
+  "set_typing",
+  "send_receipt",
+  "set_read_markers",
+  "fully_read",
   "set_room_name",
   "set_room_topic",
   "set_room_avatar",
@@ -1456,6 +1566,12 @@ list.operation_names = {
   "room_successor",
   "room_predecessor",
   "join_successor",
+  "report_event",
+  "report_room",
+  "report_user",
+  "ignore_user",
+  "unignore_user",
+  "ignored_users",
   "login_flows",
   "login_password",
   "login_token",

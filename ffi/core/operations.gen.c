@@ -345,6 +345,52 @@ matrix_status matrix_login_oauth_device(matrix_client client, matrix_map *option
                        callback, user_data, request);
 }
 
+matrix_status matrix_set_typing(matrix_client client, const char *room_id, bool is_typing,
+                                matrix_map *options, matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.boolean = is_typing},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_TYPING], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_send_receipt(matrix_client client, const char *room_id, const char *event_id,
+                                  matrix_map *options, matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEND_RECEIPT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_read_markers(matrix_client client, const char *room_id,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_READ_MARKERS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_fully_read(matrix_client client, const char *room_id, matrix_map *options,
+                                matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_FULLY_READ], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_set_room_name(matrix_client client, const char *room_id, const char *name,
                                    matrix_map *options, matrix_callback callback, void *user_data,
                                    matrix_request *request) {
@@ -582,6 +628,69 @@ matrix_status matrix_join_successor(matrix_client client, const char *room_id, m
 
     return core_submit(client, &matrix_operations[OPERATION_JOIN_SUCCESSOR], arguments, options,
                        callback, user_data, request);
+}
+
+matrix_status matrix_report_event(matrix_client client, const char *room_id, const char *event_id,
+                                  matrix_map *options, matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REPORT_EVENT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_report_room(matrix_client client, const char *room_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REPORT_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_report_user(matrix_client client, const char *user_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REPORT_USER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_ignore_user(matrix_client client, const char *user_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_IGNORE_USER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_unignore_user(matrix_client client, const char *user_id, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_UNIGNORE_USER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_ignored_users(matrix_client client, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_IGNORED_USERS], NULL, options, callback,
+                       user_data, request);
 }
 
 matrix_status matrix_login_flows(matrix_client client, matrix_map *options,

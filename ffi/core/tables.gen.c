@@ -626,6 +626,43 @@ static const struct field login_oauth_device_options[] = {
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
+static const struct field set_typing_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "is_typing", .type = FIELD_BOOL, .required = true, .secret = false},
+};
+
+static const struct field set_typing_options[] = {
+    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field send_receipt_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field send_receipt_options[] = {
+    {.name = "is_private", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field set_read_markers_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_read_markers_options[] = {
+    {.name = "fully_read", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "read", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "read_private", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field fully_read_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field fully_read_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
 static const struct field set_room_name_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
     {.name = "name", .type = FIELD_STRING, .required = true, .secret = false},
@@ -790,6 +827,43 @@ static const struct field join_successor_arguments[] = {
 
 static const struct field join_successor_options[] = {
     {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field report_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field report_event_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
+static const struct field report_room_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field report_room_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
+static const struct field report_user_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field report_user_options[] = {
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
+static const struct field ignore_user_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field unignore_user_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field ignored_users_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
 static const struct field login_password_arguments[] = {
@@ -1231,6 +1305,30 @@ const struct operation matrix_operations[] = {
         .options = {login_oauth_device_options, 4},
         .has_progress = true,
     },
+    [OPERATION_SET_TYPING] = {
+        .name = "set_typing",
+        .arguments = {set_typing_arguments, 2},
+        .options = {set_typing_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SEND_RECEIPT] = {
+        .name = "send_receipt",
+        .arguments = {send_receipt_arguments, 2},
+        .options = {send_receipt_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_SET_READ_MARKERS] = {
+        .name = "set_read_markers",
+        .arguments = {set_read_markers_arguments, 1},
+        .options = {set_read_markers_options, 3},
+        .has_progress = false,
+    },
+    [OPERATION_FULLY_READ] = {
+        .name = "fully_read",
+        .arguments = {fully_read_arguments, 1},
+        .options = {fully_read_options, 1},
+        .has_progress = false,
+    },
     [OPERATION_SET_ROOM_NAME] = {
         .name = "set_room_name",
         .arguments = {set_room_name_arguments, 2},
@@ -1355,6 +1453,42 @@ const struct operation matrix_operations[] = {
         .name = "join_successor",
         .arguments = {join_successor_arguments, 1},
         .options = {join_successor_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_REPORT_EVENT] = {
+        .name = "report_event",
+        .arguments = {report_event_arguments, 2},
+        .options = {report_event_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_REPORT_ROOM] = {
+        .name = "report_room",
+        .arguments = {report_room_arguments, 1},
+        .options = {report_room_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_REPORT_USER] = {
+        .name = "report_user",
+        .arguments = {report_user_arguments, 1},
+        .options = {report_user_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_IGNORE_USER] = {
+        .name = "ignore_user",
+        .arguments = {ignore_user_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_UNIGNORE_USER] = {
+        .name = "unignore_user",
+        .arguments = {unignore_user_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_IGNORED_USERS] = {
+        .name = "ignored_users",
+        .arguments = {NULL, 0},
+        .options = {ignored_users_options, 1},
         .has_progress = false,
     },
     [OPERATION_LOGIN_FLOWS] = {

@@ -1176,6 +1176,84 @@ function Client:login_oauth(options) end
 ---@overload fun(self: matrix.Client, options: matrix.LoginOauthDeviceOptions?, callback: fun(payload: matrix.LoginOauthDevicePayload)): matrix.Request
 function Client:login_oauth_device(options) end
 
+---Options of set_typing.
+---@class matrix.SetTypingOptions
+---@field timeout_ms? integer how long others see it when nothing more comes, ms, 1,000 to 120,000; it is said again before
+
+---Outcome of set_typing.
+---@class matrix.SetTypingPayload: matrix.Payload
+
+---Says that the user types, again and again until it is taken back, the room is left or the client closed; or that nobody types any more.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidtypinguserid)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param is_typing boolean whether the user types
+---@param options? matrix.SetTypingOptions
+---@return matrix.SetTypingPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, is_typing: boolean, callback: fun(payload: matrix.SetTypingPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, is_typing: boolean, options: matrix.SetTypingOptions?, callback: fun(payload: matrix.SetTypingPayload)): matrix.Request
+function Client:set_typing(room_id, is_typing, options) end
+
+---Options of send_receipt.
+---@class matrix.SendReceiptOptions
+---@field is_private? boolean tell nobody; the counts of unread events go all the same
+---@field thread_id? string event id of the thread's root, or main for what is in no thread; without it the whole room
+
+---Outcome of send_receipt.
+---@class matrix.SendReceiptPayload: matrix.Payload
+
+---Says that the user has read a room, or a thread, up to an event.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid)
+---
+---Errors: M_FORBIDDEN, M_INVALID_PARAM, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the last event read
+---@param options? matrix.SendReceiptOptions
+---@return matrix.SendReceiptPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.SendReceiptPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, options: matrix.SendReceiptOptions?, callback: fun(payload: matrix.SendReceiptPayload)): matrix.Request
+function Client:send_receipt(room_id, event_id, options) end
+
+---Options of set_read_markers.
+---@class matrix.SetReadMarkersOptions
+---@field fully_read? string event id of the last event before which all is read; only the user sees it
+---@field read? string event id for a receipt that all see
+---@field read_private? string event id for a receipt that nobody else sees
+
+---Outcome of set_read_markers.
+---@class matrix.SetReadMarkersPayload: matrix.Payload
+
+---Moves the marker up to which the user has read everything, and receipts with it, in one request.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidread_markers)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.SetReadMarkersOptions
+---@return matrix.SetReadMarkersPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.SetReadMarkersPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.SetReadMarkersOptions?, callback: fun(payload: matrix.SetReadMarkersPayload)): matrix.Request
+function Client:set_read_markers(room_id, options) end
+
+---Options of fully_read.
+---@class matrix.FullyReadOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of fully_read.
+---@class matrix.FullyReadPayload: matrix.Payload
+---@field event_id? string the event; absent when there is no marker yet
+
+---The event up to which the user has read everything in a room, as set_read_markers set it from any device.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mfully_read)
+---
+---Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.FullyReadOptions
+---@return matrix.FullyReadPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.FullyReadPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.FullyReadOptions?, callback: fun(payload: matrix.FullyReadPayload)): matrix.Request
+function Client:fully_read(room_id, options) end
+
 ---Outcome of set_room_name.
 ---@class matrix.SetRoomNamePayload: matrix.Payload
 ---@field event_id string the state event
@@ -1571,6 +1649,104 @@ function Client:room_predecessor(room_id) end
 ---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.JoinSuccessorPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, room_id: string, options: matrix.JoinSuccessorOptions?, callback: fun(payload: matrix.JoinSuccessorPayload)): matrix.Request
 function Client:join_successor(room_id, options) end
+
+---Options of report_event.
+---@class matrix.ReportEventOptions
+---@field reason? string why
+
+---Outcome of report_event.
+---@class matrix.ReportEventPayload: matrix.Payload
+
+---Reports an event to the administrators of the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreporteventid)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the event
+---@param options? matrix.ReportEventOptions
+---@return matrix.ReportEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.ReportEventPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, options: matrix.ReportEventOptions?, callback: fun(payload: matrix.ReportEventPayload)): matrix.Request
+function Client:report_event(room_id, event_id, options) end
+
+---Options of report_room.
+---@class matrix.ReportRoomOptions
+---@field reason? string why
+
+---Outcome of report_room.
+---@class matrix.ReportRoomPayload: matrix.Payload
+
+---Reports a room to the administrators of the homeserver; one need not be in it.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreport)
+---
+---Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.ReportRoomOptions
+---@return matrix.ReportRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.ReportRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.ReportRoomOptions?, callback: fun(payload: matrix.ReportRoomPayload)): matrix.Request
+function Client:report_room(room_id, options) end
+
+---Options of report_user.
+---@class matrix.ReportUserOptions
+---@field reason? string why
+
+---Outcome of report_user.
+---@class matrix.ReportUserPayload: matrix.Payload
+
+---Reports a user to the administrators of the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3usersuseridreport)
+---
+---Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+---@param user_id string the user
+---@param options? matrix.ReportUserOptions
+---@return matrix.ReportUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.ReportUserPayload)): matrix.Request
+---@overload fun(self: matrix.Client, user_id: string, options: matrix.ReportUserOptions?, callback: fun(payload: matrix.ReportUserPayload)): matrix.Request
+function Client:report_user(user_id, options) end
+
+---Outcome of ignore_user.
+---@class matrix.IgnoreUserPayload: matrix.Payload
+
+---Ignores a user: the homeserver gives no more messages and invitations of that user, to any device.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#ignoring-users)
+---
+---Errors: E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param user_id string the user
+---@return matrix.IgnoreUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.IgnoreUserPayload)): matrix.Request
+function Client:ignore_user(user_id) end
+
+---Outcome of unignore_user.
+---@class matrix.UnignoreUserPayload: matrix.Payload
+---@field was_ignored boolean false when there was nothing to do
+
+---Ignores a user no more; what was said meanwhile is in the history.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#ignoring-users)
+---
+---Errors: E_NOT_LOGGED_IN
+---@param user_id string the user
+---@return matrix.UnignoreUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.UnignoreUserPayload)): matrix.Request
+function Client:unignore_user(user_id) end
+
+---Options of ignored_users.
+---@class matrix.IgnoredUsersOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of ignored_users.
+---@class matrix.IgnoredUsersPayload: matrix.Payload
+---@field user_ids string[] the users, sorted
+
+---Who is ignored: what is kept of the syncs, else what the homeserver says.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mignored_user_list)
+---
+---Errors: E_NOT_LOGGED_IN
+---@param options? matrix.IgnoredUsersOptions
+---@return matrix.IgnoredUsersPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.IgnoredUsersPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.IgnoredUsersOptions?, callback: fun(payload: matrix.IgnoredUsersPayload)): matrix.Request
+function Client:ignored_users(options) end
 
 ---Outcome of login_flows.
 ---@class matrix.LoginFlowsPayload: matrix.Payload

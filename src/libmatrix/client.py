@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -50,6 +50,8 @@ class Client:
         self.log = owner.log
         self.subscriptions = Subscriptions(self.log)
         self.tasks: dict[int, asyncio.Task[Any]] = {}
+        # What goes on beside the requests, until it ends or the client does.
+        self._beside: set[asyncio.Task[None]] = set()
         # What every request is answered with, when the client could not be made.
         self.failure: MatrixError | None = None
         self.session = Session()
@@ -106,7 +108,7 @@ class Client:
     def close(self) -> list[asyncio.Task[Any]]:
         """Cancels the requests and closes the store; returns the tasks that are ending."""
         self._is_closed = True
-        tasks = list(self.tasks.values())
+        tasks = [*self.tasks.values(), *self._beside]
         for task in tasks:
             task.cancel()
         tasks += self.renewal.close()
@@ -119,6 +121,18 @@ class Client:
         if self._api is not None:
             self._api.close()
         return tasks
+
+    def run_beside(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Goes on with something that belongs to no request; it is cancelled at the close."""
+        task = self.host.loop.create_task(coroutine)
+        self._beside.add(task)
+        task.add_done_callback(self._beside_ended)
+
+    def _beside_ended(self, task: asyncio.Task[None]) -> None:
+        self._beside.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.log.record("error", "runtime", places(error), "E_INTERNAL")
 
     # -- what it is made of -------------------------------------------------------------------
 

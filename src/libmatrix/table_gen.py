@@ -1469,6 +1469,71 @@ class LoginOauthDeviceProgress(Output, frozen=True, kw_only=True):
     expires_in_ms: int
 
 
+class SetTypingArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_typing."""
+
+    # the room
+    room_id: str
+    # whether the user types
+    is_typing: bool
+    # how long others see it when nothing more comes, ms, 1,000 to 120,000; it is said again before
+    timeout_ms: int = 30000
+
+
+class SetTypingResult(Output, frozen=True, kw_only=True):
+    """Result of set_typing."""
+
+
+class SendReceiptArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of send_receipt."""
+
+    # the room
+    room_id: str
+    # the last event read
+    event_id: str
+    # tell nobody; the counts of unread events go all the same
+    is_private: bool = False
+    # event id of the thread's root, or main for what is in no thread; without it the whole room
+    thread_id: str | None = None
+
+
+class SendReceiptResult(Output, frozen=True, kw_only=True):
+    """Result of send_receipt."""
+
+
+class SetReadMarkersArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_read_markers."""
+
+    # the room
+    room_id: str
+    # event id of the last event before which all is read; only the user sees it
+    fully_read: str | None = None
+    # event id for a receipt that all see
+    read: str | None = None
+    # event id for a receipt that nobody else sees
+    read_private: str | None = None
+
+
+class SetReadMarkersResult(Output, frozen=True, kw_only=True):
+    """Result of set_read_markers."""
+
+
+class FullyReadArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of fully_read."""
+
+    # the room
+    room_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class FullyReadResult(Output, frozen=True, kw_only=True):
+    """Result of fully_read."""
+
+    # the event; absent when there is no marker yet
+    event_id: str | None = None
+
+
 class SetRoomNameArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of set_room_name."""
 
@@ -1897,6 +1962,92 @@ class JoinSuccessorResult(Output, frozen=True, kw_only=True):
 
     # the room that was joined
     room_id: str
+
+
+class ReportEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of report_event."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"reason"})
+
+    # the room
+    room_id: str
+    # the event
+    event_id: str
+    # why
+    reason: str = ""
+
+
+class ReportEventResult(Output, frozen=True, kw_only=True):
+    """Result of report_event."""
+
+
+class ReportRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of report_room."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"reason"})
+
+    # the room
+    room_id: str
+    # why
+    reason: str = ""
+
+
+class ReportRoomResult(Output, frozen=True, kw_only=True):
+    """Result of report_room."""
+
+
+class ReportUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of report_user."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"reason"})
+
+    # the user
+    user_id: str
+    # why
+    reason: str = ""
+
+
+class ReportUserResult(Output, frozen=True, kw_only=True):
+    """Result of report_user."""
+
+
+class IgnoreUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of ignore_user."""
+
+    # the user
+    user_id: str
+
+
+class IgnoreUserResult(Output, frozen=True, kw_only=True):
+    """Result of ignore_user."""
+
+
+class UnignoreUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of unignore_user."""
+
+    # the user
+    user_id: str
+
+
+class UnignoreUserResult(Output, frozen=True, kw_only=True):
+    """Result of unignore_user."""
+
+    # false when there was nothing to do
+    was_ignored: bool
+
+
+class IgnoredUsersArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of ignored_users."""
+
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class IgnoredUsersResult(Output, frozen=True, kw_only=True):
+    """Result of ignored_users."""
+
+    # the users, sorted
+    user_ids: list[str]
 
 
 class LoginFlowsArguments(Input, frozen=True, kw_only=True):
@@ -2626,6 +2777,38 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=LoginOauthDeviceProgress,
         secrets=frozenset(),
     ),
+    "set_typing": OperationSpec(
+        name="set_typing",
+        area="receipts",
+        arguments=SetTypingArguments,
+        result=SetTypingResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "send_receipt": OperationSpec(
+        name="send_receipt",
+        area="receipts",
+        arguments=SendReceiptArguments,
+        result=SendReceiptResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_read_markers": OperationSpec(
+        name="set_read_markers",
+        area="receipts",
+        arguments=SetReadMarkersArguments,
+        result=SetReadMarkersResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "fully_read": OperationSpec(
+        name="fully_read",
+        area="receipts",
+        arguments=FullyReadArguments,
+        result=FullyReadResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "set_room_name": OperationSpec(
         name="set_room_name",
         area="room_settings",
@@ -2791,6 +2974,54 @@ OPERATIONS: dict[str, OperationSpec] = {
         area="rooms",
         arguments=JoinSuccessorArguments,
         result=JoinSuccessorResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "report_event": OperationSpec(
+        name="report_event",
+        area="safety",
+        arguments=ReportEventArguments,
+        result=ReportEventResult,
+        progress=None,
+        secrets=frozenset({"reason"}),
+    ),
+    "report_room": OperationSpec(
+        name="report_room",
+        area="safety",
+        arguments=ReportRoomArguments,
+        result=ReportRoomResult,
+        progress=None,
+        secrets=frozenset({"reason"}),
+    ),
+    "report_user": OperationSpec(
+        name="report_user",
+        area="safety",
+        arguments=ReportUserArguments,
+        result=ReportUserResult,
+        progress=None,
+        secrets=frozenset({"reason"}),
+    ),
+    "ignore_user": OperationSpec(
+        name="ignore_user",
+        area="safety",
+        arguments=IgnoreUserArguments,
+        result=IgnoreUserResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "unignore_user": OperationSpec(
+        name="unignore_user",
+        area="safety",
+        arguments=UnignoreUserArguments,
+        result=UnignoreUserResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "ignored_users": OperationSpec(
+        name="ignored_users",
+        area="safety",
+        arguments=IgnoredUsersArguments,
+        result=IgnoredUsersResult,
         progress=None,
         secrets=frozenset(),
     ),

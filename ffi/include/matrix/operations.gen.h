@@ -717,6 +717,87 @@ MATRIX_API matrix_status matrix_login_oauth_device(matrix_client client, matrix_
                                                    matrix_callback callback, void *user_data,
                                                    matrix_request *request);
 
+/* ---- receipts ------------------------------------------------------------------------------- */
+
+/**
+ * Says that the user types, again and again until it is taken back, the room is left or the client
+ * closed; or that nobody types any more. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidtypinguserid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   is_typing (bool): whether the user types
+ *
+ * Options:
+ *   timeout_ms (int, default 30000): how long others see it when nothing more comes, ms, 1,000 to
+ *     120,000; it is said again before
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_set_typing(matrix_client client, const char *room_id,
+                                           bool is_typing, matrix_map *options,
+                                           matrix_callback callback, void *user_data,
+                                           matrix_request *request);
+
+/**
+ * Says that the user has read a room, or a thread, up to an event. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the last event read
+ *
+ * Options:
+ *   is_private (bool, default false): tell nobody; the counts of unread events go all the same
+ *   thread_id (string): event id of the thread's root, or main for what is in no thread; without it
+ *     the whole room
+ *
+ * Errors: M_FORBIDDEN, M_INVALID_PARAM, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_send_receipt(matrix_client client, const char *room_id,
+                                             const char *event_id, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Moves the marker up to which the user has read everything, and receipts with it, in one request.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidread_markers
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   fully_read (string): event id of the last event before which all is read; only the user sees it
+ *   read (string): event id for a receipt that all see
+ *   read_private (string): event id for a receipt that nobody else sees
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_set_read_markers(matrix_client client, const char *room_id,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
+/**
+ * The event up to which the user has read everything in a room, as set_read_markers set it from any
+ * device. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mfully_read
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   event_id (string, optional): the event; absent when there is no marker yet
+ *
+ * Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_fully_read(matrix_client client, const char *room_id,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
 /* ---- room_settings -------------------------------------------------------------------------- */
 
 /**
@@ -1173,6 +1254,104 @@ MATRIX_API matrix_status matrix_room_predecessor(matrix_client client, const cha
 MATRIX_API matrix_status matrix_join_successor(matrix_client client, const char *room_id,
                                                matrix_map *options, matrix_callback callback,
                                                void *user_data, matrix_request *request);
+
+/* ---- safety --------------------------------------------------------------------------------- */
+
+/**
+ * Reports an event to the administrators of the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreporteventid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the event
+ *
+ * Options:
+ *   reason (string, default "", secret): why
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_report_event(matrix_client client, const char *room_id,
+                                             const char *event_id, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Reports a room to the administrators of the homeserver; one need not be in it. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreport
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reason (string, default "", secret): why
+ *
+ * Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_report_room(matrix_client client, const char *room_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Reports a user to the administrators of the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3usersuseridreport
+ *
+ * Arguments:
+ *   user_id (string): the user
+ *
+ * Options:
+ *   reason (string, default "", secret): why
+ *
+ * Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_report_user(matrix_client client, const char *user_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Ignores a user: the homeserver gives no more messages and invitations of that user, to any
+ * device. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#ignoring-users
+ *
+ * Arguments:
+ *   user_id (string): the user
+ *
+ * Errors: E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_ignore_user(matrix_client client, const char *user_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Ignores a user no more; what was said meanwhile is in the history. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#ignoring-users
+ *
+ * Arguments:
+ *   user_id (string): the user
+ *
+ * Result:
+ *   was_ignored (bool): false when there was nothing to do
+ *
+ * Errors: E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_unignore_user(matrix_client client, const char *user_id,
+                                              matrix_map *options, matrix_callback callback,
+                                              void *user_data, matrix_request *request);
+
+/**
+ * Who is ignored: what is kept of the syncs, else what the homeserver says. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mignored_user_list
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   user_ids (list<string>): the users, sorted
+ *
+ * Errors: E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_ignored_users(matrix_client client, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
 
 /* ---- session -------------------------------------------------------------------------------- */
 
