@@ -237,3 +237,36 @@ def test_neovim_posts_and_shows_replies(stage: Path, room: Room, tmp_path: Path)
         assert "no reply" not in editor.virtual_text()
         editor.command("qall!")
         nvim.wait(LONG)
+
+
+# -- a bot ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["lua", "fnl"])
+def test_bot(
+    kind: str, stage: Path, homeserver: Homeserver, account: Account, tmp_path: Path
+) -> None:
+    room = Room(homeserver, account)
+    invited = homeserver.create_room(room.other, preset="private_chat", invite=[account.user_id])
+    room.say("!echo before it came")
+    room.room_id = invited
+    env = environment(stage, "5.4") | room.variables() | {"MATRIX_STORE": str(tmp_path / "store")}
+    file = EXAMPLES / f"bot.{kind}"
+    run = f"require('matrix').fennel().dofile([[{file}]])"
+    command = ["lua5.4", file] if kind == "lua" else ["lua5.4", "-e", run]
+    for beginning in ("first", "with the session of before"):
+        with running(command, env) as bot:
+            until(room.has_joined, bot)
+            asked = room.say(f"!echo {beginning} <b>")
+            until(lambda said=beginning: room.bodies()[:1] == [f"{said} <b>"], bot)
+            content = room.said()[0]["content"]
+            assert content["msgtype"] == "m.notice"
+            assert content["m.relates_to"]["m.in_reply_to"]["event_id"] == asked
+            room.say("!roll 3d1")
+            until(lambda: room.bodies()[:1] == ["3d1: 3"], bot)
+            room.say("!roll the dice")
+            until(lambda: room.bodies()[:1] == ["say !roll 2d6"], bot)
+            room.say("!remind 1 stir the tea")
+            until(lambda: room.bodies()[:2] == ["stir the tea", "in 1 s"], bot)
+    devices = homeserver.request("GET", "/_matrix/client/v3/devices", account.token)["devices"]
+    assert len(devices) == 2, "the second start used the session of the first"
