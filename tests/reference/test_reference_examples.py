@@ -25,11 +25,19 @@ OUTCOMES = {
     "refresh_session": "E_INVALID_ARGUMENT",
     "forget_room": "M_UNKNOWN",
     "knock_room": "M_FORBIDDEN",
+    "unban_user": "M_BAD_STATE",
+    "join_successor": "M_NOT_FOUND",
 }
 # They wait for a person; here the person changes their mind.
 CANCELLED = frozenset({"login_sso"})
 # They change a room so that it is of no use to others.
-OWN_ROOM = frozenset({"leave_room", "forget_room"})
+OWN_ROOM = frozenset(
+    """leave_room forget_room redact kick_user ban_user invite_user enable_encryption
+    set_history_visibility set_join_rule set_guest_access upgrade_room
+    set_canonical_alias""".split()
+)
+# They end what the other examples of the same user need.
+OWN_ACCOUNT = frozenset({"delete_other_devices"})
 # They are for a client that is not logged in.
 LOGGED_OUT = frozenset(
     operation.name
@@ -46,6 +54,7 @@ class Stage:
     def __init__(self, homeserver: Homeserver) -> None:
         self.homeserver = homeserver
         self.user, self.other = homeserver.account(), homeserver.account()
+        self.stranger = homeserver.account().user_id
         self.server_name = self.user.user_id.split(":", 1)[1]
         self.shared = self.room()
 
@@ -73,7 +82,10 @@ class Stage:
             **room,
             "@bob:example.org": self.other.user_id,
             "user": self.user_name(operation),
-            "user_id": self.other.user_id,
+            "user_id": self.stranger if operation.name == "invite_user" else self.other.user_id,
+            "device_id": self.device().device_id,
+            "name": "Coffee room",
+            "topic": "It is cold.",
             "password": self.user.password,
             "token": self.token(operation),
         }
@@ -89,9 +101,13 @@ class Stage:
 
     def example(self, operation: Operation) -> Example:
         client = {"homeserver": self.homeserver.url}
-        if operation.name not in LOGGED_OUT:
-            client["access_token"] = self.device().token
         values = self.values(operation)
+        if operation.name in OWN_ACCOUNT:
+            account = self.homeserver.account()
+            values["password"] = account.password
+            client["access_token"] = account.token
+        elif operation.name not in LOGGED_OUT:
+            client["access_token"] = self.device().token
         return Example(operation, client, values, operation.name in CANCELLED)
 
     def device(self) -> Account:
@@ -125,7 +141,7 @@ def test_examples(language: str, stage: Path, homeserver: Homeserver, tmp_path: 
     wanted = {each.name: (OUTCOMES | cancelled).get(each.name, "ok") for each in API.operations}
     wrong = {name: (found.get(name), wanted[name]) for name in wanted}
     wrong = {name: pair for name, pair in wrong.items() if pair[0] != pair[1]}
-    assert (done.returncode, wrong) == (0, {}), done.stderr
+    assert (done.returncode, done.stderr, wrong) == (0, "", {})
 
 
 def compile_program(text: str, stage: Path, folder: Path) -> Path:
