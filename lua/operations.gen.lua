@@ -188,6 +188,54 @@ list.records = {
     { name = "displayname", type = "string" },
     { name = "avatar_url", type = "string" },
   },
+  room_preview = {
+    { name = "room_id", type = "string", required = true },
+    { name = "name", type = "string" },
+    { name = "topic", type = "string" },
+    { name = "canonical_alias", type = "string" },
+    { name = "avatar_url", type = "string" },
+    { name = "joined_member_count", type = "int", required = true },
+    { name = "join_rule", type = "string" },
+    { name = "room_type", type = "string" },
+    { name = "version", type = "string" },
+    { name = "encryption", type = "string" },
+    { name = "is_world_readable", type = "bool", required = true },
+    { name = "guest_can_join", type = "bool", required = true },
+    { name = "allowed_room_ids", type = "list", item = "string", required = true },
+    { name = "membership", type = "enum", enum = "membership" },
+  },
+  direct_rooms_of_user = {
+    { name = "user_id", type = "string", required = true },
+    { name = "room_ids", type = "list", item = "string", required = true },
+  },
+  space_child = {
+    { name = "room_id", type = "string", required = true },
+    { name = "via", type = "list", item = "string", required = true },
+    { name = "order", type = "string" },
+    { name = "suggested", type = "bool", required = true },
+    { name = "origin_server_ts", type = "int" },
+  },
+  space_parent = {
+    { name = "space_id", type = "string", required = true },
+    { name = "via", type = "list", item = "string", required = true },
+    { name = "canonical", type = "bool", required = true },
+  },
+  space_room = {
+    { name = "room_id", type = "string", required = true },
+    { name = "name", type = "string" },
+    { name = "topic", type = "string" },
+    { name = "canonical_alias", type = "string" },
+    { name = "avatar_url", type = "string" },
+    { name = "joined_member_count", type = "int", required = true },
+    { name = "join_rule", type = "string" },
+    { name = "room_type", type = "string" },
+    { name = "version", type = "string" },
+    { name = "encryption", type = "string" },
+    { name = "is_world_readable", type = "bool", required = true },
+    { name = "guest_can_join", type = "bool", required = true },
+    { name = "allowed_room_ids", type = "list", item = "string", required = true },
+    { name = "children", type = "list", item = "record", record = "space_child", required = true },
+  },
   receipt = {
     { name = "kind", type = "string", required = true },
     { name = "room_id", type = "string", required = true },
@@ -471,6 +519,142 @@ list.operations = {
     options = {},
     result = {
       { name = "parts", type = "list", item = "record", record = "part", required = true },
+    },
+  },
+  direct_room = {
+    name = "direct_room",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "encrypted", type = "bool" },
+    },
+    result = {
+      { name = "room_id", type = "string", required = true },
+      { name = "is_new", type = "bool", required = true },
+    },
+  },
+  find_direct_room = {
+    name = "find_direct_room",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "room_id", type = "string" },
+    },
+  },
+  direct_rooms = {
+    name = "direct_rooms",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "rooms", type = "list", item = "record", record = "direct_rooms_of_user", required = true },
+    },
+  },
+  add_direct_room = {
+    name = "add_direct_room",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  remove_direct_room = {
+    name = "remove_direct_room",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  create_room_alias = {
+    name = "create_room_alias",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "alias", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  resolve_room_alias = {
+    name = "resolve_room_alias",
+    arguments = {
+      { name = "alias", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "room_id", type = "string", required = true },
+      { name = "via", type = "list", item = "string", required = true },
+    },
+  },
+  delete_room_alias = {
+    name = "delete_room_alias",
+    arguments = {
+      { name = "alias", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  room_aliases = {
+    name = "room_aliases",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "aliases", type = "list", item = "string", required = true },
+    },
+  },
+  room_directory_visibility = {
+    name = "room_directory_visibility",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "visibility", type = "enum", enum = "visibility", required = true },
+    },
+  },
+  set_room_directory_visibility = {
+    name = "set_room_directory_visibility",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "visibility", type = "enum", enum = "visibility", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  public_rooms = {
+    name = "public_rooms",
+    arguments = {},
+    options = {
+      { name = "server", type = "string" },
+      { name = "search_term", type = "string" },
+      { name = "room_types", type = "list", item = "string" },
+      { name = "limit", type = "int" },
+      { name = "since", type = "string" },
+      { name = "include_all_networks", type = "bool" },
+      { name = "third_party_instance_id", type = "string" },
+    },
+    result = {
+      { name = "rooms", type = "list", item = "record", record = "room_preview", required = true },
+      { name = "next_batch", type = "string" },
+      { name = "prev_batch", type = "string" },
+      { name = "total_room_count_estimate", type = "int" },
+    },
+  },
+  room_summary = {
+    name = "room_summary",
+    arguments = {
+      { name = "room_id_or_alias", type = "string", required = true },
+    },
+    options = {
+      { name = "via", type = "list", item = "string" },
+    },
+    result = {
+      { name = "room", type = "record", record = "room_preview", required = true },
     },
   },
   join_room = {
@@ -1325,6 +1509,117 @@ list.operations = {
     },
     result = {},
   },
+  create_space = {
+    name = "create_space",
+    arguments = {},
+    options = {
+      { name = "name", type = "string" },
+      { name = "topic", type = "string" },
+      { name = "avatar_url", type = "string" },
+      { name = "room_alias_name", type = "string" },
+      { name = "preset", type = "enum", enum = "preset" },
+      { name = "visibility", type = "enum", enum = "visibility" },
+      { name = "invite", type = "list", item = "string" },
+      { name = "room_version", type = "string" },
+      { name = "join_rule", type = "enum", enum = "join_rule" },
+      { name = "allow", type = "list", item = "string" },
+      { name = "history_visibility", type = "enum", enum = "history_visibility" },
+    },
+    result = {
+      { name = "space_id", type = "string", required = true },
+    },
+  },
+  add_space_child = {
+    name = "add_space_child",
+    arguments = {
+      { name = "space_id", type = "string", required = true },
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "via", type = "list", item = "string" },
+      { name = "order", type = "string" },
+      { name = "suggested", type = "bool" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  remove_space_child = {
+    name = "remove_space_child",
+    arguments = {
+      { name = "space_id", type = "string", required = true },
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  space_children = {
+    name = "space_children",
+    arguments = {
+      { name = "space_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "children", type = "list", item = "record", record = "space_child", required = true },
+    },
+  },
+  add_space_parent = {
+    name = "add_space_parent",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "space_id", type = "string", required = true },
+    },
+    options = {
+      { name = "via", type = "list", item = "string" },
+      { name = "canonical", type = "bool" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  remove_space_parent = {
+    name = "remove_space_parent",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "space_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  space_parents = {
+    name = "space_parents",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "parents", type = "list", item = "record", record = "space_parent", required = true },
+    },
+  },
+  space_hierarchy = {
+    name = "space_hierarchy",
+    arguments = {
+      { name = "space_id", type = "string", required = true },
+    },
+    options = {
+      { name = "limit", type = "int" },
+      { name = "max_depth", type = "int" },
+      { name = "suggested_only", type = "bool" },
+      { name = "since", type = "string" },
+    },
+    result = {
+      { name = "rooms", type = "list", item = "record", record = "space_room", required = true },
+      { name = "next_batch", type = "string" },
+    },
+  },
   sso_url = {
     name = "sso_url",
     arguments = {
@@ -1506,6 +1801,48 @@ list.operations = {
       { name = "filter_id", type = "string", required = true },
     },
   },
+  room_tags = {
+    name = "room_tags",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "tags", type = "json", required = true },
+    },
+  },
+  set_room_tag = {
+    name = "set_room_tag",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "tag", type = "string", required = true },
+    },
+    options = {
+      { name = "order", type = "double" },
+    },
+    result = {},
+  },
+  delete_room_tag = {
+    name = "delete_room_tag",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "tag", type = "string", required = true },
+    },
+    options = {},
+    result = {},
+  },
+  mark_room_unread = {
+    name = "mark_room_unread",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "is_unread", type = "bool" },
+    },
+    result = {},
+  },
 }
 
 list.operation_names = {
@@ -1517,6 +1854,19 @@ list.operation_names = {
   "delete_other_devices",
   "ping",
   "list_parts",
+  "direct_room",
+  "find_direct_room",
+  "direct_rooms",
+  "add_direct_room",
+  "remove_direct_room",
+  "create_room_alias",
+  "resolve_room_alias",
+  "delete_room_alias",
+  "room_aliases",
+  "room_directory_visibility",
+  "set_room_directory_visibility",
+  "public_rooms",
+  "room_summary",
   "join_room",
   "knock_room",
   "leave_room",
@@ -1581,6 +1931,14 @@ list.operation_names = {
   "refresh_session",
   "export_session",
   "logout",
+  "create_space",
+  "add_space_child",
+  "remove_space_child",
+  "space_children",
+  "add_space_parent",
+  "remove_space_parent",
+  "space_parents",
+  "space_hierarchy",
   "sso_url",
   "login_sso",
   "state_event",
@@ -1594,6 +1952,10 @@ list.operation_names = {
   "sync_loop_start",
   "sync_loop_stop",
   "upload_filter",
+  "room_tags",
+  "set_room_tag",
+  "delete_room_tag",
+  "mark_room_unread",
 }
 
 return list

@@ -72,6 +72,145 @@ matrix_status matrix_list_parts(matrix_client client, matrix_map *options, matri
                        user_data, request);
 }
 
+matrix_status matrix_direct_room(matrix_client client, const char *user_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_DIRECT_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_find_direct_room(matrix_client client, const char *user_id,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_FIND_DIRECT_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_direct_rooms(matrix_client client, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_DIRECT_ROOMS], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_add_direct_room(matrix_client client, const char *user_id, const char *room_id,
+                                     matrix_map *options, matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ADD_DIRECT_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_remove_direct_room(matrix_client client, const char *room_id,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REMOVE_DIRECT_ROOM], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_create_room_alias(matrix_client client, const char *room_id, const char *alias,
+                                       matrix_map *options, matrix_callback callback,
+                                       void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_CREATE_ROOM_ALIAS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_resolve_room_alias(matrix_client client, const char *alias,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_RESOLVE_ROOM_ALIAS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_delete_room_alias(matrix_client client, const char *alias, matrix_map *options,
+                                       matrix_callback callback, void *user_data,
+                                       matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_DELETE_ROOM_ALIAS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_room_aliases(matrix_client client, const char *room_id, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_ALIASES], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_room_directory_visibility(matrix_client client, const char *room_id,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_DIRECTORY_VISIBILITY], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_set_room_directory_visibility(matrix_client client, const char *room_id,
+                                                   matrix_visibility visibility,
+                                                   matrix_map *options, matrix_callback callback,
+                                                   void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.integer = visibility},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_ROOM_DIRECTORY_VISIBILITY],
+                       arguments, options, callback, user_data, request);
+}
+
+matrix_status matrix_public_rooms(matrix_client client, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_PUBLIC_ROOMS], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_room_summary(matrix_client client, const char *room_id_or_alias,
+                                  matrix_map *options, matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id_or_alias},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_SUMMARY], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
                                matrix_map *options, matrix_callback callback, void *user_data,
                                matrix_request *request) {
@@ -762,6 +901,98 @@ matrix_status matrix_logout(matrix_client client, matrix_map *options, matrix_ca
                        user_data, request);
 }
 
+matrix_status matrix_create_space(matrix_client client, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_CREATE_SPACE], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_add_space_child(matrix_client client, const char *space_id,
+                                     const char *room_id, matrix_map *options,
+                                     matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = space_id},
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ADD_SPACE_CHILD], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_remove_space_child(matrix_client client, const char *space_id,
+                                        const char *room_id, matrix_map *options,
+                                        matrix_callback callback, void *user_data,
+                                        matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = space_id},
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REMOVE_SPACE_CHILD], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_space_children(matrix_client client, const char *space_id, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = space_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SPACE_CHILDREN], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_add_space_parent(matrix_client client, const char *room_id,
+                                      const char *space_id, matrix_map *options,
+                                      matrix_callback callback, void *user_data,
+                                      matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = space_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ADD_SPACE_PARENT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_remove_space_parent(matrix_client client, const char *room_id,
+                                         const char *space_id, matrix_map *options,
+                                         matrix_callback callback, void *user_data,
+                                         matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = space_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REMOVE_SPACE_PARENT], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_space_parents(matrix_client client, const char *room_id, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SPACE_PARENTS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_space_hierarchy(matrix_client client, const char *space_id,
+                                     matrix_map *options, matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = space_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SPACE_HIERARCHY], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_sso_url(matrix_client client, const char *redirect_url, matrix_map *options,
                              matrix_callback callback, void *user_data, matrix_request *request) {
     const union core_argument arguments[] = {
@@ -887,5 +1118,50 @@ matrix_status matrix_upload_filter(matrix_client client, const char *filter, mat
     };
 
     return core_submit(client, &matrix_operations[OPERATION_UPLOAD_FILTER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_room_tags(matrix_client client, const char *room_id, matrix_map *options,
+                               matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_TAGS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_room_tag(matrix_client client, const char *room_id, const char *tag,
+                                  matrix_map *options, matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = tag},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_ROOM_TAG], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_delete_room_tag(matrix_client client, const char *room_id, const char *tag,
+                                     matrix_map *options, matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = tag},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_DELETE_ROOM_TAG], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_mark_room_unread(matrix_client client, const char *room_id,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_MARK_ROOM_UNREAD], arguments, options,
                        callback, user_data, request);
 }

@@ -227,6 +227,31 @@ const matrix_joined_member *matrix_reply_as_joined_member(const matrix_reply *re
     return core_record(reply, value, &matrix_record_joined_member);
 }
 
+const matrix_room_preview *matrix_reply_as_room_preview(const matrix_reply *reply,
+                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_room_preview);
+}
+
+const matrix_direct_rooms_of_user *matrix_reply_as_direct_rooms_of_user(const matrix_reply *reply,
+                                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_direct_rooms_of_user);
+}
+
+const matrix_space_child *matrix_reply_as_space_child(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_space_child);
+}
+
+const matrix_space_parent *matrix_reply_as_space_parent(const matrix_reply *reply,
+                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_space_parent);
+}
+
+const matrix_space_room *matrix_reply_as_space_room(const matrix_reply *reply,
+                                                    const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_space_room);
+}
+
 const matrix_receipt *matrix_reply_as_receipt(const matrix_reply *reply,
                                               const matrix_value *value) {
     return core_record(reply, value, &matrix_record_receipt);

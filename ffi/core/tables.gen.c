@@ -267,6 +267,79 @@ const struct record matrix_record_joined_member = {
     .name = "joined_member", .fields = {joined_member_fields, 3}, .size = sizeof(matrix_joined_member)
 };
 
+static const struct field room_preview_fields[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_preview, room_id), .has_offset = SIZE_MAX},
+    {.name = "name", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, name), .has_offset = SIZE_MAX},
+    {.name = "topic", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, topic), .has_offset = SIZE_MAX},
+    {.name = "canonical_alias", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, canonical_alias), .has_offset = SIZE_MAX},
+    {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, avatar_url), .has_offset = SIZE_MAX},
+    {.name = "joined_member_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_room_preview, joined_member_count), .has_offset = SIZE_MAX},
+    {.name = "join_rule", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, join_rule), .has_offset = SIZE_MAX},
+    {.name = "room_type", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, room_type), .has_offset = SIZE_MAX},
+    {.name = "version", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, version), .has_offset = SIZE_MAX},
+    {.name = "encryption", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, encryption), .has_offset = SIZE_MAX},
+    {.name = "is_world_readable", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room_preview, is_world_readable), .has_offset = SIZE_MAX},
+    {.name = "guest_can_join", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room_preview, guest_can_join), .has_offset = SIZE_MAX},
+    {.name = "allowed_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_preview, allowed_room_ids), .has_offset = SIZE_MAX},
+    {.name = "membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, membership), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_room_preview = {
+    .name = "room_preview", .fields = {room_preview_fields, 14}, .size = sizeof(matrix_room_preview)
+};
+
+static const struct field direct_rooms_of_user_fields[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_direct_rooms_of_user, user_id), .has_offset = SIZE_MAX},
+    {.name = "room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_direct_rooms_of_user, room_ids), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_direct_rooms_of_user = {
+    .name = "direct_rooms_of_user", .fields = {direct_rooms_of_user_fields, 2}, .size = sizeof(matrix_direct_rooms_of_user)
+};
+
+static const struct field space_child_fields[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_space_child, room_id), .has_offset = SIZE_MAX},
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_space_child, via), .has_offset = SIZE_MAX},
+    {.name = "order", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_child, order), .has_offset = SIZE_MAX},
+    {.name = "suggested", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_space_child, suggested), .has_offset = SIZE_MAX},
+    {.name = "origin_server_ts", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_space_child, origin_server_ts), .has_offset = offsetof(matrix_space_child, has_origin_server_ts)},
+};
+
+const struct record matrix_record_space_child = {
+    .name = "space_child", .fields = {space_child_fields, 5}, .size = sizeof(matrix_space_child)
+};
+
+static const struct field space_parent_fields[] = {
+    {.name = "space_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_space_parent, space_id), .has_offset = SIZE_MAX},
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_space_parent, via), .has_offset = SIZE_MAX},
+    {.name = "canonical", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_space_parent, canonical), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_space_parent = {
+    .name = "space_parent", .fields = {space_parent_fields, 3}, .size = sizeof(matrix_space_parent)
+};
+
+static const struct field space_room_fields[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_space_room, room_id), .has_offset = SIZE_MAX},
+    {.name = "name", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, name), .has_offset = SIZE_MAX},
+    {.name = "topic", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, topic), .has_offset = SIZE_MAX},
+    {.name = "canonical_alias", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, canonical_alias), .has_offset = SIZE_MAX},
+    {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, avatar_url), .has_offset = SIZE_MAX},
+    {.name = "joined_member_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_space_room, joined_member_count), .has_offset = SIZE_MAX},
+    {.name = "join_rule", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, join_rule), .has_offset = SIZE_MAX},
+    {.name = "room_type", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, room_type), .has_offset = SIZE_MAX},
+    {.name = "version", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, version), .has_offset = SIZE_MAX},
+    {.name = "encryption", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, encryption), .has_offset = SIZE_MAX},
+    {.name = "is_world_readable", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_space_room, is_world_readable), .has_offset = SIZE_MAX},
+    {.name = "guest_can_join", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_space_room, guest_can_join), .has_offset = SIZE_MAX},
+    {.name = "allowed_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_space_room, allowed_room_ids), .has_offset = SIZE_MAX},
+    {.name = "children", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &matrix_record_space_child, .required = true, .secret = false, .offset = offsetof(matrix_space_room, children), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_space_room = {
+    .name = "space_room", .fields = {space_room_fields, 14}, .size = sizeof(matrix_space_room)
+};
+
 static const struct field receipt_fields[] = {
     {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, kind), .has_offset = SIZE_MAX},
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, room_id), .has_offset = SIZE_MAX},
@@ -381,6 +454,71 @@ static const struct field ping_options[] = {
     {.name = "host_call", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "host_call_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
     {.name = "busy_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field direct_room_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field direct_room_options[] = {
+    {.name = "encrypted", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field find_direct_room_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field add_direct_room_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field remove_direct_room_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field create_room_alias_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field resolve_room_alias_arguments[] = {
+    {.name = "alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field delete_room_alias_arguments[] = {
+    {.name = "alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field room_aliases_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field room_directory_visibility_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_room_directory_visibility_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "visibility", .type = FIELD_ENUM, .enumeration = &matrix_enum_visibility, .required = true, .secret = false},
+};
+
+static const struct field public_rooms_options[] = {
+    {.name = "server", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "search_term", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "room_types", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "since", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "include_all_networks", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "third_party_instance_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field room_summary_arguments[] = {
+    {.name = "room_id_or_alias", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field room_summary_options[] = {
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
 };
 
 static const struct field join_room_arguments[] = {
@@ -901,6 +1039,78 @@ static const struct field logout_options[] = {
     {.name = "local_only", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
+static const struct field create_space_options[] = {
+    {.name = "name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "topic", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "room_alias_name", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "preset", .type = FIELD_ENUM, .enumeration = &matrix_enum_preset, .required = false, .secret = false},
+    {.name = "visibility", .type = FIELD_ENUM, .enumeration = &matrix_enum_visibility, .required = false, .secret = false},
+    {.name = "invite", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "room_version", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "join_rule", .type = FIELD_ENUM, .enumeration = &matrix_enum_join_rule, .required = false, .secret = false},
+    {.name = "allow", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "history_visibility", .type = FIELD_ENUM, .enumeration = &matrix_enum_history_visibility, .required = false, .secret = false},
+};
+
+static const struct field add_space_child_arguments[] = {
+    {.name = "space_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field add_space_child_options[] = {
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "order", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "suggested", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field remove_space_child_arguments[] = {
+    {.name = "space_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field space_children_arguments[] = {
+    {.name = "space_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field space_children_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field add_space_parent_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "space_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field add_space_parent_options[] = {
+    {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "canonical", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field remove_space_parent_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "space_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field space_parents_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field space_parents_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field space_hierarchy_arguments[] = {
+    {.name = "space_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field space_hierarchy_options[] = {
+    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "max_depth", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "suggested_only", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "since", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
 static const struct field sso_url_arguments[] = {
     {.name = "redirect_url", .type = FIELD_STRING, .required = true, .secret = false},
 };
@@ -997,6 +1207,36 @@ static const struct field sync_loop_start_options[] = {
 
 static const struct field upload_filter_arguments[] = {
     {.name = "filter", .type = FIELD_JSON, .required = true, .secret = false},
+};
+
+static const struct field room_tags_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field room_tags_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field set_room_tag_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "tag", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_room_tag_options[] = {
+    {.name = "order", .type = FIELD_DOUBLE, .required = false, .secret = false},
+};
+
+static const struct field delete_room_tag_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "tag", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field mark_room_unread_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field mark_room_unread_options[] = {
+    {.name = "is_unread", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
 static const struct field message_filter[] = {
@@ -1159,6 +1399,84 @@ const struct operation matrix_operations[] = {
         .name = "list_parts",
         .arguments = {NULL, 0},
         .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_DIRECT_ROOM] = {
+        .name = "direct_room",
+        .arguments = {direct_room_arguments, 1},
+        .options = {direct_room_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_FIND_DIRECT_ROOM] = {
+        .name = "find_direct_room",
+        .arguments = {find_direct_room_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_DIRECT_ROOMS] = {
+        .name = "direct_rooms",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_ADD_DIRECT_ROOM] = {
+        .name = "add_direct_room",
+        .arguments = {add_direct_room_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_REMOVE_DIRECT_ROOM] = {
+        .name = "remove_direct_room",
+        .arguments = {remove_direct_room_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_CREATE_ROOM_ALIAS] = {
+        .name = "create_room_alias",
+        .arguments = {create_room_alias_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_RESOLVE_ROOM_ALIAS] = {
+        .name = "resolve_room_alias",
+        .arguments = {resolve_room_alias_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_DELETE_ROOM_ALIAS] = {
+        .name = "delete_room_alias",
+        .arguments = {delete_room_alias_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_ROOM_ALIASES] = {
+        .name = "room_aliases",
+        .arguments = {room_aliases_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_ROOM_DIRECTORY_VISIBILITY] = {
+        .name = "room_directory_visibility",
+        .arguments = {room_directory_visibility_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SET_ROOM_DIRECTORY_VISIBILITY] = {
+        .name = "set_room_directory_visibility",
+        .arguments = {set_room_directory_visibility_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_PUBLIC_ROOMS] = {
+        .name = "public_rooms",
+        .arguments = {NULL, 0},
+        .options = {public_rooms_options, 7},
+        .has_progress = false,
+    },
+    [OPERATION_ROOM_SUMMARY] = {
+        .name = "room_summary",
+        .arguments = {room_summary_arguments, 1},
+        .options = {room_summary_options, 1},
         .has_progress = false,
     },
     [OPERATION_JOIN_ROOM] = {
@@ -1545,6 +1863,54 @@ const struct operation matrix_operations[] = {
         .options = {logout_options, 2},
         .has_progress = false,
     },
+    [OPERATION_CREATE_SPACE] = {
+        .name = "create_space",
+        .arguments = {NULL, 0},
+        .options = {create_space_options, 11},
+        .has_progress = false,
+    },
+    [OPERATION_ADD_SPACE_CHILD] = {
+        .name = "add_space_child",
+        .arguments = {add_space_child_arguments, 2},
+        .options = {add_space_child_options, 3},
+        .has_progress = false,
+    },
+    [OPERATION_REMOVE_SPACE_CHILD] = {
+        .name = "remove_space_child",
+        .arguments = {remove_space_child_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SPACE_CHILDREN] = {
+        .name = "space_children",
+        .arguments = {space_children_arguments, 1},
+        .options = {space_children_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_ADD_SPACE_PARENT] = {
+        .name = "add_space_parent",
+        .arguments = {add_space_parent_arguments, 2},
+        .options = {add_space_parent_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_REMOVE_SPACE_PARENT] = {
+        .name = "remove_space_parent",
+        .arguments = {remove_space_parent_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SPACE_PARENTS] = {
+        .name = "space_parents",
+        .arguments = {space_parents_arguments, 1},
+        .options = {space_parents_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SPACE_HIERARCHY] = {
+        .name = "space_hierarchy",
+        .arguments = {space_hierarchy_arguments, 1},
+        .options = {space_hierarchy_options, 4},
+        .has_progress = false,
+    },
     [OPERATION_SSO_URL] = {
         .name = "sso_url",
         .arguments = {sso_url_arguments, 1},
@@ -1621,6 +1987,30 @@ const struct operation matrix_operations[] = {
         .name = "upload_filter",
         .arguments = {upload_filter_arguments, 1},
         .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_ROOM_TAGS] = {
+        .name = "room_tags",
+        .arguments = {room_tags_arguments, 1},
+        .options = {room_tags_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SET_ROOM_TAG] = {
+        .name = "set_room_tag",
+        .arguments = {set_room_tag_arguments, 2},
+        .options = {set_room_tag_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_DELETE_ROOM_TAG] = {
+        .name = "delete_room_tag",
+        .arguments = {delete_room_tag_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_MARK_ROOM_UNREAD] = {
+        .name = "mark_room_unread",
+        .arguments = {mark_room_unread_arguments, 1},
+        .options = {mark_room_unread_options, 1},
         .has_progress = false,
     },
 };

@@ -15,6 +15,19 @@ enum operation_index {
     OPERATION_DELETE_OTHER_DEVICES,
     OPERATION_PING,
     OPERATION_LIST_PARTS,
+    OPERATION_DIRECT_ROOM,
+    OPERATION_FIND_DIRECT_ROOM,
+    OPERATION_DIRECT_ROOMS,
+    OPERATION_ADD_DIRECT_ROOM,
+    OPERATION_REMOVE_DIRECT_ROOM,
+    OPERATION_CREATE_ROOM_ALIAS,
+    OPERATION_RESOLVE_ROOM_ALIAS,
+    OPERATION_DELETE_ROOM_ALIAS,
+    OPERATION_ROOM_ALIASES,
+    OPERATION_ROOM_DIRECTORY_VISIBILITY,
+    OPERATION_SET_ROOM_DIRECTORY_VISIBILITY,
+    OPERATION_PUBLIC_ROOMS,
+    OPERATION_ROOM_SUMMARY,
     OPERATION_JOIN_ROOM,
     OPERATION_KNOCK_ROOM,
     OPERATION_LEAVE_ROOM,
@@ -79,6 +92,14 @@ enum operation_index {
     OPERATION_REFRESH_SESSION,
     OPERATION_EXPORT_SESSION,
     OPERATION_LOGOUT,
+    OPERATION_CREATE_SPACE,
+    OPERATION_ADD_SPACE_CHILD,
+    OPERATION_REMOVE_SPACE_CHILD,
+    OPERATION_SPACE_CHILDREN,
+    OPERATION_ADD_SPACE_PARENT,
+    OPERATION_REMOVE_SPACE_PARENT,
+    OPERATION_SPACE_PARENTS,
+    OPERATION_SPACE_HIERARCHY,
     OPERATION_SSO_URL,
     OPERATION_LOGIN_SSO,
     OPERATION_STATE_EVENT,
@@ -92,6 +113,10 @@ enum operation_index {
     OPERATION_SYNC_LOOP_START,
     OPERATION_SYNC_LOOP_STOP,
     OPERATION_UPLOAD_FILTER,
+    OPERATION_ROOM_TAGS,
+    OPERATION_SET_ROOM_TAG,
+    OPERATION_DELETE_ROOM_TAG,
+    OPERATION_MARK_ROOM_UNREAD,
     OPERATION_COUNT
 };
 
@@ -122,6 +147,11 @@ extern const struct record matrix_record_room_change;
 extern const struct record matrix_record_room_invite;
 extern const struct record matrix_record_room_member;
 extern const struct record matrix_record_joined_member;
+extern const struct record matrix_record_room_preview;
+extern const struct record matrix_record_direct_rooms_of_user;
+extern const struct record matrix_record_space_child;
+extern const struct record matrix_record_space_parent;
+extern const struct record matrix_record_space_room;
 extern const struct record matrix_record_receipt;
 extern const struct record matrix_record_typing_change;
 extern const struct record matrix_record_presence_change;

@@ -181,6 +181,59 @@
 ---@field displayname? string the display name in this room
 ---@field avatar_url? string the picture in this room, an mxc URI
 
+---A room as it is shown to who has not joined it.
+---@class matrix.RoomPreview
+---@field room_id string its id
+---@field name? string its name
+---@field topic? string its topic
+---@field canonical_alias? string its main alias
+---@field avatar_url? string its picture, an mxc URI
+---@field joined_member_count integer members who joined
+---@field join_rule? string who may join, as public or knock
+---@field room_type? string what it is for, as m.space
+---@field version? string its version, as 12
+---@field encryption? string the algorithm, where it is encrypted and this is told
+---@field is_world_readable boolean it can be read without joining
+---@field guest_can_join boolean guests may join
+---@field allowed_room_ids string[] for a restricted one: the rooms and spaces whose members may join
+---@field membership? matrix.Membership what the user is to it, where that is told
+
+---What m.direct lists for one user.
+---@class matrix.DirectRoomsOfUser
+---@field user_id string the user
+---@field room_ids string[] the rooms, the newest last
+
+---A room or a space in a space.
+---@class matrix.SpaceChild
+---@field room_id string the room or space
+---@field via string[] servers to join it through
+---@field order? string its place: sorted by it, before those without
+---@field suggested boolean recommended to members of the space
+---@field origin_server_ts? integer when it was put there, ms since 1970
+
+---A space that a room says it belongs to; only one that lists the room agrees.
+---@class matrix.SpaceParent
+---@field space_id string the space
+---@field via string[] servers to join it through
+---@field canonical boolean the main one
+
+---A room or a space as space_hierarchy lists it.
+---@class matrix.SpaceRoom
+---@field room_id string its id
+---@field name? string its name
+---@field topic? string its topic
+---@field canonical_alias? string its main alias
+---@field avatar_url? string its picture, an mxc URI
+---@field joined_member_count integer members who joined
+---@field join_rule? string who may join, as public or knock
+---@field room_type? string what it is for, as m.space
+---@field version? string its version, as 12
+---@field encryption? string the algorithm, where it is encrypted and this is told
+---@field is_world_readable boolean it can be read without joining
+---@field guest_can_join boolean guests may join
+---@field allowed_room_ids string[] for a restricted one: the rooms and spaces whose members may join
+---@field children matrix.SpaceChild[] of a space: what is directly in it, in the order to show
+
 ---A user has read a room up to an event.
 ---@class matrix.Receipt
 ---@field kind string receipt
@@ -659,6 +712,200 @@ function Client:ping(options) end
 ---@return matrix.ListPartsPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.ListPartsPayload)): matrix.Request
 function Client:list_parts() end
+
+---Options of direct_room.
+---@class matrix.DirectRoomOptions
+---@field encrypted? boolean turns encryption on in a room that is created
+
+---Outcome of direct_room.
+---@class matrix.DirectRoomPayload: matrix.Payload
+---@field room_id string the room
+---@field is_new boolean it was created
+
+---Finds the room to talk with a user alone, accepts the user's invitation to one, or creates one; it is kept in m.direct.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mdirect)
+---
+---Errors: M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param user_id string the other user
+---@param options? matrix.DirectRoomOptions
+---@return matrix.DirectRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.DirectRoomPayload)): matrix.Request
+---@overload fun(self: matrix.Client, user_id: string, options: matrix.DirectRoomOptions?, callback: fun(payload: matrix.DirectRoomPayload)): matrix.Request
+function Client:direct_room(user_id, options) end
+
+---Outcome of find_direct_room.
+---@class matrix.FindDirectRoomPayload: matrix.Payload
+---@field room_id? string the room; absent when there is none
+
+---Finds the room to talk with a user alone: listed in m.direct, both in it or the other invited, and not replaced; asks the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mdirect)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param user_id string the other user
+---@return matrix.FindDirectRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.FindDirectRoomPayload)): matrix.Request
+function Client:find_direct_room(user_id) end
+
+---Outcome of direct_rooms.
+---@class matrix.DirectRoomsPayload: matrix.Payload
+---@field rooms matrix.DirectRoomsOfUser[] the users with their rooms, by user id
+
+---Lists the rooms of m.direct, whatever became of them; asks the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mdirect)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@return matrix.DirectRoomsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.DirectRoomsPayload)): matrix.Request
+function Client:direct_rooms() end
+
+---Outcome of add_direct_room.
+---@class matrix.AddDirectRoomPayload: matrix.Payload
+
+---Lists a room in m.direct as one to talk with a user.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mdirect)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param user_id string the other user
+---@param room_id string the room
+---@return matrix.AddDirectRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, room_id: string, callback: fun(payload: matrix.AddDirectRoomPayload)): matrix.Request
+function Client:add_direct_room(user_id, room_id) end
+
+---Outcome of remove_direct_room.
+---@class matrix.RemoveDirectRoomPayload: matrix.Payload
+
+---Takes a room out of m.direct, for whomever it is listed.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mdirect)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.RemoveDirectRoomPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RemoveDirectRoomPayload)): matrix.Request
+function Client:remove_direct_room(room_id) end
+
+---Outcome of create_room_alias.
+---@class matrix.CreateRoomAliasPayload: matrix.Payload
+
+---Gives a room an alias of the homeserver. It is published with set_canonical_alias.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3directoryroomroomalias)
+---
+---Errors: M_UNKNOWN, M_INVALID_PARAM, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param alias string the alias, as #alias:server
+---@return matrix.CreateRoomAliasPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, alias: string, callback: fun(payload: matrix.CreateRoomAliasPayload)): matrix.Request
+function Client:create_room_alias(room_id, alias) end
+
+---Outcome of resolve_room_alias.
+---@class matrix.ResolveRoomAliasPayload: matrix.Payload
+---@field room_id string the room
+---@field via string[] servers to join through
+
+---Tells which room an alias means.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3directoryroomroomalias)
+---
+---Errors: M_NOT_FOUND, M_INVALID_PARAM, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param alias string the alias, as #alias:server
+---@return matrix.ResolveRoomAliasPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, alias: string, callback: fun(payload: matrix.ResolveRoomAliasPayload)): matrix.Request
+function Client:resolve_room_alias(alias) end
+
+---Outcome of delete_room_alias.
+---@class matrix.DeleteRoomAliasPayload: matrix.Payload
+
+---Takes an alias away; the room stays.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#delete_matrixclientv3directoryroomroomalias)
+---
+---Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param alias string the alias, as #alias:server
+---@return matrix.DeleteRoomAliasPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, alias: string, callback: fun(payload: matrix.DeleteRoomAliasPayload)): matrix.Request
+function Client:delete_room_alias(alias) end
+
+---Outcome of room_aliases.
+---@class matrix.RoomAliasesPayload: matrix.Payload
+---@field aliases string[] the aliases, sorted
+
+---Lists the aliases that the homeserver has for a room, also those that the room does not publish.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidaliases)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.RoomAliasesPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomAliasesPayload)): matrix.Request
+function Client:room_aliases(room_id) end
+
+---Outcome of room_directory_visibility.
+---@class matrix.RoomDirectoryVisibilityPayload: matrix.Payload
+---@field visibility matrix.Visibility public when it is
+
+---Tells whether a room is in the public directory of the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3directorylistroomroomid)
+---
+---Errors: M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.RoomDirectoryVisibilityPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomDirectoryVisibilityPayload)): matrix.Request
+function Client:room_directory_visibility(room_id) end
+
+---Outcome of set_room_directory_visibility.
+---@class matrix.SetRoomDirectoryVisibilityPayload: matrix.Payload
+
+---Puts a room into the public directory of the homeserver, or takes it out.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3directorylistroomroomid)
+---
+---Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param visibility matrix.Visibility public to put it there
+---@return matrix.SetRoomDirectoryVisibilityPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, visibility: matrix.Visibility, callback: fun(payload: matrix.SetRoomDirectoryVisibilityPayload)): matrix.Request
+function Client:set_room_directory_visibility(room_id, visibility) end
+
+---Options of public_rooms.
+---@class matrix.PublicRoomsOptions
+---@field server? string whose directory; the own homeserver's otherwise
+---@field search_term? string what name, topic or alias must have
+---@field room_types? string[] only rooms of these types, as m.space; an empty one is that of rooms without a type
+---@field limit? integer rooms in a page; the homeserver decides otherwise
+---@field since? string next_batch or prev_batch of another page
+---@field include_all_networks? boolean rooms of bridged networks too
+---@field third_party_instance_id? string only rooms of this bridged network
+
+---Outcome of public_rooms.
+---@class matrix.PublicRoomsPayload: matrix.Payload
+---@field rooms matrix.RoomPreview[] the rooms
+---@field next_batch? string where the next page begins; absent on the last
+---@field prev_batch? string where the page before begins
+---@field total_room_count_estimate? integer about how many there are in all
+
+---Searches the public directory of a server, a page at a time, the largest rooms first.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3publicrooms)
+---
+---Errors: M_UNKNOWN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param options? matrix.PublicRoomsOptions
+---@return matrix.PublicRoomsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.PublicRoomsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.PublicRoomsOptions?, callback: fun(payload: matrix.PublicRoomsPayload)): matrix.Request
+function Client:public_rooms(options) end
+
+---Options of room_summary.
+---@class matrix.RoomSummaryOptions
+---@field via? string[] servers to ask: an id does not say where its room is
+
+---Outcome of room_summary.
+---@class matrix.RoomSummaryPayload: matrix.Payload
+---@field room matrix.RoomPreview the room
+
+---Tells what a room is before it is joined: one that is public, can be knocked at, or is open to the user in another way.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1room_summaryroomidoralias)
+---
+---Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNRECOGNIZED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id_or_alias string the room
+---@param options? matrix.RoomSummaryOptions
+---@return matrix.RoomSummaryPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.RoomSummaryPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.RoomSummaryOptions?, callback: fun(payload: matrix.RoomSummaryPayload)): matrix.Request
+function Client:room_summary(room_id_or_alias, options) end
 
 ---Options of join_room.
 ---@class matrix.JoinRoomOptions
@@ -1905,6 +2152,166 @@ function Client:export_session() end
 ---@overload fun(self: matrix.Client, options: matrix.LogoutOptions?, callback: fun(payload: matrix.LogoutPayload)): matrix.Request
 function Client:logout(options) end
 
+---Options of create_space.
+---@class matrix.CreateSpaceOptions
+---@field name? string its name
+---@field topic? string its topic
+---@field avatar_url? string its picture, an mxc URI
+---@field room_alias_name? string localpart of an alias for it: what is between # and :
+---@field preset? matrix.Preset its rules; by visibility otherwise
+---@field visibility? matrix.Visibility in the public directory or not
+---@field invite? string[] user ids to invite
+---@field room_version? string its version, as 12; the homeserver's default otherwise
+---@field join_rule? matrix.JoinRule who may join, beyond the preset
+---@field allow? string[] for restricted and knock_restricted: ids of rooms and spaces whose members may join
+---@field history_visibility? matrix.HistoryVisibility who may read what was before, beyond the preset
+
+---Outcome of create_space.
+---@class matrix.CreateSpacePayload: matrix.Payload
+---@field space_id string its id
+
+---Creates a space: a room that others are put into.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#spaces)
+---
+---Errors: M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_LIMIT_EXCEEDED, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param options? matrix.CreateSpaceOptions
+---@return matrix.CreateSpacePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.CreateSpacePayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.CreateSpaceOptions?, callback: fun(payload: matrix.CreateSpacePayload)): matrix.Request
+function Client:create_space(options) end
+
+---Options of add_space_child.
+---@class matrix.AddSpaceChildOptions
+---@field via? string[] servers to join it through; those of its members otherwise
+---@field order? string its place: sorted by it, at most 50 characters from space to ~
+---@field suggested? boolean recommended to members of the space
+
+---Outcome of add_space_child.
+---@class matrix.AddSpaceChildPayload: matrix.Payload
+---@field event_id string the state event
+
+---Puts a room or a space into a space, or changes how it is there.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mspacechild)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param space_id string the space
+---@param room_id string the room or space to put there
+---@param options? matrix.AddSpaceChildOptions
+---@return matrix.AddSpaceChildPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, space_id: string, room_id: string, callback: fun(payload: matrix.AddSpaceChildPayload)): matrix.Request
+---@overload fun(self: matrix.Client, space_id: string, room_id: string, options: matrix.AddSpaceChildOptions?, callback: fun(payload: matrix.AddSpaceChildPayload)): matrix.Request
+function Client:add_space_child(space_id, room_id, options) end
+
+---Outcome of remove_space_child.
+---@class matrix.RemoveSpaceChildPayload: matrix.Payload
+---@field event_id string the state event
+
+---Takes a room or a space out of a space; the room itself stays.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mspacechild)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param space_id string the space
+---@param room_id string the room or space to take out
+---@return matrix.RemoveSpaceChildPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, space_id: string, room_id: string, callback: fun(payload: matrix.RemoveSpaceChildPayload)): matrix.Request
+function Client:remove_space_child(space_id, room_id) end
+
+---Options of space_children.
+---@class matrix.SpaceChildrenOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of space_children.
+---@class matrix.SpaceChildrenPayload: matrix.Payload
+---@field children matrix.SpaceChild[] the rooms and spaces
+
+---Lists what is directly in a space, in the order to show; of rooms that are not joined only the ids are told, see space_hierarchy.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mspacechild)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param space_id string the space
+---@param options? matrix.SpaceChildrenOptions
+---@return matrix.SpaceChildrenPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, space_id: string, callback: fun(payload: matrix.SpaceChildrenPayload)): matrix.Request
+---@overload fun(self: matrix.Client, space_id: string, options: matrix.SpaceChildrenOptions?, callback: fun(payload: matrix.SpaceChildrenPayload)): matrix.Request
+function Client:space_children(space_id, options) end
+
+---Options of add_space_parent.
+---@class matrix.AddSpaceParentOptions
+---@field via? string[] servers to join it through; those of its members otherwise
+---@field canonical? boolean the main one; of another one this is taken away
+
+---Outcome of add_space_parent.
+---@class matrix.AddSpaceParentPayload: matrix.Payload
+---@field event_id string the state event
+
+---Says in a room which space it belongs to.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mspaceparent)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param space_id string the space
+---@param options? matrix.AddSpaceParentOptions
+---@return matrix.AddSpaceParentPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, space_id: string, callback: fun(payload: matrix.AddSpaceParentPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, space_id: string, options: matrix.AddSpaceParentOptions?, callback: fun(payload: matrix.AddSpaceParentPayload)): matrix.Request
+function Client:add_space_parent(room_id, space_id, options) end
+
+---Outcome of remove_space_parent.
+---@class matrix.RemoveSpaceParentPayload: matrix.Payload
+---@field event_id string the state event
+
+---Takes back that a room belongs to a space.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mspaceparent)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param space_id string the space
+---@return matrix.RemoveSpaceParentPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, space_id: string, callback: fun(payload: matrix.RemoveSpaceParentPayload)): matrix.Request
+function Client:remove_space_parent(room_id, space_id) end
+
+---Options of space_parents.
+---@class matrix.SpaceParentsOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of space_parents.
+---@class matrix.SpaceParentsPayload: matrix.Payload
+---@field parents matrix.SpaceParent[] the spaces, the main one first
+
+---Lists the spaces that a room says it belongs to.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mspaceparent)
+---
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.SpaceParentsOptions
+---@return matrix.SpaceParentsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.SpaceParentsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.SpaceParentsOptions?, callback: fun(payload: matrix.SpaceParentsPayload)): matrix.Request
+function Client:space_parents(room_id, options) end
+
+---Options of space_hierarchy.
+---@class matrix.SpaceHierarchyOptions
+---@field limit? integer rooms in a page; the homeserver decides otherwise
+---@field max_depth? integer how many levels of spaces down; no limit otherwise
+---@field suggested_only? boolean only rooms that their space recommends
+---@field since? string next_batch of the page before; the other options must be the same
+
+---Outcome of space_hierarchy.
+---@class matrix.SpaceHierarchyPayload: matrix.Payload
+---@field rooms matrix.SpaceRoom[] the rooms, the space itself first
+---@field next_batch? string where the next page begins; absent on the last
+
+---Lists the rooms and spaces in a space and in the spaces there, a page at a time, also those that are not joined.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidhierarchy)
+---
+---Errors: M_INVALID_PARAM, M_LIMIT_EXCEEDED, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param space_id string the space
+---@param options? matrix.SpaceHierarchyOptions
+---@return matrix.SpaceHierarchyPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, space_id: string, callback: fun(payload: matrix.SpaceHierarchyPayload)): matrix.Request
+---@overload fun(self: matrix.Client, space_id: string, options: matrix.SpaceHierarchyOptions?, callback: fun(payload: matrix.SpaceHierarchyPayload)): matrix.Request
+function Client:space_hierarchy(space_id, options) end
+
 ---Options of sso_url.
 ---@class matrix.SsoUrlOptions
 ---@field identity_provider? string id of one of login_flows' identity_providers
@@ -2167,6 +2574,75 @@ function Client:sync_loop_stop() end
 ---@return matrix.UploadFilterPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, filter: any, callback: fun(payload: matrix.UploadFilterPayload)): matrix.Request
 function Client:upload_filter(filter) end
+
+---Options of room_tags.
+---@class matrix.RoomTagsOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of room_tags.
+---@class matrix.RoomTagsPayload: matrix.Payload
+---@field tags any the tags by name, each a map that may hold order
+
+---Tells the user's tags of a room: what is kept of the syncs, else what the homeserver says.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3useruseridroomsroomidtags)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.RoomTagsOptions
+---@return matrix.RoomTagsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomTagsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.RoomTagsOptions?, callback: fun(payload: matrix.RoomTagsPayload)): matrix.Request
+function Client:room_tags(room_id, options) end
+
+---Options of set_room_tag.
+---@class matrix.SetRoomTagOptions
+---@field order? number its place among rooms of that tag, from 0 to 1, the smaller the further up
+
+---Outcome of set_room_tag.
+---@class matrix.SetRoomTagPayload: matrix.Payload
+
+---Tags a room for the user alone.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---@param room_id string the room
+---@param tag string the tag, as m.favourite, m.lowpriority or u.work
+---@param options? matrix.SetRoomTagOptions
+---@return matrix.SetRoomTagPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, tag: string, callback: fun(payload: matrix.SetRoomTagPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, tag: string, options: matrix.SetRoomTagOptions?, callback: fun(payload: matrix.SetRoomTagPayload)): matrix.Request
+function Client:set_room_tag(room_id, tag, options) end
+
+---Outcome of delete_room_tag.
+---@class matrix.DeleteRoomTagPayload: matrix.Payload
+
+---Takes a tag of the user's off a room.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param tag string the tag, as m.favourite, m.lowpriority or u.work
+---@return matrix.DeleteRoomTagPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, tag: string, callback: fun(payload: matrix.DeleteRoomTagPayload)): matrix.Request
+function Client:delete_room_tag(room_id, tag) end
+
+---Options of mark_room_unread.
+---@class matrix.MarkRoomUnreadOptions
+---@field is_unread? boolean whether it is
+
+---Outcome of mark_room_unread.
+---@class matrix.MarkRoomUnreadPayload: matrix.Payload
+
+---Marks a room as unread for the user, or takes the mark off; a read receipt does not take it off.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#unread-markers)
+---
+---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.MarkRoomUnreadOptions
+---@return matrix.MarkRoomUnreadPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.MarkRoomUnreadPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.MarkRoomUnreadOptions?, callback: fun(payload: matrix.MarkRoomUnreadPayload)): matrix.Request
+function Client:mark_room_unread(room_id, options) end
 
 ---Gives events to `callback`.
 ---

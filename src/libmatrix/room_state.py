@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from libmatrix.api import make_path
 from libmatrix.errors import HomeserverError, ResponseError
-from libmatrix.events import MalformedEventError, read_event
+from libmatrix.events import EventHead, MalformedEventError, read_event
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -83,6 +83,16 @@ def checked(body: bytes) -> Raw:
         return read_event(MOST_DEPTH_ROOM % body).content
     except MalformedEventError as error:
         raise ResponseError(f"the homeserver's answer: {error}") from None
+
+
+async def find_events(
+    client: Client, room_id: str, kind: str, *, reload: bool = False
+) -> list[EventHead]:
+    """The state events of a type, kept or fetched."""
+    if not reload and is_known(client, room_id):
+        return [read_event(data) for data in client.state.events(room_id, kind).values()]
+    heads = [read_event(bytes(raw)) for raw in await fetch_events(client, room_id)]
+    return [head for head in heads if head.type == kind and head.state_key is not None]
 
 
 async def fetch_events(client: Client, room_id: str) -> list[Raw]:

@@ -477,6 +477,107 @@ class JoinedMember(Output, frozen=True, kw_only=True):
     avatar_url: str | None = None
 
 
+class RoomPreview(Output, frozen=True, kw_only=True):
+    """A room as it is shown to who has not joined it."""
+
+    # its id
+    room_id: str
+    # its name
+    name: str | None = None
+    # its topic
+    topic: str | None = None
+    # its main alias
+    canonical_alias: str | None = None
+    # its picture, an mxc URI
+    avatar_url: str | None = None
+    # members who joined
+    joined_member_count: int
+    # who may join, as public or knock
+    join_rule: str | None = None
+    # what it is for, as m.space
+    room_type: str | None = None
+    # its version, as 12
+    version: str | None = None
+    # the algorithm, where it is encrypted and this is told
+    encryption: str | None = None
+    # it can be read without joining
+    is_world_readable: bool
+    # guests may join
+    guest_can_join: bool
+    # for a restricted one: the rooms and spaces whose members may join
+    allowed_room_ids: list[str]
+    # what the user is to it, where that is told
+    membership: Membership | None = None
+
+
+class DirectRoomsOfUser(Output, frozen=True, kw_only=True):
+    """What m.direct lists for one user."""
+
+    # the user
+    user_id: str
+    # the rooms, the newest last
+    room_ids: list[str]
+
+
+class SpaceChild(Output, frozen=True, kw_only=True):
+    """A room or a space in a space."""
+
+    # the room or space
+    room_id: str
+    # servers to join it through
+    via: list[str]
+    # its place: sorted by it, before those without
+    order: str | None = None
+    # recommended to members of the space
+    suggested: bool
+    # when it was put there, ms since 1970
+    origin_server_ts: int | None = None
+
+
+class SpaceParent(Output, frozen=True, kw_only=True):
+    """A space that a room says it belongs to; only one that lists the room agrees."""
+
+    # the space
+    space_id: str
+    # servers to join it through
+    via: list[str]
+    # the main one
+    canonical: bool
+
+
+class SpaceRoom(Output, frozen=True, kw_only=True):
+    """A room or a space as space_hierarchy lists it."""
+
+    # its id
+    room_id: str
+    # its name
+    name: str | None = None
+    # its topic
+    topic: str | None = None
+    # its main alias
+    canonical_alias: str | None = None
+    # its picture, an mxc URI
+    avatar_url: str | None = None
+    # members who joined
+    joined_member_count: int
+    # who may join, as public or knock
+    join_rule: str | None = None
+    # what it is for, as m.space
+    room_type: str | None = None
+    # its version, as 12
+    version: str | None = None
+    # the algorithm, where it is encrypted and this is told
+    encryption: str | None = None
+    # it can be read without joining
+    is_world_readable: bool
+    # guests may join
+    guest_can_join: bool
+    # for a restricted one: the rooms and spaces whose members may join
+    allowed_room_ids: list[str]
+    # of a space: what is directly in it, in the order to show
+    children: list[SpaceChild]
+
+
 class Receipt(Output, frozen=True, kw_only=True):
     """A user has read a room up to an event."""
 
@@ -921,6 +1022,202 @@ class ListPartsResult(Output, frozen=True, kw_only=True):
 
     # python, ssl, sqlite3 and the packages, by name
     parts: list[Part]
+
+
+class DirectRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of direct_room."""
+
+    # the other user
+    user_id: str
+    # turns encryption on in a room that is created
+    encrypted: bool = False
+
+
+class DirectRoomResult(Output, frozen=True, kw_only=True):
+    """Result of direct_room."""
+
+    # the room
+    room_id: str
+    # it was created
+    is_new: bool
+
+
+class FindDirectRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of find_direct_room."""
+
+    # the other user
+    user_id: str
+
+
+class FindDirectRoomResult(Output, frozen=True, kw_only=True):
+    """Result of find_direct_room."""
+
+    # the room; absent when there is none
+    room_id: str | None = None
+
+
+class DirectRoomsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of direct_rooms."""
+
+
+class DirectRoomsResult(Output, frozen=True, kw_only=True):
+    """Result of direct_rooms."""
+
+    # the users with their rooms, by user id
+    rooms: list[DirectRoomsOfUser]
+
+
+class AddDirectRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of add_direct_room."""
+
+    # the other user
+    user_id: str
+    # the room
+    room_id: str
+
+
+class AddDirectRoomResult(Output, frozen=True, kw_only=True):
+    """Result of add_direct_room."""
+
+
+class RemoveDirectRoomArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of remove_direct_room."""
+
+    # the room
+    room_id: str
+
+
+class RemoveDirectRoomResult(Output, frozen=True, kw_only=True):
+    """Result of remove_direct_room."""
+
+
+class CreateRoomAliasArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of create_room_alias."""
+
+    # the room
+    room_id: str
+    # the alias, as #alias:server
+    alias: str
+
+
+class CreateRoomAliasResult(Output, frozen=True, kw_only=True):
+    """Result of create_room_alias."""
+
+
+class ResolveRoomAliasArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of resolve_room_alias."""
+
+    # the alias, as #alias:server
+    alias: str
+
+
+class ResolveRoomAliasResult(Output, frozen=True, kw_only=True):
+    """Result of resolve_room_alias."""
+
+    # the room
+    room_id: str
+    # servers to join through
+    via: list[str]
+
+
+class DeleteRoomAliasArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of delete_room_alias."""
+
+    # the alias, as #alias:server
+    alias: str
+
+
+class DeleteRoomAliasResult(Output, frozen=True, kw_only=True):
+    """Result of delete_room_alias."""
+
+
+class RoomAliasesArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_aliases."""
+
+    # the room
+    room_id: str
+
+
+class RoomAliasesResult(Output, frozen=True, kw_only=True):
+    """Result of room_aliases."""
+
+    # the aliases, sorted
+    aliases: list[str]
+
+
+class RoomDirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_directory_visibility."""
+
+    # the room
+    room_id: str
+
+
+class RoomDirectoryVisibilityResult(Output, frozen=True, kw_only=True):
+    """Result of room_directory_visibility."""
+
+    # public when it is
+    visibility: Visibility
+
+
+class SetRoomDirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_room_directory_visibility."""
+
+    # the room
+    room_id: str
+    # public to put it there
+    visibility: Visibility
+
+
+class SetRoomDirectoryVisibilityResult(Output, frozen=True, kw_only=True):
+    """Result of set_room_directory_visibility."""
+
+
+class PublicRoomsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of public_rooms."""
+
+    # whose directory; the own homeserver's otherwise
+    server: str | None = None
+    # what name, topic or alias must have
+    search_term: str | None = None
+    # only rooms of these types, as m.space; an empty one is that of rooms without a type
+    room_types: list[str] | None = None
+    # rooms in a page; the homeserver decides otherwise
+    limit: int | None = None
+    # next_batch or prev_batch of another page
+    since: str | None = None
+    # rooms of bridged networks too
+    include_all_networks: bool = False
+    # only rooms of this bridged network
+    third_party_instance_id: str | None = None
+
+
+class PublicRoomsResult(Output, frozen=True, kw_only=True):
+    """Result of public_rooms."""
+
+    # the rooms
+    rooms: list[RoomPreview]
+    # where the next page begins; absent on the last
+    next_batch: str | None = None
+    # where the page before begins
+    prev_batch: str | None = None
+    # about how many there are in all
+    total_room_count_estimate: int | None = None
+
+
+class RoomSummaryArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_summary."""
+
+    # the room
+    room_id_or_alias: str
+    # servers to ask: an id does not say where its room is
+    via: list[str] | None = None
+
+
+class RoomSummaryResult(Output, frozen=True, kw_only=True):
+    """Result of room_summary."""
+
+    # the room
+    room: RoomPreview
 
 
 class JoinRoomArguments(Input, frozen=True, kw_only=True):
@@ -2226,6 +2523,170 @@ class LogoutResult(Output, frozen=True, kw_only=True):
     """Result of logout."""
 
 
+class CreateSpaceArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of create_space."""
+
+    # its name
+    name: str | None = None
+    # its topic
+    topic: str | None = None
+    # its picture, an mxc URI
+    avatar_url: str | None = None
+    # localpart of an alias for it: what is between # and :
+    room_alias_name: str | None = None
+    # its rules; by visibility otherwise
+    preset: Preset | None = None
+    # in the public directory or not
+    visibility: Visibility = "private"
+    # user ids to invite
+    invite: list[str] | None = None
+    # its version, as 12; the homeserver's default otherwise
+    room_version: str | None = None
+    # who may join, beyond the preset
+    join_rule: JoinRule | None = None
+    # for restricted and knock_restricted: ids of rooms and spaces whose members may join
+    allow: list[str] | None = None
+    # who may read what was before, beyond the preset
+    history_visibility: HistoryVisibility | None = None
+
+
+class CreateSpaceResult(Output, frozen=True, kw_only=True):
+    """Result of create_space."""
+
+    # its id
+    space_id: str
+
+
+class AddSpaceChildArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of add_space_child."""
+
+    # the space
+    space_id: str
+    # the room or space to put there
+    room_id: str
+    # servers to join it through; those of its members otherwise
+    via: list[str] | None = None
+    # its place: sorted by it, at most 50 characters from space to ~
+    order: str | None = None
+    # recommended to members of the space
+    suggested: bool = False
+
+
+class AddSpaceChildResult(Output, frozen=True, kw_only=True):
+    """Result of add_space_child."""
+
+    # the state event
+    event_id: str
+
+
+class RemoveSpaceChildArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of remove_space_child."""
+
+    # the space
+    space_id: str
+    # the room or space to take out
+    room_id: str
+
+
+class RemoveSpaceChildResult(Output, frozen=True, kw_only=True):
+    """Result of remove_space_child."""
+
+    # the state event
+    event_id: str
+
+
+class SpaceChildrenArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of space_children."""
+
+    # the space
+    space_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class SpaceChildrenResult(Output, frozen=True, kw_only=True):
+    """Result of space_children."""
+
+    # the rooms and spaces
+    children: list[SpaceChild]
+
+
+class AddSpaceParentArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of add_space_parent."""
+
+    # the room
+    room_id: str
+    # the space
+    space_id: str
+    # servers to join it through; those of its members otherwise
+    via: list[str] | None = None
+    # the main one; of another one this is taken away
+    canonical: bool = False
+
+
+class AddSpaceParentResult(Output, frozen=True, kw_only=True):
+    """Result of add_space_parent."""
+
+    # the state event
+    event_id: str
+
+
+class RemoveSpaceParentArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of remove_space_parent."""
+
+    # the room
+    room_id: str
+    # the space
+    space_id: str
+
+
+class RemoveSpaceParentResult(Output, frozen=True, kw_only=True):
+    """Result of remove_space_parent."""
+
+    # the state event
+    event_id: str
+
+
+class SpaceParentsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of space_parents."""
+
+    # the room
+    room_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class SpaceParentsResult(Output, frozen=True, kw_only=True):
+    """Result of space_parents."""
+
+    # the spaces, the main one first
+    parents: list[SpaceParent]
+
+
+class SpaceHierarchyArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of space_hierarchy."""
+
+    # the space
+    space_id: str
+    # rooms in a page; the homeserver decides otherwise
+    limit: int | None = None
+    # how many levels of spaces down; no limit otherwise
+    max_depth: int | None = None
+    # only rooms that their space recommends
+    suggested_only: bool = False
+    # next_batch of the page before; the other options must be the same
+    since: str | None = None
+
+
+class SpaceHierarchyResult(Output, frozen=True, kw_only=True):
+    """Result of space_hierarchy."""
+
+    # the rooms, the space itself first
+    rooms: list[SpaceRoom]
+    # where the next page begins; absent on the last
+    next_batch: str | None = None
+
+
 class SsoUrlArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of sso_url."""
 
@@ -2499,6 +2960,63 @@ class UploadFilterResult(Output, frozen=True, kw_only=True):
     filter_id: str
 
 
+class RoomTagsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_tags."""
+
+    # the room
+    room_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class RoomTagsResult(Output, frozen=True, kw_only=True):
+    """Result of room_tags."""
+
+    # the tags by name, each a map that may hold order
+    tags: Raw
+
+
+class SetRoomTagArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_room_tag."""
+
+    # the room
+    room_id: str
+    # the tag, as m.favourite, m.lowpriority or u.work
+    tag: str
+    # its place among rooms of that tag, from 0 to 1, the smaller the further up
+    order: float | None = None
+
+
+class SetRoomTagResult(Output, frozen=True, kw_only=True):
+    """Result of set_room_tag."""
+
+
+class DeleteRoomTagArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of delete_room_tag."""
+
+    # the room
+    room_id: str
+    # the tag, as m.favourite, m.lowpriority or u.work
+    tag: str
+
+
+class DeleteRoomTagResult(Output, frozen=True, kw_only=True):
+    """Result of delete_room_tag."""
+
+
+class MarkRoomUnreadArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of mark_room_unread."""
+
+    # the room
+    room_id: str
+    # whether it is
+    is_unread: bool = True
+
+
+class MarkRoomUnreadResult(Output, frozen=True, kw_only=True):
+    """Result of mark_room_unread."""
+
+
 @dataclass(frozen=True)
 class OperationSpec:
     """One operation: where its coroutine is and what it takes and gives."""
@@ -2582,6 +3100,110 @@ OPERATIONS: dict[str, OperationSpec] = {
         area="diagnostics",
         arguments=ListPartsArguments,
         result=ListPartsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "direct_room": OperationSpec(
+        name="direct_room",
+        area="direct",
+        arguments=DirectRoomArguments,
+        result=DirectRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "find_direct_room": OperationSpec(
+        name="find_direct_room",
+        area="direct",
+        arguments=FindDirectRoomArguments,
+        result=FindDirectRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "direct_rooms": OperationSpec(
+        name="direct_rooms",
+        area="direct",
+        arguments=DirectRoomsArguments,
+        result=DirectRoomsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "add_direct_room": OperationSpec(
+        name="add_direct_room",
+        area="direct",
+        arguments=AddDirectRoomArguments,
+        result=AddDirectRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "remove_direct_room": OperationSpec(
+        name="remove_direct_room",
+        area="direct",
+        arguments=RemoveDirectRoomArguments,
+        result=RemoveDirectRoomResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "create_room_alias": OperationSpec(
+        name="create_room_alias",
+        area="directory",
+        arguments=CreateRoomAliasArguments,
+        result=CreateRoomAliasResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "resolve_room_alias": OperationSpec(
+        name="resolve_room_alias",
+        area="directory",
+        arguments=ResolveRoomAliasArguments,
+        result=ResolveRoomAliasResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "delete_room_alias": OperationSpec(
+        name="delete_room_alias",
+        area="directory",
+        arguments=DeleteRoomAliasArguments,
+        result=DeleteRoomAliasResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "room_aliases": OperationSpec(
+        name="room_aliases",
+        area="directory",
+        arguments=RoomAliasesArguments,
+        result=RoomAliasesResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "room_directory_visibility": OperationSpec(
+        name="room_directory_visibility",
+        area="directory",
+        arguments=RoomDirectoryVisibilityArguments,
+        result=RoomDirectoryVisibilityResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_room_directory_visibility": OperationSpec(
+        name="set_room_directory_visibility",
+        area="directory",
+        arguments=SetRoomDirectoryVisibilityArguments,
+        result=SetRoomDirectoryVisibilityResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "public_rooms": OperationSpec(
+        name="public_rooms",
+        area="directory",
+        arguments=PublicRoomsArguments,
+        result=PublicRoomsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "room_summary": OperationSpec(
+        name="room_summary",
+        area="directory",
+        arguments=RoomSummaryArguments,
+        result=RoomSummaryResult,
         progress=None,
         secrets=frozenset(),
     ),
@@ -3097,6 +3719,70 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "create_space": OperationSpec(
+        name="create_space",
+        area="spaces",
+        arguments=CreateSpaceArguments,
+        result=CreateSpaceResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "add_space_child": OperationSpec(
+        name="add_space_child",
+        area="spaces",
+        arguments=AddSpaceChildArguments,
+        result=AddSpaceChildResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "remove_space_child": OperationSpec(
+        name="remove_space_child",
+        area="spaces",
+        arguments=RemoveSpaceChildArguments,
+        result=RemoveSpaceChildResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "space_children": OperationSpec(
+        name="space_children",
+        area="spaces",
+        arguments=SpaceChildrenArguments,
+        result=SpaceChildrenResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "add_space_parent": OperationSpec(
+        name="add_space_parent",
+        area="spaces",
+        arguments=AddSpaceParentArguments,
+        result=AddSpaceParentResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "remove_space_parent": OperationSpec(
+        name="remove_space_parent",
+        area="spaces",
+        arguments=RemoveSpaceParentArguments,
+        result=RemoveSpaceParentResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "space_parents": OperationSpec(
+        name="space_parents",
+        area="spaces",
+        arguments=SpaceParentsArguments,
+        result=SpaceParentsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "space_hierarchy": OperationSpec(
+        name="space_hierarchy",
+        area="spaces",
+        arguments=SpaceHierarchyArguments,
+        result=SpaceHierarchyResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "sso_url": OperationSpec(
         name="sso_url",
         area="sso",
@@ -3198,6 +3884,38 @@ OPERATIONS: dict[str, OperationSpec] = {
         area="sync",
         arguments=UploadFilterArguments,
         result=UploadFilterResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "room_tags": OperationSpec(
+        name="room_tags",
+        area="tags",
+        arguments=RoomTagsArguments,
+        result=RoomTagsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_room_tag": OperationSpec(
+        name="set_room_tag",
+        area="tags",
+        arguments=SetRoomTagArguments,
+        result=SetRoomTagResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "delete_room_tag": OperationSpec(
+        name="delete_room_tag",
+        area="tags",
+        arguments=DeleteRoomTagArguments,
+        result=DeleteRoomTagResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "mark_room_unread": OperationSpec(
+        name="mark_room_unread",
+        area="tags",
+        arguments=MarkRoomUnreadArguments,
+        result=MarkRoomUnreadResult,
         progress=None,
         secrets=frozenset(),
     ),

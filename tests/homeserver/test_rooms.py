@@ -26,7 +26,7 @@ def two_tokens(homeserver: Homeserver) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("lua", TWO_LUAS, ids=lambda lua: lua.name)
-@pytest.mark.parametrize("spec", ["rooms"])
+@pytest.mark.parametrize("spec", ["rooms", "directory", "direct", "spaces"])
 def test_from_lua(lua: Interpreter, stage: Path, homeserver: Homeserver, spec: str) -> None:
     env = two_tokens(homeserver) | {"LUA_PATH": f"{SPECS}/?.lua"}
     done = lua.run(stage, LUA / "run.lua", SPECS / f"{spec}.lua", env=env)

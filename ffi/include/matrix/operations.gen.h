@@ -168,6 +168,234 @@ MATRIX_API matrix_status matrix_list_parts(matrix_client client, matrix_map *opt
                                            matrix_callback callback, void *user_data,
                                            matrix_request *request);
 
+/* ---- direct --------------------------------------------------------------------------------- */
+
+/**
+ * Finds the room to talk with a user alone, accepts the user's invitation to one, or creates one;
+ * it is kept in m.direct. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mdirect
+ *
+ * Arguments:
+ *   user_id (string): the other user
+ *
+ * Options:
+ *   encrypted (bool, default false): turns encryption on in a room that is created
+ *
+ * Result:
+ *   room_id (string): the room
+ *   is_new (bool): it was created
+ *
+ * Errors: M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_direct_room(matrix_client client, const char *user_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Finds the room to talk with a user alone: listed in m.direct, both in it or the other invited,
+ * and not replaced; asks the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mdirect
+ *
+ * Arguments:
+ *   user_id (string): the other user
+ *
+ * Result:
+ *   room_id (string, optional): the room; absent when there is none
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_find_direct_room(matrix_client client, const char *user_id,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
+/**
+ * Lists the rooms of m.direct, whatever became of them; asks the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mdirect
+ *
+ * Result:
+ *   rooms (list<direct_rooms_of_user>): the users with their rooms, by user id
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_direct_rooms(matrix_client client, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Lists a room in m.direct as one to talk with a user. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mdirect
+ *
+ * Arguments:
+ *   user_id (string): the other user
+ *   room_id (string): the room
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_add_direct_room(matrix_client client, const char *user_id,
+                                                const char *room_id, matrix_map *options,
+                                                matrix_callback callback, void *user_data,
+                                                matrix_request *request);
+
+/**
+ * Takes a room out of m.direct, for whomever it is listed. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mdirect
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_remove_direct_room(matrix_client client, const char *room_id,
+                                                   matrix_map *options, matrix_callback callback,
+                                                   void *user_data, matrix_request *request);
+
+/* ---- directory ------------------------------------------------------------------------------ */
+
+/**
+ * Gives a room an alias of the homeserver. It is published with set_canonical_alias. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3directoryroomroomalias
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   alias (string): the alias, as #alias:server
+ *
+ * Errors: M_UNKNOWN, M_INVALID_PARAM, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_create_room_alias(matrix_client client, const char *room_id,
+                                                  const char *alias, matrix_map *options,
+                                                  matrix_callback callback, void *user_data,
+                                                  matrix_request *request);
+
+/**
+ * Tells which room an alias means. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3directoryroomroomalias
+ *
+ * Arguments:
+ *   alias (string): the alias, as #alias:server
+ *
+ * Result:
+ *   room_id (string): the room
+ *   via (list<string>): servers to join through
+ *
+ * Errors: M_NOT_FOUND, M_INVALID_PARAM, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_resolve_room_alias(matrix_client client, const char *alias,
+                                                   matrix_map *options, matrix_callback callback,
+                                                   void *user_data, matrix_request *request);
+
+/**
+ * Takes an alias away; the room stays. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#delete_matrixclientv3directoryroomroomalias
+ *
+ * Arguments:
+ *   alias (string): the alias, as #alias:server
+ *
+ * Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_delete_room_alias(matrix_client client, const char *alias,
+                                                  matrix_map *options, matrix_callback callback,
+                                                  void *user_data, matrix_request *request);
+
+/**
+ * Lists the aliases that the homeserver has for a room, also those that the room does not publish.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidaliases
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   aliases (list<string>): the aliases, sorted
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_room_aliases(matrix_client client, const char *room_id,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
+/**
+ * Tells whether a room is in the public directory of the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3directorylistroomroomid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   visibility (visibility): public when it is; one of private, public
+ *
+ * Errors: M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_room_directory_visibility(matrix_client client, const char *room_id,
+                                                          matrix_map *options,
+                                                          matrix_callback callback, void *user_data,
+                                                          matrix_request *request);
+
+/**
+ * Puts a room into the public directory of the homeserver, or takes it out. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3directorylistroomroomid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   visibility (visibility): public to put it there; one of private, public
+ *
+ * Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_set_room_directory_visibility(matrix_client client,
+                                                              const char *room_id,
+                                                              matrix_visibility visibility,
+                                                              matrix_map *options,
+                                                              matrix_callback callback,
+                                                              void *user_data,
+                                                              matrix_request *request);
+
+/**
+ * Searches the public directory of a server, a page at a time, the largest rooms first. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3publicrooms
+ *
+ * Options:
+ *   server (string): whose directory; the own homeserver's otherwise
+ *   search_term (string): what name, topic or alias must have
+ *   room_types (list<string>): only rooms of these types, as m.space; an empty one is that of rooms
+ *     without a type
+ *   limit (int): rooms in a page; the homeserver decides otherwise
+ *   since (string): next_batch or prev_batch of another page
+ *   include_all_networks (bool, default false): rooms of bridged networks too
+ *   third_party_instance_id (string): only rooms of this bridged network
+ *
+ * Result:
+ *   rooms (list<room_preview>): the rooms
+ *   next_batch (string, optional): where the next page begins; absent on the last
+ *   prev_batch (string, optional): where the page before begins
+ *   total_room_count_estimate (int, optional): about how many there are in all
+ *
+ * Errors: M_UNKNOWN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_public_rooms(matrix_client client, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Tells what a room is before it is joined: one that is public, can be knocked at, or is open to
+ * the user in another way. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1room_summaryroomidoralias
+ *
+ * Arguments:
+ *   room_id_or_alias (string): the room
+ *
+ * Options:
+ *   via (list<string>): servers to ask: an id does not say where its room is
+ *
+ * Result:
+ *   room (room_preview): the room
+ *
+ * Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNRECOGNIZED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_room_summary(matrix_client client, const char *room_id_or_alias,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
 /* ---- membership ----------------------------------------------------------------------------- */
 
 /**
@@ -1514,6 +1742,185 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
                                        matrix_callback callback, void *user_data,
                                        matrix_request *request);
 
+/* ---- spaces --------------------------------------------------------------------------------- */
+
+/**
+ * Creates a space: a room that others are put into. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#spaces
+ *
+ * Options:
+ *   name (string): its name
+ *   topic (string): its topic
+ *   avatar_url (string): its picture, an mxc URI
+ *   room_alias_name (string): localpart of an alias for it: what is between # and :
+ *   preset (preset): its rules; by visibility otherwise; one of private_chat, public_chat,
+ *     trusted_private_chat
+ *   visibility (visibility, default "private"): in the public directory or not; one of private,
+ *     public
+ *   invite (list<string>): user ids to invite
+ *   room_version (string): its version, as 12; the homeserver's default otherwise
+ *   join_rule (join_rule): who may join, beyond the preset; one of public, invite, knock,
+ *     restricted, knock_restricted, private
+ *   allow (list<string>): for restricted and knock_restricted: ids of rooms and spaces whose
+ *     members may join
+ *   history_visibility (history_visibility): who may read what was before, beyond the preset; one
+ *     of invited, joined, shared, world_readable
+ *
+ * Result:
+ *   space_id (string): its id
+ *
+ * Errors: M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM,
+ *   M_LIMIT_EXCEEDED, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_create_space(matrix_client client, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Puts a room or a space into a space, or changes how it is there. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mspacechild
+ *
+ * Arguments:
+ *   space_id (string): the space
+ *   room_id (string): the room or space to put there
+ *
+ * Options:
+ *   via (list<string>): servers to join it through; those of its members otherwise
+ *   order (string): its place: sorted by it, at most 50 characters from space to ~
+ *   suggested (bool, default false): recommended to members of the space
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_add_space_child(matrix_client client, const char *space_id,
+                                                const char *room_id, matrix_map *options,
+                                                matrix_callback callback, void *user_data,
+                                                matrix_request *request);
+
+/**
+ * Takes a room or a space out of a space; the room itself stays. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mspacechild
+ *
+ * Arguments:
+ *   space_id (string): the space
+ *   room_id (string): the room or space to take out
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_remove_space_child(matrix_client client, const char *space_id,
+                                                   const char *room_id, matrix_map *options,
+                                                   matrix_callback callback, void *user_data,
+                                                   matrix_request *request);
+
+/**
+ * Lists what is directly in a space, in the order to show; of rooms that are not joined only the
+ * ids are told, see space_hierarchy. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mspacechild
+ *
+ * Arguments:
+ *   space_id (string): the space
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   children (list<space_child>): the rooms and spaces
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_space_children(matrix_client client, const char *space_id,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request);
+
+/**
+ * Says in a room which space it belongs to. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mspaceparent
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   space_id (string): the space
+ *
+ * Options:
+ *   via (list<string>): servers to join it through; those of its members otherwise
+ *   canonical (bool, default false): the main one; of another one this is taken away
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_add_space_parent(matrix_client client, const char *room_id,
+                                                 const char *space_id, matrix_map *options,
+                                                 matrix_callback callback, void *user_data,
+                                                 matrix_request *request);
+
+/**
+ * Takes back that a room belongs to a space. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mspaceparent
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   space_id (string): the space
+ *
+ * Result:
+ *   event_id (string): the state event
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_remove_space_parent(matrix_client client, const char *room_id,
+                                                    const char *space_id, matrix_map *options,
+                                                    matrix_callback callback, void *user_data,
+                                                    matrix_request *request);
+
+/**
+ * Lists the spaces that a room says it belongs to. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mspaceparent
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   parents (list<space_parent>): the spaces, the main one first
+ *
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_space_parents(matrix_client client, const char *room_id,
+                                              matrix_map *options, matrix_callback callback,
+                                              void *user_data, matrix_request *request);
+
+/**
+ * Lists the rooms and spaces in a space and in the spaces there, a page at a time, also those that
+ * are not joined. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidhierarchy
+ *
+ * Arguments:
+ *   space_id (string): the space
+ *
+ * Options:
+ *   limit (int): rooms in a page; the homeserver decides otherwise
+ *   max_depth (int): how many levels of spaces down; no limit otherwise
+ *   suggested_only (bool, default false): only rooms that their space recommends
+ *   since (string): next_batch of the page before; the other options must be the same
+ *
+ * Result:
+ *   rooms (list<space_room>): the rooms, the space itself first
+ *   next_batch (string, optional): where the next page begins; absent on the last
+ *
+ * Errors: M_INVALID_PARAM, M_LIMIT_EXCEEDED, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
+ *   E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_space_hierarchy(matrix_client client, const char *space_id,
+                                                matrix_map *options, matrix_callback callback,
+                                                void *user_data, matrix_request *request);
+
 /* ---- sso ------------------------------------------------------------------------------------ */
 
 /**
@@ -1793,5 +2200,77 @@ MATRIX_API matrix_status matrix_sync_loop_stop(matrix_client client, matrix_map 
 MATRIX_API matrix_status matrix_upload_filter(matrix_client client, const char *filter,
                                               matrix_map *options, matrix_callback callback,
                                               void *user_data, matrix_request *request);
+
+/* ---- tags ----------------------------------------------------------------------------------- */
+
+/**
+ * Tells the user's tags of a room: what is kept of the syncs, else what the homeserver says. Since
+ * 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3useruseridroomsroomidtags
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   tags (json): the tags by name, each a map that may hold order
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_room_tags(matrix_client client, const char *room_id,
+                                          matrix_map *options, matrix_callback callback,
+                                          void *user_data, matrix_request *request);
+
+/**
+ * Tags a room for the user alone. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   tag (string): the tag, as m.favourite, m.lowpriority or u.work
+ *
+ * Options:
+ *   order (double): its place among rooms of that tag, from 0 to 1, the smaller the further up
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_set_room_tag(matrix_client client, const char *room_id,
+                                             const char *tag, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Takes a tag of the user's off a room. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   tag (string): the tag, as m.favourite, m.lowpriority or u.work
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_delete_room_tag(matrix_client client, const char *room_id,
+                                                const char *tag, matrix_map *options,
+                                                matrix_callback callback, void *user_data,
+                                                matrix_request *request);
+
+/**
+ * Marks a room as unread for the user, or takes the mark off; a read receipt does not take it off.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#unread-markers
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   is_unread (bool, default true): whether it is
+ *
+ * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_mark_room_unread(matrix_client client, const char *room_id,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
 
 #endif

@@ -285,6 +285,103 @@ typedef struct matrix_joined_member {
     const char *avatar_url;
 } matrix_joined_member;
 
+/** A room as it is shown to who has not joined it. */
+typedef struct matrix_room_preview {
+    /** its id */
+    const char *room_id;
+    /** its name; may be absent */
+    const char *name;
+    /** its topic; may be absent */
+    const char *topic;
+    /** its main alias; may be absent */
+    const char *canonical_alias;
+    /** its picture, an mxc URI; may be absent */
+    const char *avatar_url;
+    /** members who joined */
+    int64_t joined_member_count;
+    /** who may join, as public or knock; may be absent */
+    const char *join_rule;
+    /** what it is for, as m.space; may be absent */
+    const char *room_type;
+    /** its version, as 12; may be absent */
+    const char *version;
+    /** the algorithm, where it is encrypted and this is told; may be absent */
+    const char *encryption;
+    /** it can be read without joining */
+    bool is_world_readable;
+    /** guests may join */
+    bool guest_can_join;
+    /** for a restricted one: the rooms and spaces whose members may join (list<string>) */
+    const matrix_value *allowed_room_ids;
+    /** what the user is to it, where that is told; may be absent */
+    matrix_membership membership;
+} matrix_room_preview;
+
+/** What m.direct lists for one user. */
+typedef struct matrix_direct_rooms_of_user {
+    /** the user */
+    const char *user_id;
+    /** the rooms, the newest last (list<string>) */
+    const matrix_value *room_ids;
+} matrix_direct_rooms_of_user;
+
+/** A room or a space in a space. */
+typedef struct matrix_space_child {
+    /** the room or space */
+    const char *room_id;
+    /** servers to join it through (list<string>) */
+    const matrix_value *via;
+    /** its place: sorted by it, before those without; may be absent */
+    const char *order;
+    /** recommended to members of the space */
+    bool suggested;
+    /** when it was put there, ms since 1970; may be absent */
+    bool has_origin_server_ts;
+    int64_t origin_server_ts;
+} matrix_space_child;
+
+/** A space that a room says it belongs to; only one that lists the room agrees. */
+typedef struct matrix_space_parent {
+    /** the space */
+    const char *space_id;
+    /** servers to join it through (list<string>) */
+    const matrix_value *via;
+    /** the main one */
+    bool canonical;
+} matrix_space_parent;
+
+/** A room or a space as space_hierarchy lists it. */
+typedef struct matrix_space_room {
+    /** its id */
+    const char *room_id;
+    /** its name; may be absent */
+    const char *name;
+    /** its topic; may be absent */
+    const char *topic;
+    /** its main alias; may be absent */
+    const char *canonical_alias;
+    /** its picture, an mxc URI; may be absent */
+    const char *avatar_url;
+    /** members who joined */
+    int64_t joined_member_count;
+    /** who may join, as public or knock; may be absent */
+    const char *join_rule;
+    /** what it is for, as m.space; may be absent */
+    const char *room_type;
+    /** its version, as 12; may be absent */
+    const char *version;
+    /** the algorithm, where it is encrypted and this is told; may be absent */
+    const char *encryption;
+    /** it can be read without joining */
+    bool is_world_readable;
+    /** guests may join */
+    bool guest_can_join;
+    /** for a restricted one: the rooms and spaces whose members may join (list<string>) */
+    const matrix_value *allowed_room_ids;
+    /** of a space: what is directly in it, in the order to show (list<space_child>) */
+    const matrix_value *children;
+} matrix_space_room;
+
 /** A user has read a room up to an event. */
 typedef struct matrix_receipt {
     /** receipt */
@@ -475,6 +572,42 @@ MATRIX_API const matrix_room_member *matrix_reply_as_room_member(const matrix_re
  */
 MATRIX_API const matrix_joined_member *matrix_reply_as_joined_member(const matrix_reply *reply,
                                                                      const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_room_preview *matrix_reply_as_room_preview(const matrix_reply *reply,
+                                                                   const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_direct_rooms_of_user *matrix_reply_as_direct_rooms_of_user(
+                                                                                   const matrix_reply *reply,
+                                                                                   const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_space_child *matrix_reply_as_space_child(const matrix_reply *reply,
+                                                                 const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_space_parent *matrix_reply_as_space_parent(const matrix_reply *reply,
+                                                                   const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_space_room *matrix_reply_as_space_room(const matrix_reply *reply,
+                                                               const matrix_value *value);
 
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
