@@ -105,6 +105,13 @@ class Client:
         self.log.record("error", "client", text, self.failure.code)
         self._close_state()
 
+    def check(self) -> MatrixError | None:
+        """Why no request can be made; a client that lacked a descriptor is given another try."""
+        if self.failure is not None and self.failure.code == "E_TOO_MANY_FILES":
+            self.failure = None
+            self.open()
+        return self.failure
+
     def close(self) -> list[asyncio.Task[Any]]:
         """Cancels the requests and closes the store; returns the tasks that are ending."""
         self._is_closed = True
@@ -241,7 +248,7 @@ class Client:
 
         if self._is_closed:
             raise StoreError("the store is closed")
-        self._state = State(self.options.store_path, self._vault)
+        self._state = State(self.options.store_path, self._vault, self.host.files)
         return self._state
 
     def _close_state(self) -> None:

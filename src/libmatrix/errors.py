@@ -31,6 +31,7 @@ from typing import ClassVar
 
 import msgspec
 
+from libmatrix import descriptors
 from libmatrix.table_gen import Error
 
 
@@ -216,6 +217,8 @@ def map_error(error: BaseException) -> MatrixError:
         return MatrixError("the request was cancelled", code="E_CANCELLED")
     if isinstance(error, TimeoutError):
         return MatrixError("the time given was not enough", code="E_TIMEOUT")
+    if isinstance(error, OSError | ImportError) and descriptors.have_run_out(error):
+        return MatrixError("the process has no file descriptor left", code="E_TOO_MANY_FILES")
     if isinstance(error, MemoryError):
         return MatrixError("memory is short", code="E_NO_MEMORY")
     return InternalError(f"a defect of libmatrix: {type(error).__name__}; the log has the places")

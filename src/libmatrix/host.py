@@ -14,6 +14,7 @@ from libmatrix.bridge import Bridge
 from libmatrix.errors import MatrixError, NotHandledError, is_defect, places
 from libmatrix.frames import Outbox
 from libmatrix.stagger import Stagger
+from libmatrix.store_files import StoreFiles
 from libmatrix.table_gen import ERROR_STATUS, ErrorCode, HostCall
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Host:
         self.calls = HostCalls(self)
         self.connections = Connections(self)
         self.first_syncs = Stagger()
+        self.files = StoreFiles(loop)
         # The request whose coroutine is being started; see Client.reporter().
         self.starting_request = 0
         self.background: set[asyncio.Task[None]] = set()

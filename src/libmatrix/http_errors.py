@@ -17,7 +17,6 @@ Messages name hosts and ports at most: never a path, a query, a header or a body
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import sys
@@ -26,10 +25,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from httptools import HttpParserError, HttpParserUpgrade
 
+from libmatrix import descriptors
+
 if TYPE_CHECKING:
     import ssl
-
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class HttpError(Exception):
@@ -137,23 +136,14 @@ def _map_tls(error: ssl.SSLError, doing: str, sent: bool) -> HttpError:
 
 
 def _map_os(error: OSError, doing: str, sent: bool) -> HttpError:
-    if error.errno in _NO_DESCRIPTORS:
+    if error.errno in descriptors.NONE_LEFT:
         return HttpTooManyFilesError(f"{doing}: too many open files", sent=sent)
     if isinstance(error, socket.gaierror):
         # The resolver hides a lack of descriptors behind "temporary failure".
-        if out_of_descriptors():
+        if descriptors.have_run_out():
             return HttpTooManyFilesError(f"{doing}: too many open files", sent=sent)
         return HttpConnectionError(f"{doing}: {error.strerror}", sent=sent)
     if isinstance(error, TimeoutError):
         return HttpTimeoutError(f"{doing}: timed out", sent=sent)
     reason = os.strerror(error.errno) if error.errno else "the connection was closed"
     return HttpConnectionError(f"{doing}: {reason}", sent=sent)
-
-
-def out_of_descriptors() -> bool:
-    """Whether one more socket cannot be had right now."""
-    try:
-        socket.socket(socket.AF_UNIX).close()
-    except OSError as error:
-        return error.errno in _NO_DESCRIPTORS
-    return False

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from libmatrix import late_ssl
+from libmatrix.descriptors import NONE_LEFT
 from libmatrix.http_errors import HttpArgumentError, HttpTlsError
 
 if TYPE_CHECKING:
@@ -87,5 +88,7 @@ def _context(trust: Trust, _stamp: tuple[int, int] | None) -> ssl.SSLContext:
     except ssl.SSLError:
         raise HttpTlsError(f"{trust}: holds no certificate in PEM form") from None
     except OSError as error:
+        if error.errno in NONE_LEFT:
+            raise  # says nothing about the file
         raise HttpArgumentError(f"{trust}: {os.strerror(error.errno or 0)}") from None
     return context

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw
 
+from libmatrix.descriptors import have_run_out
 from libmatrix.errors import ArgumentError, MatrixError, TransportError
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class Listener:
                 self._accept, "127.0.0.1", 0, limit=_MOST_HEAD, backlog=_MOST_CONNECTIONS
             )
         except OSError as error:
-            raise TransportError(f"cannot listen on 127.0.0.1: {error.strerror}") from None
+            code = "E_TOO_MANY_FILES" if have_run_out(error) else None
+            text = f"cannot listen on 127.0.0.1: {error.strerror}"
+            raise TransportError(text, code=code) from None
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -32,8 +32,9 @@ class Requests:
 
     def start(self, client: Client, request: int, name: str, body: Raw) -> None:
         """Starts a request; its one result is posted now or later."""
-        if client.failure is not None:
-            self.fail(client, request, client.failure)
+        failure = client.failure and client.check()
+        if failure is not None:
+            self.fail(client, request, failure)
             return
         if client.preparing is not None:
             # Which may also be cancelled.

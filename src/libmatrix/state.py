@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from libmatrix.rooms import (
 from libmatrix.seal import Vault
 from libmatrix.session import Session
 from libmatrix.store import Store
+from libmatrix.store_files import StoreFiles
 
 _SESSION = "session"
 _NEXT_BATCH = "next_batch"
@@ -54,8 +56,10 @@ class Changes:
 class State:
     """Rooms and account of a client. The rooms may be ahead of the store by one sync."""
 
-    def __init__(self, folder: str | None, vault: Vault | None = None) -> None:
-        self._store = Store(folder)
+    def __init__(
+        self, folder: str | None, vault: Vault | None = None, files: StoreFiles | None = None
+    ) -> None:
+        self._store = Store(folder, files)
         self._vault = vault or Vault(None)
         self.session = Session()
         self.next_batch: str | None = None
@@ -65,6 +69,8 @@ class State:
         self.loaded_members: set[str] = set()
         # What the last sync changes, until that is in the store.
         self.pending: Changes | None = None
+        # The rooms are ahead of the store by a sync that is not to be.
+        self.is_stale = False
         try:
             self.load()
         except BaseException:
@@ -77,6 +83,7 @@ class State:
             self._load(self._store)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise StoreError(f"the store holds what libmatrix did not write: {error}") from None
+        self.is_stale = False
 
     def _load(self, store: Store) -> None:
         self.session = self._vault.open(store.meta(_SESSION))
@@ -128,11 +135,15 @@ class State:
         self.pending = None
 
     def reload(self) -> None:
-        """Goes back to what the store has; when it cannot even be read, nothing is known."""
-        try:
+        """Goes back to what the store has; when it cannot be read now, `settle` tries again."""
+        self.is_stale = True
+        with suppress(StoreError):
+            self.settle()
+
+    def settle(self) -> None:
+        """Makes sure that the rooms are those of the store; raises when it cannot be read."""
+        if self.is_stale:
             self.load()
-        except StoreError:
-            self.rooms, self.next_batch, self.pending = {}, None, None
 
     def forget(self) -> None:
         """Forgets everything, the session included."""

@@ -1,7 +1,9 @@
 """One SQLite file for each client: session, sync token, rooms, state, account data.
 
-The connection keeps the file locked for as long as it is open, so that a second client on the same
-store, in this or another process, is refused. A corrupt file is set aside and reported.
+The folder is locked for as long as the store is open, so that a second client on it, in this or
+another process, is refused. The file itself is closed while the store rests: whoever needs the
+connection gets it from `reading` or `transaction`, and never keeps it. A corrupt file is set aside
+and reported.
 """
 
 from __future__ import annotations
@@ -10,11 +12,15 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from libmatrix import descriptors
 from libmatrix.errors import StoreError, StoreLockedError
+from libmatrix.store_files import StoreFiles
+from libmatrix.store_lock import StoreLock
 
 _FILE = "libmatrix.sqlite3"
 # "mtrx": tells a store from any other SQLite file.
@@ -49,13 +55,16 @@ _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 class Store:
     """A client's file, or its like in memory. All methods raise `StoreError` only."""
 
-    def __init__(self, folder: str | None) -> None:
+    def __init__(self, folder: str | None, files: StoreFiles | None = None) -> None:
+        """Without `files` the file stays open as long as the store."""
         self._path = None if folder is None else Path(folder) / _FILE
+        self._files = files if folder is not None else None
+        self._lock: StoreLock | None = None
         self._connection: sqlite3.Connection | None = None
+        self._is_closed = True
+        self.was_used = True
         try:
-            self._connection = self._open()
-            with self._errors("opened"):
-                self._prepare()
+            self._make()
         except BaseException:
             self.close()
             raise
@@ -68,7 +77,7 @@ class Store:
 
     def rooms(self) -> Iterator[bytes]:
         """Every room."""
-        with self._errors("read") as connection:
+        with self.reading() as connection:
             for (data,) in connection.execute("SELECT data FROM room"):
                 yield data
 
@@ -80,18 +89,18 @@ class Store:
     def states(self, room_id: str, kind: str) -> list[tuple[str, bytes]]:
         """All state events of a type, with their keys."""
         query = "SELECT state_key, event FROM state WHERE room_id = ? AND type = ?"
-        with self._errors("read") as connection:
+        with self.reading() as connection:
             return connection.execute(query, (room_id, kind)).fetchall()
 
     def all_states(self, room_id: str) -> list[tuple[str, str, bytes]]:
         """All state events of a room, with their types and keys."""
         query = "SELECT type, state_key, event FROM state WHERE room_id = ?"
-        with self._errors("read") as connection:
+        with self.reading() as connection:
             return connection.execute(query, (room_id,)).fetchall()
 
     def rooms_with_all_members(self) -> set[str]:
         """The rooms whose members were loaded."""
-        with self._errors("read") as connection:
+        with self.reading() as connection:
             return {row[0] for row in connection.execute("SELECT room_id FROM members_loaded")}
 
     def account_data(self, room_id: str, kind: str) -> bytes | None:
@@ -107,9 +116,15 @@ class Store:
             writer.meta(key, value)
 
     @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, to be given back before anybody else has a turn."""
+        with self._using("read") as connection:
+            yield connection
+
+    @contextmanager
     def transaction(self) -> Iterator[Writer]:
         """All that is written inside is there afterwards, or nothing of it."""
-        with self._errors("written") as connection:
+        with self._using("written") as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Writer(connection)
@@ -121,35 +136,61 @@ class Store:
 
     def clear(self) -> None:
         """Forgets everything, also in the file's free pages and its log."""
-        with self._errors("written") as connection:
+        with self._using("written") as connection:
             connection.execute("BEGIN IMMEDIATE")
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def rest(self) -> bool:
+        """Closes the file until somebody needs it; False in the middle of a transaction."""
+        connection = self._connection
+        if connection is not None and connection.in_transaction:
+            return False
+        self._connection = None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+        return True
+
     def close(self) -> None:
-        """Closes the file; what was not committed is forgotten."""
+        """Closes the file and lets others have it; what was not committed is forgotten."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+        if self._files is not None:
+            self._files.closed(self)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        self._is_closed = True
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _open(self) -> sqlite3.Connection:
-        target: Path | str = ":memory:" if self._path is None else self._path
+    def _make(self) -> None:
+        """Locks the folder, makes what is missing, and brings the schema up to date."""
         try:
             if self._path is not None:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock = StoreLock(self._path.parent)
                 _make_private(self._path)
-            return sqlite3.connect(target, timeout=0, isolation_level=None, check_same_thread=False)
-        except (OSError, ValueError, sqlite3.Error) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise StoreError(f"the store {target} cannot be opened: {reason}") from None
+        except (OSError, ValueError) as error:
+            raise self._cannot_open(error) from None
+        self._is_closed = False
+        with self._using("opened") as connection:
+            self._prepare(connection)
 
-    def _prepare(self) -> None:
-        """Locks the file and brings its schema up to date."""
-        connection = self._connection
-        assert connection is not None
+    def _open(self) -> sqlite3.Connection:
+        """Opens the file; never makes one, for that would be an empty store."""
+        path = self._path
+        target = ":memory:" if path is None else f"file:{quote(bytes(path.absolute()))}?mode=rw"
+        try:
+            connection = sqlite3.connect(
+                target, timeout=0, isolation_level=None, check_same_thread=False, uri=True
+            )
+        except (OSError, ValueError, sqlite3.Error) as error:
+            raise self._cannot_open(error) from None
         for pragma in (
             # Before the first access in WAL mode, so that there is no shared-memory file.
             "locking_mode = EXCLUSIVE",
@@ -157,8 +198,17 @@ class Store:
             "synchronous = NORMAL",
             "secure_delete = ON",
             "trusted_schema = OFF",
+            "temp_store = MEMORY",
         ):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
+            try:
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            except sqlite3.Error as error:
+                connection.close()
+                raise self._map(error, "opened") from None
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Brings the schema up to date."""
         connection.execute("BEGIN EXCLUSIVE")
         version = self._check_version(connection)
         for script in _MIGRATIONS[version:]:
@@ -179,18 +229,29 @@ class Store:
         return int(version)
 
     def _value(self, query: str, *arguments: str) -> bytes | None:
-        with self._errors("read") as connection:
+        with self.reading() as connection:
             row = connection.execute(query, arguments).fetchone()
         return row[0] if row else None
 
     @contextmanager
-    def _errors(self, done: str) -> Iterator[sqlite3.Connection]:
-        if self._connection is None:
+    def _using(self, done: str) -> Iterator[sqlite3.Connection]:
+        if self._is_closed:
             raise StoreError("the store is closed")
+        self.was_used = True
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._open()
+            if self._files is not None:
+                self._files.opened(self)
         try:
-            yield self._connection
+            yield connection
         except sqlite3.Error as error:
             raise self._map(error, done) from None
+
+    def _cannot_open(self, error: Exception) -> StoreError:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        code = "E_TOO_MANY_FILES" if descriptors.have_run_out(error) else None
+        return StoreError(f"the store {self._path} cannot be opened: {reason}", code=code)
 
     def _map(self, error: sqlite3.Error, done: str) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -199,6 +260,8 @@ class Store:
         if code in _CORRUPT and self._path is not None:
             self.close()
             return StoreError(f"the store {self._path} is corrupt; {_set_aside(self._path)}")
+        if code == sqlite3.SQLITE_CANTOPEN:
+            return self._cannot_open(error)
         return StoreError(f"the store {self._path} could not be {done}: {error}")
 
 
@@ -254,8 +317,7 @@ class Writer:
 
 
 def _make_private(path: Path) -> None:
-    """Makes folder and file for this user only; a folder that exists stays as it is."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Makes the file for this user only."""
     try:
         # A file that exists is not opened: closing it would drop the locks another client of this
         # process has on it.

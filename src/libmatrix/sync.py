@@ -141,6 +141,7 @@ class Syncer:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+        self._client.state.settle()
 
     async def _ask(self, arguments: SyncOnceArguments, since: str | None) -> bytes:
         wait_ms = min(max(arguments.timeout_ms, 0), _MOST_WAIT_MS)

@@ -85,16 +85,6 @@ def test_second_client_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     again.close()
 
 
-def test_it_takes_two_descriptors(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    state = State(str(tmp_path))
-    state.keep_session(Session(user_id="@a:x"))
-    assert len(os.listdir("/proc/self/fd")) - before <= 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE, FILE + "-wal"]
-    state.close()
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
 @pytest.mark.parametrize("damage", [b"not a database at all, not even a bit" * 30, None])
 def test_a_corrupt_file_is_set_aside_and_reported(tmp_path: Path, damage: bytes | None) -> None:
     filled(tmp_path)
