@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import statistics
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.fixture import Fixture
+from bench.idle_fixture import IdleFixture
 from bench.sync_fixture import (
     BIG_EVENTS,
     BIG_ROOMS,
@@ -25,11 +27,13 @@ from bench.sync_fixture import (
     big,
     stream,
 )
+from tests.support import certificates
 
 ROOT = Path(__file__).parent.parent
 STAGE = Path(os.environ.get("MATRIX_STAGE", ROOT / "build" / "stage"))
 RUNS = int(os.environ.get("MATRIX_BENCH_RUNS", "5"))
 SYNC_RUNS = int(os.environ.get("MATRIX_BENCH_SYNC_RUNS", "3"))
+MANY, MANY_ROOMS = 500, 5
 Row = dict[str, object]
 
 
@@ -146,6 +150,20 @@ def show_syncing(rows: dict[str, list[Row]], events: int) -> None:
         print(f"{label:12}{seconds:9.3f}{events / seconds:12,.0f}{floor / seconds:10.3f}{mib:8.1f}")
 
 
+def many(folder: Path) -> None:
+    """What each of many idle clients costs, with and without TLS."""
+    heading(f"{MANY} clients, {MANY_ROOMS} rooms each, that wait for news (each beyond the first)")
+    program = build("many", folder)
+    made = certificates.make(folder)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(made.certificate, made.key)
+    print(f"{'':12}{'KiB':>9}{'files':>9}{'s until all sync':>19}")
+    for label, context, words in (("http", None, ()), ("https", tls, (made.ca,))):
+        with IdleFixture(MANY_ROOMS, context) as url:
+            [row] = lines([program, url, folder / f"many-{label}", MANY, *words])
+        print(f"{label:12}{row['kib']:9}{row['files']:9}{row['seconds']:19}")
+
+
 def tree_bytes(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files if not file.is_symlink())
@@ -170,7 +188,9 @@ def main() -> None:
         throughput(Path(folder))
         cold_start(Path(folder))
         syncing(Path(folder))
+        many(Path(folder))
     sizes()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,9 @@ import importlib
 import sys
 from collections.abc import Callable
 
+# asyncio has a buffer for each connection, filled with zeros: of 256 KiB, most of what a client
+# that only waits would cost.
+_BUFFER = 32 * 1024
 # The extensions that link libcrypto.
 _LINKED = frozenset({"_ssl", "_hashlib"})
 
@@ -44,4 +47,5 @@ def enable() -> None:
         ssl = importlib.import_module("ssl")
         # Its classes are only ever reached through the module.
         importlib.reload(sslproto)
+        sslproto.SSLProtocol.max_size = _BUFFER
         base_events.ssl = selector_events.ssl = ssl  # type: ignore[attr-defined]

@@ -52,6 +52,11 @@ class Changes:
         # Contents by room, "" for none, and type.
         self.account_data: dict[tuple[str, str], bytes] = {}
 
+    def are_none(self, next_batch: str | None) -> bool:
+        """Whether all is as it was at this token; so a client that waits leaves its disk alone."""
+        kept = (self.rooms, self.fresh_rooms, self.lost_members, self.states, self.account_data)
+        return self.next_batch == next_batch and self.is_partial is None and not any(kept)
+
 
 class State:
     """Rooms and account of a client. The rooms may be ahead of the store by one sync."""
@@ -121,6 +126,9 @@ class State:
 
     def commit(self, changes: Changes) -> None:
         """Makes a sync's changes lasting."""
+        if changes.are_none(self.next_batch):
+            self.pending = None
+            return
         with self._store.transaction() as writer:
             writer.forget_state(changes.fresh_rooms)
             writer.forget_members(changes.lost_members)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 _MOST = 64
-_IDLE_SECONDS = 4.0
+_IDLE_SECONDS = 2.0
 # To close one can take the disk a while, so they are closed a few at a time.
 _AT_ONCE = 4
 _BREATH_SECONDS = 0.02
