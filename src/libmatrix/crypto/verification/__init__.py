@@ -1,0 +1,1 @@
+"""Verification of devices and users: SAS and QR codes (client-server API, key verification)."""
