@@ -20,6 +20,7 @@ list.enums = {
   join_rule = { "public", "invite", "knock", "restricted", "knock_restricted", "private" },
   history_visibility = { "invited", "joined", "shared", "world_readable" },
   guest_access = { "can_join", "forbidden" },
+  device_policy = { "all", "cross_signed", "verified" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -56,6 +57,7 @@ list.errors = {
   E_DISCOVERY_PROMPT = -30,
   E_STORE_PASSPHRASE = -31,
   E_OAUTH = -32,
+  E_DEVICE_KEYS = -33,
 }
 
 list.records = {
@@ -281,6 +283,11 @@ list.records = {
     { name = "last_seen_ip", type = "string" },
     { name = "is_own", type = "bool", required = true },
   },
+  device_alert = {
+    { name = "user_id", type = "string", required = true },
+    { name = "device_id", type = "string", required = true },
+    { name = "reason", type = "string", required = true },
+  },
 }
 
 list.context_options = {
@@ -307,6 +314,9 @@ list.client_options = {
   { name = "session", type = "string", secret = true },
   { name = "device_display_name", type = "string" },
   { name = "store_passphrase", type = "string", secret = true },
+  { name = "encryption", type = "bool" },
+  { name = "send_keys_to", type = "enum", enum = "device_policy" },
+  { name = "show_messages_from", type = "enum", enum = "device_policy" },
 }
 
 list.events = {
@@ -428,6 +438,10 @@ list.events = {
       { name = "sender", type = "string" },
       { name = "not_own", type = "bool" },
     },
+  },
+  device_alert = {
+    payload = "device_alert",
+    filter = {},
   },
 }
 

@@ -73,6 +73,8 @@ const char *matrix_status_string(matrix_status status) {
         return "E_STORE_PASSPHRASE";
     case MATRIX_E_OAUTH:
         return "E_OAUTH";
+    case MATRIX_E_DEVICE_KEYS:
+        return "E_DEVICE_KEYS";
     }
     return "E_UNKNOWN";
 }
@@ -159,6 +161,13 @@ const char *matrix_guest_access_string(matrix_guest_access value) {
         return "unknown";
     }
     return matrix_enum_guest_access.values[value - 1];
+}
+
+const char *matrix_device_policy_string(matrix_device_policy value) {
+    if (value < 1 || (size_t)value > matrix_enum_device_policy.count) {
+        return "unknown";
+    }
+    return matrix_enum_device_policy.values[value - 1];
 }
 
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
@@ -279,4 +288,9 @@ const matrix_to_device_event *matrix_reply_as_to_device_event(const matrix_reply
 
 const matrix_device *matrix_reply_as_device(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_device);
+}
+
+const matrix_device_alert *matrix_reply_as_device_alert(const matrix_reply *reply,
+                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_device_alert);
 }

@@ -68,6 +68,11 @@ const struct enumeration matrix_enum_guest_access = {
     .name = "guest_access", .values = guest_access_values, .count = 2
 };
 
+static const char *const device_policy_values[] = {"all", "cross_signed", "verified"};
+const struct enumeration matrix_enum_device_policy = {
+    .name = "device_policy", .values = device_policy_values, .count = 3
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -413,6 +418,16 @@ static const struct field device_fields[] = {
 
 const struct record matrix_record_device = {
     .name = "device", .fields = {device_fields, 5}, .size = sizeof(matrix_device)
+};
+
+static const struct field device_alert_fields[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_device_alert, user_id), .has_offset = SIZE_MAX},
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_device_alert, device_id), .has_offset = SIZE_MAX},
+    {.name = "reason", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_device_alert, reason), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_device_alert = {
+    .name = "device_alert", .fields = {device_alert_fields, 3}, .size = sizeof(matrix_device_alert)
 };
 
 static const struct field own_device_options[] = {
@@ -1348,9 +1363,12 @@ static const struct field client_options[] = {
     {.name = "session", .type = FIELD_STRING, .required = false, .secret = true},
     {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "store_passphrase", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "encryption", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "send_keys_to", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_policy, .required = false, .secret = false},
+    {.name = "show_messages_from", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_policy, .required = false, .secret = false},
 };
 
-const struct fields matrix_client_options = {client_options, 16};
+const struct fields matrix_client_options = {client_options, 19};
 
 const struct operation matrix_operations[] = {
     [OPERATION_OWN_DEVICES] = {
@@ -2033,8 +2051,9 @@ const struct event_kind matrix_event_kinds[] = {
     {.name = "account_data", .filter = {account_data_filter, 1}, .payload = &matrix_record_account_change},
     {.name = "room_account_data", .filter = {room_account_data_filter, 2}, .payload = &matrix_record_account_change},
     {.name = "to_device", .filter = {to_device_filter, 3}, .payload = &matrix_record_to_device_event},
+    {.name = "device_alert", .filter = {NULL, 0}, .payload = &matrix_record_device_alert},
 };
-const size_t matrix_event_kind_count = 16;
+const size_t matrix_event_kind_count = 17;
 
 const struct error_code matrix_error_codes[] = {
     {"E_INVALID_ARGUMENT", MATRIX_E_INVALID_ARGUMENT},
@@ -2069,5 +2088,6 @@ const struct error_code matrix_error_codes[] = {
     {"E_DISCOVERY_PROMPT", MATRIX_E_DISCOVERY_PROMPT},
     {"E_STORE_PASSPHRASE", MATRIX_E_STORE_PASSPHRASE},
     {"E_OAUTH", MATRIX_E_OAUTH},
+    {"E_DEVICE_KEYS", MATRIX_E_DEVICE_KEYS},
 };
-const size_t matrix_error_code_count = 32;
+const size_t matrix_error_code_count = 33;

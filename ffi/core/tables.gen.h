@@ -132,6 +132,7 @@ extern const struct enumeration matrix_enum_message_kind;
 extern const struct enumeration matrix_enum_join_rule;
 extern const struct enumeration matrix_enum_history_visibility;
 extern const struct enumeration matrix_enum_guest_access;
+extern const struct enumeration matrix_enum_device_policy;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -158,5 +159,6 @@ extern const struct record matrix_record_presence_change;
 extern const struct record matrix_record_account_change;
 extern const struct record matrix_record_to_device_event;
 extern const struct record matrix_record_device;
+extern const struct record matrix_record_device_alert;
 
 #endif

@@ -38,6 +38,9 @@
 ---Whether guests may join a room (client-server API, m.room.guest_access).
 ---@alias matrix.GuestAccess "can_join"|"forbidden"
 
+---Devices trusted enough: all not blocked, those their owner has signed, those verified.
+---@alias matrix.DevicePolicy "all"|"cross_signed"|"verified"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -285,6 +288,12 @@
 ---@field last_seen_ip? string the address it was last seen at
 ---@field is_own boolean the device of this client
 
+---The homeserver tells keys of a device that must not be believed; they were refused.
+---@class matrix.DeviceAlert
+---@field user_id string whose device it is said to be
+---@field device_id string the device
+---@field reason string one line for people
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once
@@ -310,6 +319,9 @@
 ---@field session? string what export_session gave: the session to go on with
 ---@field device_display_name? string what to call a device that a login makes
 ---@field store_passphrase? string seals the session's secrets in the store
+---@field encryption? boolean encrypts and decrypts; without it nothing is sent to encrypted rooms
+---@field send_keys_to? matrix.DevicePolicy the devices that room keys are sent to
+---@field show_messages_from? matrix.DevicePolicy the devices whose encrypted messages are shown
 
 ---Filter of the event message.
 ---@class matrix.MessageFilter
@@ -399,6 +411,9 @@
 ---@field type? string only this type, as m.room.topic
 ---@field sender? string only of this user
 ---@field not_own? boolean leave out what this user sent
+
+---Filter of the event device_alert.
+---@class matrix.DeviceAlertFilter
 
 ---What every callback of a request is given, and every call inside `matrix.run` gives back.
 ---@class matrix.Payload
@@ -2677,6 +2692,8 @@ function Client:mark_room_unread(room_id, options) end
 ---"room_account_data": Account data of the user for a room, as tags (m.tag) and the read marker (m.fully_read).
 ---
 ---"to_device": Events sent to this device alone.
+---
+---"device_alert": Keys of a device that were refused: exchanged, malformed, or not signed by the device.
 ---@param kind string
 ---@param filter? table
 ---@param callback fun(event: table)
@@ -2713,6 +2730,8 @@ function Client:mark_room_unread(room_id, options) end
 ---@overload fun(self: matrix.Client, kind: "room_account_data", filter: matrix.RoomAccountDataFilter?, callback: fun(event: matrix.AccountChange)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "to_device", callback: fun(event: matrix.ToDeviceEvent)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "to_device", filter: matrix.ToDeviceFilter?, callback: fun(event: matrix.ToDeviceEvent)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "device_alert", callback: fun(event: matrix.DeviceAlert)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "device_alert", filter: matrix.DeviceAlertFilter?, callback: fun(event: matrix.DeviceAlert)): matrix.Subscription
 function Client:subscribe(kind, filter, callback) end
 
 return matrix

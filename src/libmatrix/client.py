@@ -16,6 +16,7 @@ from libmatrix.api import Api
 from libmatrix.errors import (
     AlreadyLoggedInError,
     ArgumentError,
+    EncryptionError,
     MatrixError,
     NotLoggedInError,
     StoreError,
@@ -31,6 +32,7 @@ from libmatrix.table_gen import ClientOptions, Output
 
 if TYPE_CHECKING:
     from libmatrix.context import Context
+    from libmatrix.crypto.machine import Crypto
     from libmatrix.room_events import Decrypt
     from libmatrix.state import State
     from libmatrix.sync import Syncer
@@ -63,6 +65,7 @@ class Client:
         self._vault = Vault(options.store_passphrase)
         self._state: State | None = None
         self._syncer: Syncer | None = None
+        self._crypto: Crypto | None = None
         self._api: Api | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_closed = False
@@ -124,6 +127,7 @@ class Client:
             tasks.append(self.preparing)
         if self._syncer is not None:
             self._syncer.close()
+        tasks += self._close_crypto()
         self._close_state()
         if self._api is not None:
             self._api.close()
@@ -153,6 +157,37 @@ class Client:
     def state(self) -> State:
         """What the client knows; in memory when it has no store."""
         return self._state or self._open_state()
+
+    @property
+    def crypto(self) -> Crypto:
+        """Encryption; begins when it is first asked for.
+
+        Raises `EncryptionError` when the client was made without, and `NotLoggedInError` while it
+        is not known which device this is; `open_crypto` finds that out.
+        """
+        if self._crypto is None:
+            self._require_encryption()
+            from libmatrix.crypto.machine import Crypto
+
+            session = self.session
+            if session.user_id is None or session.device_id is None:
+                raise NotLoggedInError
+            self._crypto = Crypto(self, self._vault, session.user_id, session.device_id)
+            self.decrypt = self._crypto.decryptor.open
+        return self._crypto
+
+    async def open_crypto(self) -> Crypto:
+        """The same, asking the homeserver who this is when only the token is known so far."""
+        self._require_encryption()
+        session = self.require_login()
+        if session.user_id is None or session.device_id is None:
+            from libmatrix.operations.session import whoami
+            from libmatrix.table_gen import WhoamiArguments
+
+            await whoami(self, WhoamiArguments())
+        if self.session.device_id is None:
+            raise EncryptionError("the access token belongs to no device")
+        return self.crypto
 
     @property
     def syncer(self) -> Syncer:
@@ -204,12 +239,20 @@ class Client:
         if self._syncer is not None:
             self._syncer.close()
             self._syncer = None
+        self._close_crypto()
         if self._state is not None:
             self._state.forget()
+        if self.options.encryption and self.options.store_path is not None:
+            from libmatrix.crypto.key_location import remove_key
+
+            remove_key(self.options.store_path)
 
     def token_refused(self, *, is_soft: bool = False) -> None:
         """The homeserver does not know the token any more; after a soft logout the device stays."""
         self.session = self.session.without_tokens(keeps_device=is_soft)
+        if not is_soft:
+            # The next login makes another device.
+            self._close_crypto()
         self.renewal.watch(self.session)
         self._keep_session()
         text = "the access token is not valid" + ("; log in again" if is_soft else "")
@@ -242,6 +285,14 @@ class Client:
         return partial(self.host.calls.ask, self.context, self.host.starting_request)
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _require_encryption(self) -> None:
+        if not self.options.encryption:
+            raise EncryptionError("this client was made without encryption; nothing was sent")
+
+    def _close_crypto(self) -> list[asyncio.Task[Any]]:
+        crypto, self._crypto, self.decrypt = self._crypto, None, None
+        return crypto.close() if crypto is not None else []
 
     def _open_state(self) -> State:
         from libmatrix.state import State

@@ -32,23 +32,26 @@ async def list_members(
 
     `at`: as they were at that place; the homeserver is asked, and nothing is kept.
     """
-    state = client.state
     if at is not None:
         found = await fetch_members(client, room_id, at=at)
-    elif reload or room_id not in state.loaded_members:
-        is_joined = room_id in state.rooms and state.rooms[room_id].membership == "join"
-        # As of the last sync: what comes after it, the next one tells.
-        last = state.next_batch if is_joined else None
-        loaded = await _fetch(client, room_id, at=last)
-        if room_id in state.rooms:
-            state.keep_members(room_id, loaded)
-            found = state.members(room_id)
-        else:
-            found = {user: member_of(read_event(bytes(raw))) for user, raw in loaded.items()}
     else:
-        found = state.members(room_id)
+        found = await known_members(client, room_id, reload=reload)
     permissions = await read_permissions(client, room_id)
     return _records(found, permissions)
+
+
+async def known_members(client: Client, room_id: str, *, reload: bool = False) -> dict[str, Member]:
+    """All members by user id as their events say; the homeserver is asked where some may lack."""
+    state = client.state
+    if not reload and room_id in state.loaded_members:
+        return state.members(room_id)
+    is_joined = room_id in state.rooms and state.rooms[room_id].membership == "join"
+    # As of the last sync: what comes after it, the next one tells.
+    loaded = await _fetch(client, room_id, at=state.next_batch if is_joined else None)
+    if room_id not in state.rooms:
+        return {user: member_of(read_event(bytes(raw))) for user, raw in loaded.items()}
+    state.keep_members(room_id, loaded)
+    return state.members(room_id)
 
 
 async def fetch_members(client: Client, room_id: str, **query: str | None) -> dict[str, Member]:

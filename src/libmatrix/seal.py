@@ -56,13 +56,21 @@ class Vault:
             return Session()
         if data[:1] == b"{":
             return _decode(data)
-        return _decode(self._open(data))
+        return _decode(self.unseal(data))
 
     def close(self, session: Session) -> bytes:
         """What the store is to keep."""
         text = _encode(session)
-        if self._key is None:
-            return text
+        return text if self._key is None else self.seal(text)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a passphrase, and its key was made."""
+        return self._key is not None
+
+    def seal(self, text: bytes) -> bytes:
+        """Seals any bytes; only while `has_key`."""
+        assert self._key is not None
         from Crypto.Cipher import AES
 
         nonce = os.urandom(_NONCE)
@@ -90,7 +98,8 @@ class Vault:
         self._passphrase = ""
         return self.open(data), bool(data) and not head
 
-    def _open(self, data: bytes) -> bytes:
+    def unseal(self, data: bytes) -> bytes:
+        """What `seal` sealed. Raises `PassphraseError`."""
         if self._key is None:
             raise PassphraseError("the store is sealed; it needs store_passphrase")
         from Crypto.Cipher import AES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from libmatrix.api import make_path
-from libmatrix.encryption import require_clear
+from libmatrix.encryption import is_encrypted
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -26,9 +26,11 @@ async def send_event(
     *,
     txn_id: str | None = None,
 ) -> str:
-    """Sends an event, unless the room is encrypted; returns its event id."""
+    """Sends an event, encrypted where the room is; returns its event id."""
     client.require_login()
-    await require_clear(client, room_id)
+    if await is_encrypted(client, room_id):
+        crypto = await client.open_crypto()
+        event_type, content = await crypto.encrypt_event(room_id, event_type, content)
     path = make_path("rooms", room_id, "send", event_type, txn_id or make_txn_id())
     return (await client.api.put(_EventAnswer, path, content)).event_id
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -22,7 +22,7 @@ from libmatrix.rooms import (
 )
 from libmatrix.seal import Vault
 from libmatrix.session import Session
-from libmatrix.store import Store
+from libmatrix.store import Store, Writer
 from libmatrix.store_files import StoreFiles
 
 _SESSION = "session"
@@ -51,11 +51,27 @@ class Changes:
         self.states: dict[str, dict[tuple[str, str], Raw]] = {}
         # Contents by room, "" for none, and type.
         self.account_data: dict[tuple[str, str], bytes] = {}
+        # Called when the sync is about to become lasting.
+        self.before_commit: list[Callable[[], None]] = []
 
     def are_none(self, next_batch: str | None) -> bool:
         """Whether all is as it was at this token; so a client that waits leaves its disk alone."""
         kept = (self.rooms, self.fresh_rooms, self.lost_members, self.states, self.account_data)
         return self.next_batch == next_batch and self.is_partial is None and not any(kept)
+
+
+class Rider(Protocol):
+    """Who has something to write with each sync's token, in the same transaction."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is anything to write."""
+
+    def write(self, writer: Writer, /) -> None:
+        """Writes what is waiting."""
+
+    def written(self) -> None:
+        """The transaction has succeeded."""
 
 
 class State:
@@ -76,11 +92,17 @@ class State:
         self.pending: Changes | None = None
         # The rooms are ahead of the store by a sync that is not to be.
         self.is_stale = False
+        self.riders: list[Rider] = []
         try:
             self.load()
         except BaseException:
             self._store.close()
             raise
+
+    @property
+    def disk(self) -> Store:
+        """The store itself, for who keeps tables of its own there."""
+        return self._store
 
     def load(self) -> None:
         """Takes everything from the store."""
@@ -126,7 +148,10 @@ class State:
 
     def commit(self, changes: Changes) -> None:
         """Makes a sync's changes lasting."""
-        if changes.are_none(self.next_batch):
+        for prepare in changes.before_commit:
+            prepare()
+        is_idle = not any(rider.is_waiting for rider in self.riders)
+        if is_idle and changes.are_none(self.next_batch):
             self.pending = None
             return
         with self._store.transaction() as writer:
@@ -138,6 +163,10 @@ class State:
             writer.meta(_NEXT_BATCH, changes.next_batch.encode())
             if changes.is_partial is not None:
                 writer.meta(_IS_PARTIAL, b"1" if changes.is_partial else None)
+            for rider in self.riders:
+                rider.write(writer)
+        for rider in self.riders:
+            rider.written()
         self.next_batch = changes.next_batch
         self.loaded_members -= changes.lost_members
         self.pending = None

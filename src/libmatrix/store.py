@@ -26,6 +26,25 @@ _FILE = "libmatrix.sqlite3"
 # "mtrx": tells a store from any other SQLite file.
 _APPLICATION = 0x6D747278
 
+_CRYPTO = (
+    "crypto_value",
+    "olm_session",
+    "olm_received",
+    "room_key",
+    "unsaved_room_key",
+    "message_index",
+    "outbound_session",
+    "session_share",
+    "withheld_key",
+    "undecrypted_event",
+    "tracked_user",
+    "device",
+    "identity",
+    "key_request",
+    "secret",
+    "encrypted_room",
+)
+
 # What brings the schema from each version to the next; only ever appended to.
 _MIGRATIONS = (
     """
@@ -45,9 +64,16 @@ _MIGRATIONS = (
     CREATE TABLE members_loaded (room_id TEXT PRIMARY KEY) WITHOUT ROWID;
     INSERT INTO meta SELECT 'is_outdated', x'31' FROM (SELECT 1) WHERE EXISTS (SELECT 1 FROM room);
     """,
+    # Encryption; crypto/store.py says what each table holds.
+    "".join(
+        f"CREATE TABLE {name} (first TEXT NOT NULL, second TEXT NOT NULL, value BLOB NOT NULL,"
+        " PRIMARY KEY (first, second)) WITHOUT ROWID;"
+        for name in _CRYPTO
+    ),
 )
 
-_TABLES = ("meta", "room", "state", "account_data", "members_loaded")
+_ROOM_TABLES = ("room", "state", "account_data", "members_loaded")
+_TABLES = ("meta", *_ROOM_TABLES, *_CRYPTO)
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -107,6 +133,29 @@ class Store:
         """Account data; of no room: global."""
         query = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"
         return self._value(query, room_id, kind)
+
+    # -- encryption: tables with two keys, see crypto/store.py --------------------------------
+
+    def crypto_value(self, table: str, first: str, second: str) -> bytes | None:
+        """One value."""
+        query = f"SELECT value FROM {table} WHERE first = ? AND second = ?"
+        return self._value(query, first, second)
+
+    def crypto_values(self, table: str, first: str) -> list[tuple[str, bytes]]:
+        """All values with a first key, with their second."""
+        query = f"SELECT second, value FROM {table} WHERE first = ?"
+        with self.reading() as connection:
+            return connection.execute(query, (first,)).fetchall()
+
+    def crypto_rows(self, table: str) -> list[tuple[str, str, bytes]]:
+        """A whole table."""
+        with self.reading() as connection:
+            return connection.execute(f"SELECT first, second, value FROM {table}").fetchall()
+
+    def crypto_keys(self, table: str) -> list[tuple[str, str]]:
+        """All keys of a table."""
+        with self.reading() as connection:
+            return connection.execute(f"SELECT first, second FROM {table}").fetchall()
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -309,8 +358,15 @@ class Writer:
 
     def forget_room(self, room_id: str) -> None:
         """Removes a room and all of it."""
-        for table in _TABLES[1:]:
+        for table in _ROOM_TABLES:
             self._many(f"DELETE FROM {table} WHERE room_id = ?", [(room_id,)])
+
+    def crypto(
+        self, table: str, rows: Iterable[tuple[str, str, bytes]], gone: Iterable[tuple[str, str]]
+    ) -> None:
+        """Sets and removes values of a table of encryption."""
+        self._many(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
+        self._many(f"DELETE FROM {table} WHERE first = ? AND second = ?", gone)
 
     def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self._connection.executemany(statement, rows)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from libmatrix import frames
-from libmatrix.errors import AlreadyRunningError, NotLoggedInError, StoreError
+from libmatrix.errors import (
+    AlreadyRunningError,
+    EncryptionError,
+    NotLoggedInError,
+    ResponseError,
+    StoreError,
+)
 from libmatrix.state import Changes
 from libmatrix.sync_delivery import Delivery
 from libmatrix.sync_loop import SyncLoop
@@ -29,6 +35,7 @@ from libmatrix.table_gen import (
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
+    from libmatrix.crypto.machine import Crypto
 
 _PATH = "/_matrix/client/v3/sync"
 # The second name is that of homeservers from before it was specified.
@@ -55,6 +62,7 @@ class Syncer:
         # Why the last sync could not be committed; told to the next one.
         self._failure: StoreError | None = None
         self._is_closed = False
+        self._has_no_device = False
         self._loop: SyncLoop | None = None
 
     async def user_id(self) -> str:
@@ -93,12 +101,13 @@ class Syncer:
             await self._settled()
             await self.user_id()
             since = self._client.state.next_batch
+            crypto = await self._open_crypto()
             body = await self._ask(arguments, since)
             if self._is_closed:
                 raise NotLoggedInError
             response, broken = decode_sync(body)
             del body
-            delivery = Delivery(self._client, response, is_historic=since is None)
+            delivery = Delivery(self._client, response, crypto, is_historic=since is None)
             for place in broken:
                 delivery.report_broken(place)
             try:
@@ -133,6 +142,21 @@ class Syncer:
         if self._committed is not None:
             self._committed.cancel()
             self._committed = None
+
+    async def _open_crypto(self) -> Crypto | None:
+        """Encryption, its keys on their way to the homeserver; None for a client without."""
+        client = self._client
+        if not client.options.encryption or self._has_no_device:
+            return None
+        try:
+            crypto = await client.open_crypto()
+        except (EncryptionError, ResponseError) as error:
+            # Asked once: a token of no device will not become one of a device.
+            self._has_no_device = True
+            client.log.record("info", "encryption", error.message, error.code)
+            return None
+        crypto.sync_begins()
+        return crypto
 
     async def _settled(self) -> None:
         """Waits until the sync before is committed; raises when it could not be."""

@@ -24,6 +24,7 @@ from libmatrix.table_gen import Membership, Room, SyncOnceResult
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
+    from libmatrix.crypto.machine import Crypto
 
 _LIVE, _HISTORIC = Marks(is_historic=False), Marks(is_historic=True)
 _FILLED = Marks(is_historic=False, is_filled=True)
@@ -32,8 +33,11 @@ _FILLED = Marks(is_historic=False, is_filled=True)
 class Delivery:
     """Handles one response. What is to last is gathered in `changes`."""
 
-    def __init__(self, client: Client, response: SyncResponse, *, is_historic: bool) -> None:
+    def __init__(
+        self, client: Client, response: SyncResponse, crypto: Crypto | None, *, is_historic: bool
+    ) -> None:
         self._client = client
+        self._crypto = crypto
         self._state = client.state
         self._user_id = client.session.user_id or ""
         self._response = response
@@ -62,9 +66,14 @@ class Delivery:
         """Handles everything; waits while the host's queue is full."""
         response, rooms = self._response, self._response.rooms
         gaps = await fill_gaps(self._client, response, self._since)
-        self._extras.take_to_device(response.to_device.events)
+        to_device = response.to_device.events
+        if self._crypto is not None:
+            to_device = await self._crypto.take_sync(response, self.changes)
+        self._extras.take_to_device(to_device)
         self._extras.take_presence(response.presence.events)
         self._take_account_data(None, response.account_data.events)
+        if self._crypto is not None:
+            await self._take_late(self._crypto)
         for room_id, joined in rooms.join.items():
             await self._join(room_id, joined, gaps.pop(room_id, []))
         for room_id, invited in rooms.invite.items():
@@ -254,6 +263,21 @@ class Delivery:
             is_own = head.sender == self._user_id
             give_event(wishes, room_id, head, raw, is_own, _FILLED, self._post, encryption)
         await self._post.passed(1)
+
+    async def _take_late(self, crypto: Crypto) -> None:
+        """Events of earlier syncs whose key has come: given anew, now in clear."""
+        for room_id, raw in crypto.take_late(self.changes):
+            head = read_timeline_event(bytes(raw))
+            crypto.decryptor.is_late = True
+            try:
+                head, encryption = unlock(self._client.decrypt, room_id, head, raw)
+            finally:
+                crypto.decryptor.is_late = False
+            wishes = self._subscriptions.routes.of_timeline(head)
+            if wishes and head.type != ENCRYPTED:
+                is_own = head.sender == self._user_id
+                give_event(wishes, room_id, head, raw, is_own, self._marks, self._post, encryption)
+            await self._post.passed(1)
 
     def _apply(self, update: RoomUpdate, head: EventHead, raw: Raw) -> None:
         if head.state_key is not None:

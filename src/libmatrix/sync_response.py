@@ -92,6 +92,13 @@ class Rooms(Struct, gc=False):
     leave: dict[str, LeftRoom] = {}
 
 
+class DeviceLists(Struct, gc=False):
+    """Users whose devices changed, and who are not met in an encrypted room any more."""
+
+    changed: list[str] = []
+    left: list[str] = []
+
+
 class SyncResponse(Struct, gc=False):
     """What is new."""
 
@@ -100,6 +107,10 @@ class SyncResponse(Struct, gc=False):
     to_device: Events = msgspec.field(default_factory=Events)
     account_data: Events = msgspec.field(default_factory=Events)
     rooms: Rooms = msgspec.field(default_factory=Rooms)
+    device_lists: DeviceLists = msgspec.field(default_factory=DeviceLists)
+    # Counts by algorithm; of fallback keys, the algorithms that have an unused one.
+    device_one_time_keys_count: dict[str, Any] | None = None
+    device_unused_fallback_key_types: list[Any] | None = None
     # Set here, whatever the answer says: `is_tame` of all of it, so that no event need be asked.
     is_tame: bool = False
 

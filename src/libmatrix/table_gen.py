@@ -71,6 +71,7 @@ ErrorCode = Literal[
     "E_DISCOVERY_PROMPT",
     "E_STORE_PASSPHRASE",
     "E_OAUTH",
+    "E_DEVICE_KEYS",
 ]
 
 ERROR_STATUS: dict[str, int] = {
@@ -106,6 +107,7 @@ ERROR_STATUS: dict[str, int] = {
     "E_DISCOVERY_PROMPT": -30,
     "E_STORE_PASSPHRASE": -31,
     "E_OAUTH": -32,
+    "E_DEVICE_KEYS": -33,
 }
 """The number of each of libmatrix's own codes in C."""
 
@@ -203,6 +205,13 @@ GuestAccess = Literal[
     "forbidden",
 ]
 """Whether guests may join a room (client-server API, m.room.guest_access)."""
+
+DevicePolicy = Literal[
+    "all",
+    "cross_signed",
+    "verified",
+]
+"""Devices trusted enough: all not blocked, those their owner has signed, those verified."""
 
 
 class Error(Output, frozen=True, kw_only=True):
@@ -674,6 +683,17 @@ class Device(Output, frozen=True, kw_only=True):
     is_own: bool
 
 
+class DeviceAlert(Output, frozen=True, kw_only=True):
+    """The homeserver tells keys of a device that must not be believed; they were refused."""
+
+    # whose device it is said to be
+    user_id: str
+    # the device
+    device_id: str
+    # one line for people
+    reason: str
+
+
 class ContextOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_init."""
 
@@ -726,6 +746,12 @@ class ClientOptions(Input, frozen=True, kw_only=True):
     device_display_name: str | None = None
     # seals the session's secrets in the store
     store_passphrase: str | None = None
+    # encrypts and decrypts; without it nothing is sent to encrypted rooms
+    encryption: bool = True
+    # the devices that room keys are sent to
+    send_keys_to: DevicePolicy = "all"
+    # the devices whose encrypted messages are shown
+    show_messages_from: DevicePolicy = "all"
 
 
 class MessageFilter(Input, frozen=True, kw_only=True):
@@ -886,6 +912,10 @@ class ToDeviceFilter(Input, frozen=True, kw_only=True):
     sender: str | None = None
     # leave out what this user sent
     not_own: bool = False
+
+
+class DeviceAlertFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind device_alert."""
 
 
 class OwnDevicesArguments(Input, frozen=True, kw_only=True):
@@ -3939,5 +3969,6 @@ EVENTS: dict[str, EventSpec] = {
     "account_data": EventSpec("account_data", AccountDataFilter, AccountChange),
     "room_account_data": EventSpec("room_account_data", RoomAccountDataFilter, AccountChange),
     "to_device": EventSpec("to_device", ToDeviceFilter, ToDeviceEvent),
+    "device_alert": EventSpec("device_alert", DeviceAlertFilter, DeviceAlert),
 }
 """Every kind of event by name."""

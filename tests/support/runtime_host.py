@@ -137,9 +137,9 @@ class RuntimeHost:
         return self._last
 
     def client(self, homeserver: str = "http://127.0.0.1:9", **options: Any) -> int:
-        """Makes a client."""
+        """Makes a client; without encryption, which asks the homeserver things of its own."""
         client = self.handle()
-        body = {"homeserver": homeserver, **options}
+        body = {"homeserver": homeserver, "encryption": False, **options}
         self.bridge.send("create_client", CONTEXT, client, 0, "", body)
         return client
 

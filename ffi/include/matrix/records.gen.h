@@ -475,6 +475,16 @@ typedef struct matrix_device {
     bool is_own;
 } matrix_device;
 
+/** The homeserver tells keys of a device that must not be believed; they were refused. */
+typedef struct matrix_device_alert {
+    /** whose device it is said to be */
+    const char *user_id;
+    /** the device */
+    const char *device_id;
+    /** one line for people */
+    const char *reason;
+} matrix_device_alert;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -650,5 +660,12 @@ MATRIX_API const matrix_to_device_event *matrix_reply_as_to_device_event(const m
  */
 MATRIX_API const matrix_device *matrix_reply_as_device(const matrix_reply *reply,
                                                        const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_device_alert *matrix_reply_as_device_alert(const matrix_reply *reply,
+                                                                   const matrix_value *value);
 
 #endif

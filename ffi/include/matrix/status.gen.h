@@ -85,7 +85,12 @@ typedef enum matrix_status {
     /**
      * The authorization server refused, or its metadata must not be trusted; the message says why.
      */
-    MATRIX_E_OAUTH = -32
+    MATRIX_E_OAUTH = -32,
+    /**
+     * The homeserver tells keys of a device that are not what the device signed, or not what they
+     * were.
+     */
+    MATRIX_E_DEVICE_KEYS = -33
 } matrix_status;
 
 /**
@@ -248,5 +253,17 @@ typedef enum matrix_guest_access {
 
 /** As text, as "can_join"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_guest_access_string(matrix_guest_access value);
+
+/** Devices trusted enough: all not blocked, those their owner has signed, those verified. */
+typedef enum matrix_device_policy {
+    /** None, or one this library does not know. */
+    MATRIX_DEVICE_POLICY_UNKNOWN = 0,
+    MATRIX_DEVICE_POLICY_ALL = 1,
+    MATRIX_DEVICE_POLICY_CROSS_SIGNED = 2,
+    MATRIX_DEVICE_POLICY_VERIFIED = 3
+} matrix_device_policy;
+
+/** As text, as "all"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_device_policy_string(matrix_device_policy value);
 
 #endif

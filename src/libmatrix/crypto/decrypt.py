@@ -1,0 +1,233 @@
+"""Events of encrypted rooms in clear, and what is known of who wrote them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Raw
+from vodozemac import MegolmMessage
+
+from libmatrix.crypto.account import MEGOLM
+from libmatrix.crypto.records import RoomKey
+from libmatrix.crypto.room_keys import OpenKey
+from libmatrix.crypto.trust_levels import shield_of
+from libmatrix.events import EventHead, MalformedEventError, read_event
+from libmatrix.room_events import Decrypted
+
+if TYPE_CHECKING:
+    from libmatrix.crypto.machine import Crypto
+
+# Events that wait for a key; beyond it they are only reported.
+_MOST_WAITING = 10_000
+
+Reason = Literal[
+    "missing_key",
+    "withheld",
+    "unknown_index",
+    "bad_message",
+    "replayed",
+    "wrong_room",
+    "wrong_sender",
+    "unsupported_algorithm",
+    "untrusted_device",
+]
+
+
+class Encryption(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The field `encryption` of an event."""
+
+    algorithm: str | None = None
+    session_id: str | None = None
+    is_decrypted: bool
+    is_verified: bool
+    # The colour to show, and why.
+    shield: str
+    # Why it could not be decrypted, or is not shown.
+    code: str | None = None
+    withheld_code: str | None = None
+    # Who is proven to have sent it.
+    sender: str | None = None
+    sender_device_id: str | None = None
+    sender_key: str | None = None
+    shield_reason: str | None = None
+    # The host was given it before, undecrypted.
+    is_late: bool = False
+
+
+class _Megolm(msgspec.Struct, gc=False):
+    algorithm: Any = None
+    ciphertext: Any = None
+    session_id: Any = None
+    sender_key: Any = None
+    relates_to: Raw = msgspec.field(default=Raw(), name="m.relates_to")
+
+
+class _Plaintext(msgspec.Struct, gc=False):
+    type: str
+    content: Raw
+    room_id: str
+
+
+class _UndecryptedError(Exception):
+    """Why an event stays as it is."""
+
+    def __init__(self, code: Reason, withheld_code: str | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.withheld_code = withheld_code
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_content = msgspec.json.Decoder(_Megolm).decode
+_decode_plaintext = msgspec.json.Decoder(_Plaintext).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Decryptor:
+    """Decrypts one event at a time, without waiting for anything."""
+
+    def __init__(self, crypto: Crypto) -> None:
+        self._crypto = crypto
+        self._store = crypto.store
+        self._waiting_count: int | None = None
+        # Given anew because their key came.
+        self.is_late = False
+
+    def open(self, room_id: str, head: EventHead, raw: Raw) -> Decrypted | None:
+        """What `client.decrypt` does. An event without ciphertext was redacted and stays."""
+        try:
+            content = _decode_content(head.content)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            content = _Megolm()
+        if content.algorithm is None and content.ciphertext is None:
+            return None
+        try:
+            return self._decrypt(room_id, head, content)
+        except _UndecryptedError as failure:
+            return self._failed(room_id, head, raw, content, failure)
+
+    def _decrypt(self, room_id: str, head: EventHead, content: _Megolm) -> Decrypted:
+        if content.algorithm != MEGOLM:
+            raise _UndecryptedError("unsupported_algorithm")
+        session_id, ciphertext = content.session_id, content.ciphertext
+        if not isinstance(session_id, str) or not isinstance(ciphertext, str):
+            raise _UndecryptedError("bad_message")
+        key = self._crypto.room_keys.open(room_id, session_id)
+        if key is None:
+            raise _UndecryptedError("missing_key")
+        said = self._describe(key, head.sender)
+        try:
+            message = MegolmMessage.from_base64(ciphertext)
+        except ValueError:
+            raise _UndecryptedError("bad_message") from None
+        if message.message_index() < key.kept.first_index:
+            raise _UndecryptedError("unknown_index")
+        try:
+            plain = key.session.decrypt(message)
+        except ValueError:
+            raise _UndecryptedError("bad_message") from None
+        self._check_index(key, str(plain.message_index), head)
+        text = bytes(plain.plaintext)
+        try:
+            read_event(text)
+            inner = _decode_plaintext(text)
+        except (MalformedEventError, msgspec.MsgspecError, UnicodeDecodeError):
+            raise _UndecryptedError("bad_message") from None
+        if inner.room_id != room_id:
+            raise _UndecryptedError("wrong_room")
+        shown = inner.content
+        if content.relates_to:
+            # Relations are outside, where the homeserver can see them.
+            members = _decode_members(shown)
+            members["m.relates_to"] = content.relates_to
+            shown = Raw(_encode(members))
+        return Decrypted(inner.type, shown, said)
+
+    def _check_index(self, key: OpenKey, index: str, head: EventHead) -> None:
+        """An index belongs to one event for ever: whoever shows it again replays a message."""
+        name = f"{head.event_id}|{head.origin_server_ts}".encode()
+        used = key.indices.get(index)
+        if used is None:
+            key.indices[index] = name
+            self._store.indices.put(key.kept.session_id, index, name)
+        elif used != name:
+            raise _UndecryptedError("replayed")
+
+    # -- who ----------------------------------------------------------------------------------
+
+    def _describe(self, key: OpenKey, sender: str) -> Raw:
+        """The field `encryption`; the same for all of a session's events until trust changes."""
+        stamp = self._crypto.trust_stamp
+        if key.stamp != stamp:
+            key.said.clear()
+            key.stamp = stamp
+        if sender not in key.said:
+            key.said[sender] = self._make(key.kept, sender)
+        said = key.said[sender]
+        if said is None:
+            raise _UndecryptedError("wrong_sender")
+        if not said:
+            raise _UndecryptedError("untrusted_device")
+        if self.is_late:
+            return Raw(bytes(said)[:-1] + b',"is_late":true}')
+        return said
+
+    def _make(self, kept: RoomKey, sender: str) -> Raw | None:
+        """None: the session is somebody else's. Empty: the policy says not to show it."""
+        if kept.owner is not None and kept.owner != sender:
+            return None
+        shield = shield_of(self._crypto, kept, sender)
+        if not self._crypto.policy.shows(shield):
+            return Raw(b"")
+        device = shield.device
+        record = Encryption(
+            algorithm=MEGOLM,
+            session_id=kept.session_id,
+            is_decrypted=True,
+            sender=sender if shield.is_proven else None,
+            sender_device_id=device.device_id if device is not None else None,
+            sender_key=kept.sender_key or None,
+            is_verified=shield.is_verified,
+            shield=shield.color,
+            shield_reason=shield.reason,
+        )
+        return Raw(_encode(record))
+
+    # -- what cannot be decrypted -------------------------------------------------------------
+
+    def _failed(
+        self, room_id: str, head: EventHead, raw: Raw, content: _Megolm, failure: _UndecryptedError
+    ) -> Decrypted:
+        session_id = content.session_id if isinstance(content.session_id, str) else None
+        algorithm = content.algorithm if isinstance(content.algorithm, str) else None
+        code, withheld_code = failure.code, None
+        if session_id is not None and code in ("missing_key", "unknown_index"):
+            withheld_code = self._crypto.withheld_code(room_id, session_id)
+            if withheld_code is not None and code == "missing_key":
+                code = "withheld"
+            self._wait(room_id, session_id, head, raw)
+        record = Encryption(
+            algorithm=algorithm,
+            session_id=session_id,
+            is_decrypted=False,
+            is_verified=False,
+            shield="none",
+            code=code,
+            withheld_code=withheld_code,
+        )
+        return Decrypted(head.type, head.content, Raw(_encode(record)))
+
+    def _wait(self, room_id: str, session_id: str, head: EventHead, raw: Raw) -> None:
+        if self._waiting_count is None:
+            self._waiting_count = len(self._store.undecrypted.places())
+        if self._waiting_count < _MOST_WAITING:
+            self._waiting_count += 1
+            place = waiting_place(room_id, session_id)
+            self._store.undecrypted.put(place, head.event_id, bytes(raw))
+        self._crypto.missing_key(room_id, session_id)
+
+
+def waiting_place(room_id: str, session_id: str) -> str:
+    """The key under which events wait for a session."""
+    return f"{room_id}|{session_id}"

@@ -1,0 +1,164 @@
+"""Room keys among the user's own devices: asked for, given, and taken when they were asked for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from libmatrix.crypto.account import MEGOLM
+from libmatrix.crypto.records import Device
+from libmatrix.crypto.sharing import withheld
+
+if TYPE_CHECKING:
+    from libmatrix.crypto.machine import Crypto
+    from libmatrix.crypto.to_device import Incoming
+
+_REQUEST = "m.room_key_request"
+_FORWARD = "m.forwarded_room_key"
+# Requests of other devices that wait to be answered.
+_MOST_WAITING = 1_000
+
+
+class KeyRequests:
+    """Both sides of m.room_key_request: only the user's own verified devices get anything."""
+
+    def __init__(self, crypto: Crypto) -> None:
+        self._crypto = crypto
+        self._asked = crypto.store.key_requests
+        # To be asked for; and by request id of others: who asks for which session.
+        self._missing: set[tuple[str, str]] = set()
+        self._waiting: dict[tuple[str, str], tuple[str, str]] = {}
+        self._done: list[tuple[str, str, str]] = []
+        crypto.on_missing_key.append(self._miss)
+        crypto.room_keys.on_new.append(self._came)
+        crypto.to_device.on(_REQUEST, self._take_request)
+        crypto.to_device.on_incoming(_FORWARD, self._take_forward)
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def _miss(self, room_id: str, session_id: str) -> None:
+        if len(self._missing) < _MOST_WAITING:
+            self._missing.add((room_id, session_id))
+
+    def _came(self, room_id: str, session_id: str) -> None:
+        self._missing.discard((room_id, session_id))
+        request_id = self._asked.get(room_id, session_id)
+        if request_id is not None:
+            self._asked.delete(room_id, session_id)
+            self._done.append((room_id, session_id, request_id.decode()))
+
+    async def answer(self) -> None:
+        """Asks for what is missing, takes back what came, gives what was asked for."""
+        waiting, self._waiting = self._waiting, {}
+        for (device_id, _), (room_id, session_id) in waiting.items():
+            await self._give(device_id, room_id, session_id)
+        await self._ask()
+        done, self._done = self._done, []
+        for _, _, request_id in done:
+            await self._send({"action": "request_cancellation", "request_id": request_id})
+
+    async def _ask(self) -> None:
+        """Of the own verified devices; without any it waits for nothing."""
+        missing, self._missing = self._missing, set()
+        if not missing or not any(self._own_verified()):
+            return
+        for room_id, session_id in sorted(missing):
+            if self._asked.get(room_id, session_id) is not None:
+                continue
+            request_id = os.urandom(16).hex()
+            self._asked.put(room_id, session_id, request_id.encode())
+            self._crypto.store.flush()
+            body = {"algorithm": MEGOLM, "room_id": room_id, "session_id": session_id}
+            await self._send({"action": "request", "request_id": request_id, "body": body})
+
+    async def _send(self, content: dict[str, Any]) -> None:
+        crypto = self._crypto
+        content = {**content, "requesting_device_id": crypto.device_id}
+        messages = {device.device_id: content for device in self._own_verified()}
+        if messages:
+            await crypto.send_to_device(_REQUEST, {crypto.user_id: messages}, encrypted=False)
+
+    def _own_verified(self) -> list[Device]:
+        crypto = self._crypto
+        return [
+            device
+            for device in crypto.devices.of(crypto.user_id).values()
+            if device.device_id != crypto.device_id and crypto.is_device_verified(device)
+        ]
+
+    # -- giving -------------------------------------------------------------------------------
+
+    def _take_request(self, sender: str, _: Device | None, content: dict[str, Any]) -> None:
+        device_id, request_id = content.get("requesting_device_id"), content.get("request_id")
+        if sender != self._crypto.user_id or device_id == self._crypto.device_id:
+            return
+        if not isinstance(device_id, str) or not isinstance(request_id, str):
+            return
+        name = (device_id, request_id)
+        if content.get("action") == "request_cancellation":
+            self._waiting.pop(name, None)
+            return
+        body = content.get("body")
+        if not isinstance(body, dict) or len(self._waiting) >= _MOST_WAITING:
+            return
+        room_id, session_id = body.get("room_id"), body.get("session_id")
+        if isinstance(room_id, str) and isinstance(session_id, str):
+            self._waiting[name] = (room_id, session_id)
+
+    async def _give(self, device_id: str, room_id: str, session_id: str) -> None:
+        """Gives the session to a verified device; tells others why not."""
+        crypto = self._crypto
+        device = crypto.devices.get(crypto.user_id, device_id)
+        if device is None or device.is_blocked:
+            return
+        code = None
+        if not crypto.is_device_verified(device):
+            code = "m.unverified"
+        elif not crypto.room_keys.has(room_id, session_id):
+            code = "m.unavailable"
+        if code is not None:
+            content = withheld(code, crypto.account.curve25519, room_id, session_id)
+            messages = {crypto.user_id: {device_id: content}}
+            await crypto.send_to_device("m.room_key.withheld", messages, encrypted=False)
+            return
+        exported = crypto.room_keys.export(room_id, session_id)
+        claimed = exported.pop("sender_claimed_keys")
+        exported["sender_claimed_ed25519_key"] = claimed.get("ed25519", "")
+        await crypto.send_to_device(
+            _FORWARD, {crypto.user_id: {device_id: exported}}, encrypted=True
+        )
+
+    # -- taking -------------------------------------------------------------------------------
+
+    def _take_forward(self, incoming: Incoming) -> None:
+        """A forward counts if it was asked for and comes from a verified device of the user."""
+        content, device = incoming.content, incoming.device
+        room_id, session_id = content.get("room_id"), content.get("session_id")
+        if not isinstance(room_id, str) or not isinstance(session_id, str):
+            return
+        is_own = incoming.sender == self._crypto.user_id and device is not None
+        was_asked = self._asked.get(room_id, session_id) is not None
+        # A device that only brought its keys along is not known, and so not verified.
+        is_verified = (
+            device is not None
+            and self._crypto.devices.get(incoming.sender, device.device_id) == device
+            and self._crypto.is_device_verified(device)
+        )
+        if not (is_own and was_asked and is_verified):
+            self._log("a room key that nobody asked for, or of a device that is not verified")
+            return
+        ed25519 = content.get("sender_claimed_ed25519_key")
+        chain = content.get("forwarding_curve25519_key_chain")
+        known = [key for key in chain if isinstance(key, str)] if isinstance(chain, list) else []
+        exported = {
+            **content,
+            "sender_claimed_keys": {"ed25519": ed25519},
+            "forwarding_curve25519_key_chain": [*known, incoming.curve25519],
+        }
+        try:
+            self._crypto.room_keys.take_exported(exported, "forwarded")
+        except ValueError:
+            self._log("a forwarded room key that is malformed")
+
+    def _log(self, text: str) -> None:
+        self._crypto.client.log.record("warning", "encryption", f"left out: {text}")

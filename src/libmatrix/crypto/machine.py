@@ -1,0 +1,353 @@
+"""One client's encryption: the only owner of keys, sessions and devices.
+
+`client.crypto` is this object. What else uses it:
+
+* `await crypto.ready()` before anything that others must be able to answer: the device's keys are
+  at the homeserver afterwards.
+* `await crypto.encrypt_event(room_id, type, content)` gives type and content to send.
+* `await crypto.send_to_device(type, {user_id: {device_id: content}}, encrypted=True)`.
+* `crypto.on_to_device(type, handler)`: `handler(sender, device, content)` is called while a sync is
+  handled. `device` has proved to be the sender by Olm; it is None for what came in clear. A handler
+  does not wait; work that has to goes to `crypto.spawn(coroutine)`. What it puts into
+  `crypto.store` is written with the sync's token.
+* `crypto.devices`: users' devices and identities; `devices.on_change` tells of new ones.
+* `crypto.room_keys`: inbound sessions; `room_keys.on_new`, `export`, `take_exported`.
+* `crypto.store`: tables; `store.flush()` before a request that depends on what was put there.
+* `crypto.on_missing_key`: called with room and session id when an event cannot be decrypted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from libmatrix.crypto.account import Account
+from libmatrix.crypto.claim import Claims
+from libmatrix.crypto.decrypt import Decryptor, waiting_place
+from libmatrix.crypto.devices import Devices, refresh_quietly
+from libmatrix.crypto.key_requests import KeyRequests
+from libmatrix.crypto.olm import Olm
+from libmatrix.crypto.outbound import Outbound, fetch_settings
+from libmatrix.crypto.records import Device
+from libmatrix.crypto.room_keys import RoomKeys
+from libmatrix.crypto.store import CryptoStore
+from libmatrix.crypto.to_device import Handler, Incoming, ToDevice
+from libmatrix.crypto.trust_levels import Policy
+from libmatrix.errors import MatrixError, is_defect, map_error, places
+from libmatrix.rooms import ENCRYPTION
+from libmatrix.seal import Vault
+
+if TYPE_CHECKING:
+    from libmatrix.client import Client
+    from libmatrix.state import Changes
+    from libmatrix.sync_response import SyncResponse
+
+# A new session with a device that cannot decrypt what we send, at most so often.
+_UNWEDGE_MS = 3_600_000
+_DEVICES_SECONDS = 5.0
+_RETRY_SECONDS = 5.0
+_LONGEST_RETRY_SECONDS = 300.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Crypto:
+    """Everything about encryption of one client; made when it is first needed."""
+
+    def __init__(self, client: Client, vault: Vault, user_id: str, device_id: str) -> None:
+        self.client = client
+        self.user_id = user_id
+        self.device_id = device_id
+        # Counts up when what is known of devices and trust changes.
+        self.trust_stamp = 0
+        self.on_missing_key: list[Callable[[str, str], None]] = []
+        self.store: CryptoStore = CryptoStore(client.state, client.options.store_path, vault)
+        self.devices = Devices(self)
+        self.account = self._open_account()
+        self.olm = Olm(self)
+        self.claims = Claims(self)
+        self.to_device: ToDevice = ToDevice(self)
+        self.room_keys: RoomKeys = RoomKeys(self)
+        options = client.options
+        self.policy = Policy(self, options.send_keys_to, options.show_messages_from)
+        self.outbound = Outbound(self)
+        self.decryptor = Decryptor(self)
+        self.key_requests = KeyRequests(self)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._uploading = asyncio.Lock()
+        self._upkeep: asyncio.Task[None] | None = None
+        self._wants_upkeep = False
+        self._retry_seconds = 0.0
+        self._wedged: set[tuple[str, str]] = set()
+        # Sessions that came and for which events may wait.
+        self._fresh: set[tuple[str, str]] = set()
+        self._fresh_senders: set[str] = set()
+        self._is_first_sync = True
+        self.devices.on_change.append(self._trust_changed)
+        self.devices.track([user_id])
+        self.room_keys.on_new.append(lambda room_id, key: self._fresh.add((room_id, key)))
+        self.to_device.on_incoming("m.room_key", self._take_room_key)
+        self.to_device.on_incoming("m.room_key.withheld", self._take_withheld)
+
+    def _open_account(self) -> Account:
+        account = Account(self)
+        if account.owner != (self.user_id, self.device_id):
+            # Another device of the user: nothing of the old one's channels is of use to it.
+            for name in ("values", "olm_sessions", "outbound", "shares", "received"):
+                table = getattr(self.store, name)
+                for key in table.places():
+                    table.delete(*key)
+            account = Account(self)
+        return account
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Ends what runs, which is returned, and has no part in the store any more."""
+        for task in self._tasks:
+            task.cancel()
+        self.store.close()
+        return list(self._tasks)
+
+    # -- what others use ----------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Has the device's keys at the homeserver; raises `EncryptionError` if they cannot be."""
+        if not self.account.is_published:
+            async with self._uploading:
+                if not self.account.is_published:
+                    await self.account.upload()
+
+    async def encrypt_event(
+        self, room_id: str, event_type: str, content: dict[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """Type and content to send to an encrypted room instead of these."""
+        await self.ready()
+        return await self.outbound.encrypt(room_id, event_type, content)
+
+    async def send_to_device(
+        self, event_type: str, messages: dict[str, dict[str, Any]], *, encrypted: bool
+    ) -> list[Device]:
+        """Sends to devices, by user and device id; gives those that could not be reached."""
+        return await self.to_device.send(event_type, messages, encrypted=encrypted)
+
+    def on_to_device(self, event_type: str, handler: Handler) -> None:
+        """Has a handler called for each to-device event of a type."""
+        self.to_device.on(event_type, handler)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does work beside everything else; what goes wrong is logged."""
+        task = self.client.host.loop.create_task(self._guard(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            failure = map_error(error)
+            text = places(error) if is_defect(error) else failure.message
+            self.client.log.record("warning", "encryption", text, failure.code)
+
+    def own_device_keys(self) -> dict[str, Any]:
+        """This device's keys with all their signatures, as they are known."""
+        own = self.devices.get(self.user_id, self.device_id)
+        return own.keys if own is not None and own.keys else self.account.device_keys()
+
+    # -- trust --------------------------------------------------------------------------------
+
+    def is_user_verified(self, user_id: str) -> bool:
+        """Whether the user's identity is verified by the own one, and is still the same."""
+        identity = self.devices.identity(user_id)
+        return identity is not None and identity.is_verified and not identity.has_changed
+
+    def is_device_verified(self, device: Device) -> bool:
+        """Whether a device is surely its user's: by hand, or by a verified identity."""
+        if (device.user_id, device.device_id) == (self.user_id, self.device_id):
+            return device.curve25519 == self.account.curve25519
+        if device.is_verified:
+            return True
+        return device.is_cross_signed and self.is_user_verified(device.user_id)
+
+    def _trust_changed(self, user_id: str) -> None:
+        self.trust_stamp += 1
+
+    def announce_devices(
+        self, user_id: str, before: dict[str, Device], now: dict[str, Device]
+    ) -> None:
+        """A user's devices were asked for and are these now."""
+        fresh = now.keys() - before.keys()
+        if before and fresh and user_id == self.user_id:
+            names = ", ".join(sorted(fresh))
+            self.client.log.record("info", "encryption", f"new devices of this user: {names}")
+
+    def refused_device(self, user_id: str, device_id: str, why: str) -> None:
+        """The homeserver tells keys of a device that must not be believed."""
+        from libmatrix import frames
+        from libmatrix.table_gen import DeviceAlert
+
+        alert = DeviceAlert(user_id=user_id, device_id=device_id, reason=why)
+        payload = _encode(alert)
+        for handle in self.client.subscriptions.of("device_alert"):
+            self.client.host.outbox.add(frames.EVENT, self.client.context, handle, payload)
+
+    # -- rooms --------------------------------------------------------------------------------
+
+    async def room_encryption(self, room_id: str) -> dict[str, Any] | None:
+        """The content of the room's m.room.encryption; None when the room surely has none.
+
+        A room that was encrypted once is so for ever, whatever the homeserver says now.
+        """
+        state = self.client.state
+        data = state.event(room_id, ENCRYPTION, "")
+        content: Any = None
+        if data is not None:
+            content = msgspec.json.decode(data).get("content")
+        else:
+            content = await fetch_settings(self, room_id)
+        if isinstance(content, dict) and isinstance(content.get("algorithm"), str):
+            self.store.rooms.put(room_id, "", _encode(content))
+            return content
+        kept = self.store.rooms.get(room_id)
+        if kept is not None:
+            remembered: dict[str, Any] = msgspec.json.decode(kept)
+            return remembered
+        return content if isinstance(content, dict) else None
+
+    def withheld_code(self, room_id: str, session_id: str) -> str | None:
+        """Why a key was not given to this device, if its owner said so."""
+        code = self.store.withheld.get(room_id, session_id)
+        return code.decode() if code is not None else None
+
+    def missing_key(self, room_id: str, session_id: str) -> None:
+        """An event could not be decrypted."""
+        for listener in self.on_missing_key:
+            listener(room_id, session_id)
+
+    # -- a sync -------------------------------------------------------------------------------
+
+    def sync_begins(self) -> None:
+        """A sync is about to be asked for."""
+        if not self.account.is_published:
+            self.keep_up()
+
+    async def take_sync(self, response: SyncResponse, changes: Changes) -> list[Raw]:
+        """Takes what a sync has for encryption, before its timelines are delivered.
+
+        Returns the to-device events that the host may see.
+        """
+        lists = response.device_lists
+        self.devices.take_changes(lists.changed, lists.left)
+        self.account.take_counts(
+            response.device_one_time_keys_count, response.device_unused_fallback_key_types
+        )
+        shown = self.to_device.receive(response.to_device.events)
+        changes.before_commit.append(self.to_device.committed)
+        changes.before_commit.append(self._after_commit)
+        if self._fresh_senders:
+            senders, self._fresh_senders = self._fresh_senders, set()
+            try:
+                async with asyncio.timeout(_DEVICES_SECONDS):
+                    await refresh_quietly(self.devices, senders)
+            except TimeoutError:
+                # They are asked for again; until then the sender's device is not known.
+                pass
+        return shown
+
+    def take_late(self, changes: Changes) -> list[tuple[str, Raw]]:
+        """Events that can be decrypted now, by room; gone from the store with the sync."""
+        fresh, self._fresh = self._fresh, set()
+        if self._is_first_sync:
+            # A crash may have come between a key and its events.
+            self._is_first_sync = False
+            fresh.update(self._waiting_with_key())
+        found: list[tuple[str, Raw]] = []
+        for room_id, session_id in sorted(fresh):
+            place = waiting_place(room_id, session_id)
+            events = self.store.undecrypted.of(place)
+            found += [(room_id, Raw(event)) for event in events.values()]
+
+            def forget(place: str = place, names: tuple[str, ...] = tuple(events)) -> None:
+                for name in names:
+                    self.store.undecrypted.delete(place, name)
+
+            if events:
+                changes.before_commit.append(forget)
+        return found
+
+    def _waiting_with_key(self) -> set[tuple[str, str]]:
+        places_waiting = {first for first, _ in self.store.undecrypted.places()}
+        pairs = (place.partition("|") for place in places_waiting)
+        return {(room, session) for room, _, session in pairs if self.room_keys.has(room, session)}
+
+    def _after_commit(self) -> None:
+        self.client.host.loop.call_soon(self.keep_up)
+
+    def _take_room_key(self, incoming: Incoming) -> None:
+        if self.room_keys.take_direct(incoming) is not None:
+            self._fresh_senders.add(incoming.sender)
+
+    def _take_withheld(self, incoming: Incoming) -> None:
+        content = incoming.content
+        room_id, session_id, code = (content.get(k) for k in ("room_id", "session_id", "code"))
+        if all(isinstance(value, str) for value in (room_id, session_id, code)):
+            self.store.withheld.put(str(room_id), str(session_id), str(code)[:100].encode())
+
+    def wedged(self, user_id: str, curve25519: str) -> None:
+        """A device encrypts with a session that does not work."""
+        self._wedged.add((user_id, curve25519))
+
+    # -- upkeep -------------------------------------------------------------------------------
+
+    def keep_up(self) -> None:
+        """Sees to keys, devices and sessions, beside everything else and once at a time."""
+        self._wants_upkeep = True
+        if self._upkeep is None or self._upkeep.done():
+            self._upkeep = self.client.host.loop.create_task(self._keep_up())
+            self._tasks.add(self._upkeep)
+            self._upkeep.add_done_callback(self._tasks.discard)
+
+    async def _keep_up(self) -> None:
+        while self._wants_upkeep and self.client.session.is_logged_in:
+            self._wants_upkeep = False
+            try:
+                await self._see_to_all()
+                self._retry_seconds = 0.0
+            except Exception as error:
+                failure = map_error(error)
+                text = places(error) if is_defect(error) else failure.message
+                self.client.log.record("warning", "encryption", text, failure.code)
+                if not isinstance(error, MatrixError) or failure.code in _FINAL:
+                    return
+                self._retry_seconds = min(
+                    self._retry_seconds * 2 or _RETRY_SECONDS, _LONGEST_RETRY_SECONDS
+                )
+                await asyncio.sleep(self._retry_seconds)
+                self._wants_upkeep = True
+
+    async def _see_to_all(self) -> None:
+        if self.account.needs_upload:
+            async with self._uploading:
+                if self.account.needs_upload:
+                    await self.account.upload()
+        await self.devices.refresh_outdated()
+        await self._unwedge()
+        await self.key_requests.answer()
+
+    async def _unwedge(self) -> None:
+        wedged, self._wedged = self._wedged, set()
+        now_ms = time.time_ns() // 1_000_000
+        for user_id, curve25519 in wedged:
+            await self.devices.refresh([user_id])
+            device = self.devices.by_key(user_id, curve25519)
+            if device is None or 0 <= now_ms - self.olm.newest_ms(device) < _UNWEDGE_MS:
+                continue
+            if device not in await self.claims.ensure([device], renew=True):
+                await self.to_device.send_sealed("m.dummy", [(device, {})])
+
+
+# Trying again changes nothing.
+_FINAL = frozenset({"M_UNKNOWN_TOKEN", "E_NOT_LOGGED_IN", "E_ENCRYPTION_UNSUPPORTED", "E_STORE"})

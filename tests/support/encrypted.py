@@ -1,0 +1,88 @@
+"""Clients of the runtime in this process that talk in encrypted rooms of a real homeserver."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.homeserver import Account, Homeserver
+from tests.support.runtime_host import RuntimeHost
+
+ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
+SECONDS = 30.0
+
+
+class Talker:
+    """One device of a user: its own login, and everything its host is told."""
+
+    def __init__(
+        self,
+        host: RuntimeHost,
+        homeserver: Homeserver,
+        account: Account,
+        store: Path | None = None,
+        **options: Any,
+    ) -> None:
+        self.host = host
+        self.account = account
+        self.user_id = account.user_id
+        if store is not None:
+            options["store_path"] = str(store)
+        self.client = host.client(homeserver.url, **{"encryption": True, **options})
+        self.subscription = host.subscribe(self.client, "any")
+        who = host.call(self.client, "account")
+        if not who["is_logged_in"]:
+            host.call(self.client, "login_password", user=account.user, password=account.password)
+            who = host.call(self.client, "account")
+        self.device_id = who["device_id"]
+
+    def sync(self) -> None:
+        """One sync; its events are there afterwards."""
+        self.host.call(self.client, "sync_once")
+        self.host.settle(0.0)
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """An operation that must succeed."""
+        return self.host.call(self.client, operation, **arguments)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the host was told, in order."""
+        frames = self.host.events
+        return [frame.payload for frame in frames if frame.target == self.subscription]
+
+    def messages(self, room_id: str) -> list[dict[str, Any]]:
+        """The messages among that."""
+        found = [event for event in self.events() if event["room_id"] == room_id]
+        return [event for event in found if event["type"] == "m.room.message"]
+
+    def wait_message(self, body: str) -> dict[str, Any]:
+        """Syncs until a message of that text has come in clear."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            for event in self.events():
+                if event.get("body") == body:
+                    return event
+            self.host.call(self.client, "sync_once", timeout_ms=1000)
+            self.host.settle(0.0)
+        raise TimeoutError(f"no message {body!r}; {self.host.logs[-20:]}")
+
+    def send(self, room_id: str, body: str) -> str:
+        """Sends a text; its event id."""
+        return str(self.call("send_text", room_id=room_id, body=body)["event_id"])
+
+
+def encrypted_room(homeserver: Homeserver, first: Talker, *others: Talker, **settings: Any) -> str:
+    """An encrypted room of all of them, that all of them have synced."""
+    for talker in (first, *others):
+        talker.sync()
+    content = {**ENCRYPTION, **settings}
+    initial = [{"type": "m.room.encryption", "state_key": "", "content": content}]
+    invite = [talker.user_id for talker in others]
+    made = first.call("create_room", initial_state=initial, invite=invite)
+    room_id = str(made["room_id"])
+    for talker in others:
+        homeserver.join(talker.account, room_id)
+    for talker in (first, *others):
+        talker.sync()
+    return room_id
