@@ -206,7 +206,7 @@ list.records = {
     { name = "allowed_room_ids", type = "list", item = "string", required = true },
     { name = "membership", type = "enum", enum = "membership" },
   },
-  direct_rooms_of_user = {
+  direct_user = {
     { name = "user_id", type = "string", required = true },
     { name = "room_ids", type = "list", item = "string", required = true },
   },
@@ -563,7 +563,7 @@ list.operations = {
     arguments = {},
     options = {},
     result = {
-      { name = "rooms", type = "list", item = "record", record = "direct_rooms_of_user", required = true },
+      { name = "rooms", type = "list", item = "record", record = "direct_user", required = true },
     },
   },
   add_direct_room = {
@@ -621,8 +621,8 @@ list.operations = {
       { name = "aliases", type = "list", item = "string", required = true },
     },
   },
-  room_directory_visibility = {
-    name = "room_directory_visibility",
+  directory_visibility = {
+    name = "directory_visibility",
     arguments = {
       { name = "room_id", type = "string", required = true },
     },
@@ -631,8 +631,8 @@ list.operations = {
       { name = "visibility", type = "enum", enum = "visibility", required = true },
     },
   },
-  set_room_directory_visibility = {
-    name = "set_room_directory_visibility",
+  set_directory_visibility = {
+    name = "set_directory_visibility",
     arguments = {
       { name = "room_id", type = "string", required = true },
       { name = "visibility", type = "enum", enum = "visibility", required = true },
@@ -1877,8 +1877,8 @@ list.operation_names = {
   "resolve_room_alias",
   "delete_room_alias",
   "room_aliases",
-  "room_directory_visibility",
-  "set_room_directory_visibility",
+  "directory_visibility",
+  "set_directory_visibility",
   "public_rooms",
   "room_summary",
   "join_room",

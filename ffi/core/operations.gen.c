@@ -169,28 +169,28 @@ matrix_status matrix_room_aliases(matrix_client client, const char *room_id, mat
                        callback, user_data, request);
 }
 
-matrix_status matrix_room_directory_visibility(matrix_client client, const char *room_id,
-                                               matrix_map *options, matrix_callback callback,
-                                               void *user_data, matrix_request *request) {
+matrix_status matrix_directory_visibility(matrix_client client, const char *room_id,
+                                          matrix_map *options, matrix_callback callback,
+                                          void *user_data, matrix_request *request) {
     const union core_argument arguments[] = {
         {.string = room_id},
     };
 
-    return core_submit(client, &matrix_operations[OPERATION_ROOM_DIRECTORY_VISIBILITY], arguments,
+    return core_submit(client, &matrix_operations[OPERATION_DIRECTORY_VISIBILITY], arguments,
                        options, callback, user_data, request);
 }
 
-matrix_status matrix_set_room_directory_visibility(matrix_client client, const char *room_id,
-                                                   matrix_visibility visibility,
-                                                   matrix_map *options, matrix_callback callback,
-                                                   void *user_data, matrix_request *request) {
+matrix_status matrix_set_directory_visibility(matrix_client client, const char *room_id,
+                                              matrix_visibility visibility, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request) {
     const union core_argument arguments[] = {
         {.string = room_id},
         {.integer = visibility},
     };
 
-    return core_submit(client, &matrix_operations[OPERATION_SET_ROOM_DIRECTORY_VISIBILITY],
-                       arguments, options, callback, user_data, request);
+    return core_submit(client, &matrix_operations[OPERATION_SET_DIRECTORY_VISIBILITY], arguments,
+                       options, callback, user_data, request);
 }
 
 matrix_status matrix_public_rooms(matrix_client client, matrix_map *options,

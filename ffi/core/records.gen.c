@@ -241,9 +241,9 @@ const matrix_room_preview *matrix_reply_as_room_preview(const matrix_reply *repl
     return core_record(reply, value, &matrix_record_room_preview);
 }
 
-const matrix_direct_rooms_of_user *matrix_reply_as_direct_rooms_of_user(const matrix_reply *reply,
-                                                                        const matrix_value *value) {
-    return core_record(reply, value, &matrix_record_direct_rooms_of_user);
+const matrix_direct_user *matrix_reply_as_direct_user(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_direct_user);
 }
 
 const matrix_space_child *matrix_reply_as_space_child(const matrix_reply *reply,

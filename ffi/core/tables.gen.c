@@ -293,13 +293,13 @@ const struct record matrix_record_room_preview = {
     .name = "room_preview", .fields = {room_preview_fields, 14}, .size = sizeof(matrix_room_preview)
 };
 
-static const struct field direct_rooms_of_user_fields[] = {
-    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_direct_rooms_of_user, user_id), .has_offset = SIZE_MAX},
-    {.name = "room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_direct_rooms_of_user, room_ids), .has_offset = SIZE_MAX},
+static const struct field direct_user_fields[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_direct_user, user_id), .has_offset = SIZE_MAX},
+    {.name = "room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_direct_user, room_ids), .has_offset = SIZE_MAX},
 };
 
-const struct record matrix_record_direct_rooms_of_user = {
-    .name = "direct_rooms_of_user", .fields = {direct_rooms_of_user_fields, 2}, .size = sizeof(matrix_direct_rooms_of_user)
+const struct record matrix_record_direct_user = {
+    .name = "direct_user", .fields = {direct_user_fields, 2}, .size = sizeof(matrix_direct_user)
 };
 
 static const struct field space_child_fields[] = {
@@ -509,11 +509,11 @@ static const struct field room_aliases_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
-static const struct field room_directory_visibility_arguments[] = {
+static const struct field directory_visibility_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
-static const struct field set_room_directory_visibility_arguments[] = {
+static const struct field set_directory_visibility_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
     {.name = "visibility", .type = FIELD_ENUM, .enumeration = &matrix_enum_visibility, .required = true, .secret = false},
 };
@@ -1473,15 +1473,15 @@ const struct operation matrix_operations[] = {
         .options = {NULL, 0},
         .has_progress = false,
     },
-    [OPERATION_ROOM_DIRECTORY_VISIBILITY] = {
-        .name = "room_directory_visibility",
-        .arguments = {room_directory_visibility_arguments, 1},
+    [OPERATION_DIRECTORY_VISIBILITY] = {
+        .name = "directory_visibility",
+        .arguments = {directory_visibility_arguments, 1},
         .options = {NULL, 0},
         .has_progress = false,
     },
-    [OPERATION_SET_ROOM_DIRECTORY_VISIBILITY] = {
-        .name = "set_room_directory_visibility",
-        .arguments = {set_room_directory_visibility_arguments, 2},
+    [OPERATION_SET_DIRECTORY_VISIBILITY] = {
+        .name = "set_directory_visibility",
+        .arguments = {set_directory_visibility_arguments, 2},
         .options = {NULL, 0},
         .has_progress = false,
     },

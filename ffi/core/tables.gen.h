@@ -24,8 +24,8 @@ enum operation_index {
     OPERATION_RESOLVE_ROOM_ALIAS,
     OPERATION_DELETE_ROOM_ALIAS,
     OPERATION_ROOM_ALIASES,
-    OPERATION_ROOM_DIRECTORY_VISIBILITY,
-    OPERATION_SET_ROOM_DIRECTORY_VISIBILITY,
+    OPERATION_DIRECTORY_VISIBILITY,
+    OPERATION_SET_DIRECTORY_VISIBILITY,
     OPERATION_PUBLIC_ROOMS,
     OPERATION_ROOM_SUMMARY,
     OPERATION_JOIN_ROOM,
@@ -149,7 +149,7 @@ extern const struct record matrix_record_room_invite;
 extern const struct record matrix_record_room_member;
 extern const struct record matrix_record_joined_member;
 extern const struct record matrix_record_room_preview;
-extern const struct record matrix_record_direct_rooms_of_user;
+extern const struct record matrix_record_direct_user;
 extern const struct record matrix_record_space_child;
 extern const struct record matrix_record_space_parent;
 extern const struct record matrix_record_space_room;

@@ -202,7 +202,7 @@
 ---@field membership? matrix.Membership what the user is to it, where that is told
 
 ---What m.direct lists for one user.
----@class matrix.DirectRoomsOfUser
+---@class matrix.DirectUser
 ---@field user_id string the user
 ---@field room_ids string[] the rooms, the newest last
 
@@ -763,7 +763,7 @@ function Client:find_direct_room(user_id) end
 
 ---Outcome of direct_rooms.
 ---@class matrix.DirectRoomsPayload: matrix.Payload
----@field rooms matrix.DirectRoomsOfUser[] the users with their rooms, by user id
+---@field rooms matrix.DirectUser[] the users with their rooms, by user id
 
 ---Lists the rooms of m.direct, whatever became of them; asks the homeserver.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mdirect)
@@ -850,8 +850,8 @@ function Client:delete_room_alias(alias) end
 ---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomAliasesPayload)): matrix.Request
 function Client:room_aliases(room_id) end
 
----Outcome of room_directory_visibility.
----@class matrix.RoomDirectoryVisibilityPayload: matrix.Payload
+---Outcome of directory_visibility.
+---@class matrix.DirectoryVisibilityPayload: matrix.Payload
 ---@field visibility matrix.Visibility public when it is
 
 ---Tells whether a room is in the public directory of the homeserver.
@@ -859,12 +859,12 @@ function Client:room_aliases(room_id) end
 ---
 ---Errors: M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@param room_id string the room
----@return matrix.RoomDirectoryVisibilityPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomDirectoryVisibilityPayload)): matrix.Request
-function Client:room_directory_visibility(room_id) end
+---@return matrix.DirectoryVisibilityPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.DirectoryVisibilityPayload)): matrix.Request
+function Client:directory_visibility(room_id) end
 
----Outcome of set_room_directory_visibility.
----@class matrix.SetRoomDirectoryVisibilityPayload: matrix.Payload
+---Outcome of set_directory_visibility.
+---@class matrix.SetDirectoryVisibilityPayload: matrix.Payload
 
 ---Puts a room into the public directory of the homeserver, or takes it out.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3directorylistroomroomid)
@@ -872,9 +872,9 @@ function Client:room_directory_visibility(room_id) end
 ---Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@param room_id string the room
 ---@param visibility matrix.Visibility public to put it there
----@return matrix.SetRoomDirectoryVisibilityPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id: string, visibility: matrix.Visibility, callback: fun(payload: matrix.SetRoomDirectoryVisibilityPayload)): matrix.Request
-function Client:set_room_directory_visibility(room_id, visibility) end
+---@return matrix.SetDirectoryVisibilityPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, visibility: matrix.Visibility, callback: fun(payload: matrix.SetDirectoryVisibilityPayload)): matrix.Request
+function Client:set_directory_visibility(room_id, visibility) end
 
 ---Options of public_rooms.
 ---@class matrix.PublicRoomsOptions

@@ -519,7 +519,7 @@ class RoomPreview(Output, frozen=True, kw_only=True):
     membership: Membership | None = None
 
 
-class DirectRoomsOfUser(Output, frozen=True, kw_only=True):
+class DirectUser(Output, frozen=True, kw_only=True):
     """What m.direct lists for one user."""
 
     # the user
@@ -1094,7 +1094,7 @@ class DirectRoomsResult(Output, frozen=True, kw_only=True):
     """Result of direct_rooms."""
 
     # the users with their rooms, by user id
-    rooms: list[DirectRoomsOfUser]
+    rooms: list[DirectUser]
 
 
 class AddDirectRoomArguments(Input, frozen=True, kw_only=True):
@@ -1175,22 +1175,22 @@ class RoomAliasesResult(Output, frozen=True, kw_only=True):
     aliases: list[str]
 
 
-class RoomDirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
-    """Arguments and options of room_directory_visibility."""
+class DirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of directory_visibility."""
 
     # the room
     room_id: str
 
 
-class RoomDirectoryVisibilityResult(Output, frozen=True, kw_only=True):
-    """Result of room_directory_visibility."""
+class DirectoryVisibilityResult(Output, frozen=True, kw_only=True):
+    """Result of directory_visibility."""
 
     # public when it is
     visibility: Visibility
 
 
-class SetRoomDirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
-    """Arguments and options of set_room_directory_visibility."""
+class SetDirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_directory_visibility."""
 
     # the room
     room_id: str
@@ -1198,8 +1198,8 @@ class SetRoomDirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
     visibility: Visibility
 
 
-class SetRoomDirectoryVisibilityResult(Output, frozen=True, kw_only=True):
-    """Result of set_room_directory_visibility."""
+class SetDirectoryVisibilityResult(Output, frozen=True, kw_only=True):
+    """Result of set_directory_visibility."""
 
 
 class PublicRoomsArguments(Input, frozen=True, kw_only=True):
@@ -3205,19 +3205,19 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
-    "room_directory_visibility": OperationSpec(
-        name="room_directory_visibility",
+    "directory_visibility": OperationSpec(
+        name="directory_visibility",
         area="directory",
-        arguments=RoomDirectoryVisibilityArguments,
-        result=RoomDirectoryVisibilityResult,
+        arguments=DirectoryVisibilityArguments,
+        result=DirectoryVisibilityResult,
         progress=None,
         secrets=frozenset(),
     ),
-    "set_room_directory_visibility": OperationSpec(
-        name="set_room_directory_visibility",
+    "set_directory_visibility": OperationSpec(
+        name="set_directory_visibility",
         area="directory",
-        arguments=SetRoomDirectoryVisibilityArguments,
-        result=SetRoomDirectoryVisibilityResult,
+        arguments=SetDirectoryVisibilityArguments,
+        result=SetDirectoryVisibilityResult,
         progress=None,
         secrets=frozenset(),
     ),

@@ -27,6 +27,7 @@ OUTCOMES = {
     "knock_room": "M_FORBIDDEN",
     "unban_user": "M_BAD_STATE",
     "join_successor": "M_NOT_FOUND",
+    "create_room_alias": "M_UNKNOWN",
 }
 # They wait for a person; here the person changes their mind.
 CANCELLED = frozenset({"login_sso"})
@@ -34,7 +35,7 @@ CANCELLED = frozenset({"login_sso"})
 OWN_ROOM = frozenset(
     """leave_room forget_room redact kick_user ban_user invite_user enable_encryption
     set_history_visibility set_join_rule set_guest_access upgrade_room
-    set_canonical_alias""".split()
+    set_canonical_alias delete_room_alias set_directory_visibility add_space_parent""".split()
 )
 # They end what the other examples of the same user need.
 OWN_ACCOUNT = frozenset({"delete_other_devices"})
@@ -57,6 +58,8 @@ class Stage:
         self.stranger = homeserver.account().user_id
         self.server_name = self.user.user_id.split(":", 1)[1]
         self.shared = self.room()
+        creation = {"type": "m.space"}
+        self.space_id = homeserver.create_room(self.user, creation_content=creation)
 
     def room(self) -> dict[str, str]:
         localpart = f"tea-{secrets.token_hex(6)}"
@@ -80,6 +83,7 @@ class Stage:
         room = self.room() if operation.name in OWN_ROOM else self.shared
         return {
             **room,
+            "space_id": self.space_id,
             "@bob:example.org": self.other.user_id,
             "user": self.user_name(operation),
             "user_id": self.stranger if operation.name == "invite_user" else self.other.user_id,

@@ -213,7 +213,7 @@ MATRIX_API matrix_status matrix_find_direct_room(matrix_client client, const cha
  * https://spec.matrix.org/latest/client-server-api/#mdirect
  *
  * Result:
- *   rooms (list<direct_rooms_of_user>): the users with their rooms, by user id
+ *   rooms (list<direct_user>): the users with their rooms, by user id
  *
  * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
@@ -326,10 +326,9 @@ MATRIX_API matrix_status matrix_room_aliases(matrix_client client, const char *r
  *
  * Errors: M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
-MATRIX_API matrix_status matrix_room_directory_visibility(matrix_client client, const char *room_id,
-                                                          matrix_map *options,
-                                                          matrix_callback callback, void *user_data,
-                                                          matrix_request *request);
+MATRIX_API matrix_status matrix_directory_visibility(matrix_client client, const char *room_id,
+                                                     matrix_map *options, matrix_callback callback,
+                                                     void *user_data, matrix_request *request);
 
 /**
  * Puts a room into the public directory of the homeserver, or takes it out. Since 0.1.
@@ -341,13 +340,11 @@ MATRIX_API matrix_status matrix_room_directory_visibility(matrix_client client, 
  *
  * Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
-MATRIX_API matrix_status matrix_set_room_directory_visibility(matrix_client client,
-                                                              const char *room_id,
-                                                              matrix_visibility visibility,
-                                                              matrix_map *options,
-                                                              matrix_callback callback,
-                                                              void *user_data,
-                                                              matrix_request *request);
+MATRIX_API matrix_status matrix_set_directory_visibility(matrix_client client, const char *room_id,
+                                                         matrix_visibility visibility,
+                                                         matrix_map *options,
+                                                         matrix_callback callback, void *user_data,
+                                                         matrix_request *request);
 
 /**
  * Searches the public directory of a server, a page at a time, the largest rooms first. Since 0.1.

@@ -318,12 +318,12 @@ typedef struct matrix_room_preview {
 } matrix_room_preview;
 
 /** What m.direct lists for one user. */
-typedef struct matrix_direct_rooms_of_user {
+typedef struct matrix_direct_user {
     /** the user */
     const char *user_id;
     /** the rooms, the newest last (list<string>) */
     const matrix_value *room_ids;
-} matrix_direct_rooms_of_user;
+} matrix_direct_user;
 
 /** A room or a space in a space. */
 typedef struct matrix_space_child {
@@ -594,9 +594,8 @@ MATRIX_API const matrix_room_preview *matrix_reply_as_room_preview(const matrix_
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
  */
-MATRIX_API const matrix_direct_rooms_of_user *matrix_reply_as_direct_rooms_of_user(
-                                                                                   const matrix_reply *reply,
-                                                                                   const matrix_value *value);
+MATRIX_API const matrix_direct_user *matrix_reply_as_direct_user(const matrix_reply *reply,
+                                                                 const matrix_value *value);
 
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is

@@ -15,8 +15,8 @@ from libmatrix.table_gen import (
     DirectRoomArguments,
     DirectRoomResult,
     DirectRoomsArguments,
-    DirectRoomsOfUser,
     DirectRoomsResult,
+    DirectUser,
     FindDirectRoomArguments,
     FindDirectRoomResult,
     RemoveDirectRoomArguments,
@@ -75,7 +75,7 @@ async def direct_rooms(client: Client, _: DirectRoomsArguments) -> DirectRoomsRe
     listed = await direct.fetch_direct(client)
     found = [(user_id, direct.rooms_of(raw)) for user_id, raw in sorted(listed.items())]
     return DirectRoomsResult(
-        rooms=[DirectRoomsOfUser(user_id=user, room_ids=rooms) for user, rooms in found if rooms]
+        rooms=[DirectUser(user_id=user, room_ids=rooms) for user, rooms in found if rooms]
     )
 
 

@@ -17,18 +17,18 @@ from libmatrix.table_gen import (
     CreateRoomAliasResult,
     DeleteRoomAliasArguments,
     DeleteRoomAliasResult,
+    DirectoryVisibilityArguments,
+    DirectoryVisibilityResult,
     PublicRoomsArguments,
     PublicRoomsResult,
     ResolveRoomAliasArguments,
     ResolveRoomAliasResult,
     RoomAliasesArguments,
     RoomAliasesResult,
-    RoomDirectoryVisibilityArguments,
-    RoomDirectoryVisibilityResult,
     RoomSummaryArguments,
     RoomSummaryResult,
-    SetRoomDirectoryVisibilityArguments,
-    SetRoomDirectoryVisibilityResult,
+    SetDirectoryVisibilityArguments,
+    SetDirectoryVisibilityResult,
     Visibility,
 )
 
@@ -84,22 +84,22 @@ async def room_aliases(client: Client, arguments: RoomAliasesArguments) -> RoomA
     return RoomAliasesResult(aliases=sorted((await client.api.get(_Aliases, path)).aliases))
 
 
-async def room_directory_visibility(
-    client: Client, arguments: RoomDirectoryVisibilityArguments
-) -> RoomDirectoryVisibilityResult:
+async def directory_visibility(
+    client: Client, arguments: DirectoryVisibilityArguments
+) -> DirectoryVisibilityResult:
     """Whether a room is in the public directory."""
     path = make_path("directory", "list", "room", arguments.room_id)
     found = await client.api.get(_Visibility, path)
-    return RoomDirectoryVisibilityResult(visibility=found.visibility)
+    return DirectoryVisibilityResult(visibility=found.visibility)
 
 
-async def set_room_directory_visibility(
-    client: Client, arguments: SetRoomDirectoryVisibilityArguments
-) -> SetRoomDirectoryVisibilityResult:
+async def set_directory_visibility(
+    client: Client, arguments: SetDirectoryVisibilityArguments
+) -> SetDirectoryVisibilityResult:
     """Puts a room into the public directory or takes it out."""
     path = make_path("directory", "list", "room", arguments.room_id)
     await client.api.call("PUT", path, body={"visibility": arguments.visibility})
-    return SetRoomDirectoryVisibilityResult()
+    return SetDirectoryVisibilityResult()
 
 
 async def public_rooms(client: Client, arguments: PublicRoomsArguments) -> PublicRoomsResult:

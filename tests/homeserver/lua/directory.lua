@@ -50,10 +50,10 @@ T.test("the public directory is searched page by page", function()
       local options = { name = word .. " " .. number, preset = "public_chat" }
       options.room_type = number == 3 and "org.example.kind" or nil
       rooms[number] = check(alice:create_room(options)).room_id
-      T.equal(check(bob:room_directory_visibility(rooms[number])).visibility, "private")
-      check(alice:set_room_directory_visibility(rooms[number], "public"))
+      T.equal(check(bob:directory_visibility(rooms[number])).visibility, "private")
+      check(alice:set_directory_visibility(rooms[number], "public"))
     end
-    refused(bob:set_room_directory_visibility(rooms[1], "private"), "M_FORBIDDEN")
+    refused(bob:set_directory_visibility(rooms[1], "private"), "M_FORBIDDEN")
     local seen, since = {}, nil
     repeat
       local page = check(bob:public_rooms { search_term = word, limit = 2, since = since })
@@ -72,11 +72,11 @@ T.test("the public directory is searched page by page", function()
     local kind = check(bob:public_rooms { search_term = word, room_types = { "org.example.kind" }, server = "localhost" })
     T.equal(kind.rooms[1].room_id, rooms[3])
     T.equal(kind.rooms[1].room_type, "org.example.kind")
-    check(alice:set_room_directory_visibility(rooms[3], "private"))
-    T.equal(check(bob:room_directory_visibility(rooms[3])).visibility, "private")
+    check(alice:set_directory_visibility(rooms[3], "private"))
+    T.equal(check(bob:directory_visibility(rooms[3])).visibility, "private")
     refused(bob:public_rooms { limit = 0 }, "E_INVALID_ARGUMENT", "^limit: ")
     refused(bob:public_rooms { include_all_networks = true, third_party_instance_id = "irc" }, "E_INVALID_ARGUMENT", "^third_party_instance_id: ")
-    refused(bob:room_directory_visibility "!nowhere:localhost", "M_NOT_FOUND")
+    refused(bob:directory_visibility "!nowhere:localhost", "M_NOT_FOUND")
   end)
 end)
 
