@@ -4,6 +4,7 @@
 local core, include = ...
 local calls = include "calls"
 local check = include "check"
+local cursors = include "cursors"
 local errors = include "errors"
 local events = include "events"
 local list = include "operations"
@@ -58,6 +59,7 @@ for name, operation in pairs(list.operations) do
 end
 
 methods.subscribe = events.subscribe
+cursors.install(methods)
 
 -- Closes the client; what it has in flight calls back with E_CANCELLED. False when it was closed before.
 function methods.close(self)

@@ -21,6 +21,8 @@ list.enums = {
   history_visibility = { "invited", "joined", "shared", "world_readable" },
   guest_access = { "can_join", "forbidden" },
   device_policy = { "all", "cross_signed", "verified" },
+  direction = { "backward", "forward" },
+  search_order = { "recent", "rank" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -287,6 +289,18 @@ list.records = {
     { name = "user_id", type = "string", required = true },
     { name = "device_id", type = "string", required = true },
     { name = "reason", type = "string", required = true },
+  },
+  thread = {
+    { name = "event", type = "record", record = "event", required = true },
+    { name = "latest_event", type = "record", record = "event" },
+    { name = "count", type = "int", required = true },
+    { name = "has_participated", type = "bool", required = true },
+  },
+  search_result = {
+    { name = "rank", type = "double" },
+    { name = "event", type = "record", record = "event", required = true },
+    { name = "events_before", type = "list", item = "record", record = "event", required = true },
+    { name = "events_after", type = "list", item = "record", record = "event", required = true },
   },
 }
 
@@ -669,6 +683,178 @@ list.operations = {
     },
     result = {
       { name = "room", type = "record", record = "room_preview", required = true },
+    },
+  },
+  fetch_event = {
+    name = "fetch_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event", type = "record", record = "event", required = true },
+    },
+  },
+  event_context = {
+    name = "event_context",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {
+      { name = "limit", type = "int" },
+      { name = "filter", type = "json" },
+    },
+    result = {
+      { name = "event", type = "record", record = "event", required = true },
+      { name = "events_before", type = "list", item = "record", record = "event", required = true },
+      { name = "events_after", type = "list", item = "record", record = "event", required = true },
+      { name = "state", type = "list", item = "record", record = "event", required = true },
+      { name = "prev_batch", type = "string" },
+      { name = "next_batch", type = "string" },
+    },
+  },
+  history = {
+    name = "history",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "direction", type = "enum", enum = "direction" },
+      { name = "from_token", type = "string" },
+      { name = "to_token", type = "string" },
+      { name = "limit", type = "int" },
+      { name = "filter", type = "json" },
+    },
+    result = {
+      { name = "events", type = "list", item = "record", record = "event", required = true },
+      { name = "state", type = "list", item = "record", record = "event", required = true },
+      { name = "prev_batch", type = "string", required = true },
+      { name = "next_batch", type = "string" },
+    },
+  },
+  timestamp_to_event = {
+    name = "timestamp_to_event",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "timestamp", type = "int", required = true },
+    },
+    options = {
+      { name = "direction", type = "enum", enum = "direction" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+      { name = "origin_server_ts", type = "int", required = true },
+    },
+  },
+  relations = {
+    name = "relations",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {
+      { name = "rel_type", type = "string" },
+      { name = "event_type", type = "string" },
+      { name = "direction", type = "enum", enum = "direction" },
+      { name = "from_token", type = "string" },
+      { name = "to_token", type = "string" },
+      { name = "limit", type = "int" },
+      { name = "recurse", type = "bool" },
+    },
+    result = {
+      { name = "events", type = "list", item = "record", record = "event", required = true },
+      { name = "next_batch", type = "string" },
+      { name = "prev_batch", type = "string" },
+    },
+  },
+  edit_history = {
+    name = "edit_history",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "event", type = "record", record = "event", required = true },
+      { name = "edits", type = "list", item = "record", record = "event", required = true },
+    },
+  },
+  threads = {
+    name = "threads",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "participated", type = "bool" },
+      { name = "from_token", type = "string" },
+      { name = "limit", type = "int" },
+    },
+    result = {
+      { name = "threads", type = "list", item = "record", record = "thread", required = true },
+      { name = "next_batch", type = "string" },
+    },
+  },
+  open_cursor = {
+    name = "open_cursor",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {
+      { name = "direction", type = "enum", enum = "direction" },
+      { name = "from_token", type = "string" },
+      { name = "event_id", type = "string" },
+      { name = "timestamp", type = "int" },
+      { name = "page_size", type = "int" },
+      { name = "filter", type = "json" },
+    },
+    result = {
+      { name = "cursor", type = "int", required = true },
+    },
+  },
+  read_cursor = {
+    name = "read_cursor",
+    arguments = {
+      { name = "cursor", type = "int", required = true },
+    },
+    options = {},
+    result = {
+      { name = "events", type = "list", item = "record", record = "event", required = true },
+      { name = "is_at_end", type = "bool", required = true },
+      { name = "next_batch", type = "string" },
+    },
+  },
+  close_cursor = {
+    name = "close_cursor",
+    arguments = {
+      { name = "cursor", type = "int", required = true },
+    },
+    options = {},
+    result = {
+      { name = "was_open", type = "bool", required = true },
+    },
+  },
+  search_messages = {
+    name = "search_messages",
+    arguments = {
+      { name = "text", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "room_ids", type = "list", item = "string" },
+      { name = "senders", type = "list", item = "string" },
+      { name = "keys", type = "list", item = "string" },
+      { name = "order_by", type = "enum", enum = "search_order" },
+      { name = "limit", type = "int" },
+      { name = "before_limit", type = "int" },
+      { name = "after_limit", type = "int" },
+      { name = "from_token", type = "string" },
+    },
+    result = {
+      { name = "results", type = "list", item = "record", record = "search_result", required = true },
+      { name = "count", type = "int" },
+      { name = "highlights", type = "list", item = "string", required = true },
+      { name = "next_batch", type = "string" },
     },
   },
   join_room = {
@@ -1881,6 +2067,17 @@ list.operation_names = {
   "set_directory_visibility",
   "public_rooms",
   "room_summary",
+  "fetch_event",
+  "event_context",
+  "history",
+  "timestamp_to_event",
+  "relations",
+  "edit_history",
+  "threads",
+  "open_cursor",
+  "read_cursor",
+  "close_cursor",
+  "search_messages",
   "join_room",
   "knock_room",
   "leave_room",

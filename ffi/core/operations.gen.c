@@ -211,6 +211,131 @@ matrix_status matrix_room_summary(matrix_client client, const char *room_id_or_a
                        callback, user_data, request);
 }
 
+matrix_status matrix_fetch_event(matrix_client client, const char *room_id, const char *event_id,
+                                 matrix_map *options, matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_FETCH_EVENT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_event_context(matrix_client client, const char *room_id, const char *event_id,
+                                   matrix_map *options, matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_EVENT_CONTEXT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_history(matrix_client client, const char *room_id, matrix_map *options,
+                             matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_HISTORY], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_timestamp_to_event(matrix_client client, const char *room_id,
+                                        int64_t timestamp, matrix_map *options,
+                                        matrix_callback callback, void *user_data,
+                                        matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.integer = timestamp},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_TIMESTAMP_TO_EVENT], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_relations(matrix_client client, const char *room_id, const char *event_id,
+                               matrix_map *options, matrix_callback callback, void *user_data,
+                               matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_RELATIONS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_edit_history(matrix_client client, const char *room_id, const char *event_id,
+                                  matrix_map *options, matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_EDIT_HISTORY], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_threads(matrix_client client, const char *room_id, matrix_map *options,
+                             matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_THREADS], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_open_cursor(matrix_client client, const char *room_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_OPEN_CURSOR], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_read_cursor(matrix_client client, int64_t cursor, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.integer = cursor},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_READ_CURSOR], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_close_cursor(matrix_client client, int64_t cursor, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.integer = cursor},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_CLOSE_CURSOR], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_search_messages(matrix_client client, const char *text, matrix_map *options,
+                                     matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = text},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SEARCH_MESSAGES], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
                                matrix_map *options, matrix_callback callback, void *user_data,
                                matrix_request *request) {

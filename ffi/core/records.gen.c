@@ -170,6 +170,20 @@ const char *matrix_device_policy_string(matrix_device_policy value) {
     return matrix_enum_device_policy.values[value - 1];
 }
 
+const char *matrix_direction_string(matrix_direction value) {
+    if (value < 1 || (size_t)value > matrix_enum_direction.count) {
+        return "unknown";
+    }
+    return matrix_enum_direction.values[value - 1];
+}
+
+const char *matrix_search_order_string(matrix_search_order value) {
+    if (value < 1 || (size_t)value > matrix_enum_search_order.count) {
+        return "unknown";
+    }
+    return matrix_enum_search_order.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }
@@ -293,4 +307,13 @@ const matrix_device *matrix_reply_as_device(const matrix_reply *reply, const mat
 const matrix_device_alert *matrix_reply_as_device_alert(const matrix_reply *reply,
                                                         const matrix_value *value) {
     return core_record(reply, value, &matrix_record_device_alert);
+}
+
+const matrix_thread *matrix_reply_as_thread(const matrix_reply *reply, const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_thread);
+}
+
+const matrix_search_result *matrix_reply_as_search_result(const matrix_reply *reply,
+                                                          const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_search_result);
 }

@@ -73,6 +73,16 @@ const struct enumeration matrix_enum_device_policy = {
     .name = "device_policy", .values = device_policy_values, .count = 3
 };
 
+static const char *const direction_values[] = {"backward", "forward"};
+const struct enumeration matrix_enum_direction = {
+    .name = "direction", .values = direction_values, .count = 2
+};
+
+static const char *const search_order_values[] = {"recent", "rank"};
+const struct enumeration matrix_enum_search_order = {
+    .name = "search_order", .values = search_order_values, .count = 2
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -430,6 +440,28 @@ const struct record matrix_record_device_alert = {
     .name = "device_alert", .fields = {device_alert_fields, 3}, .size = sizeof(matrix_device_alert)
 };
 
+static const struct field thread_fields[] = {
+    {.name = "event", .type = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_thread, event), .has_offset = SIZE_MAX},
+    {.name = "latest_event", .type = FIELD_RECORD, .record = &matrix_record_event, .required = false, .secret = false, .offset = offsetof(matrix_thread, latest_event), .has_offset = SIZE_MAX},
+    {.name = "count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_thread, count), .has_offset = SIZE_MAX},
+    {.name = "has_participated", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_thread, has_participated), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_thread = {
+    .name = "thread", .fields = {thread_fields, 4}, .size = sizeof(matrix_thread)
+};
+
+static const struct field search_result_fields[] = {
+    {.name = "rank", .type = FIELD_DOUBLE, .required = false, .secret = false, .offset = offsetof(matrix_search_result, rank), .has_offset = offsetof(matrix_search_result, has_rank)},
+    {.name = "event", .type = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_search_result, event), .has_offset = SIZE_MAX},
+    {.name = "events_before", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_search_result, events_before), .has_offset = SIZE_MAX},
+    {.name = "events_after", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_search_result, events_after), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_search_result = {
+    .name = "search_result", .fields = {search_result_fields, 4}, .size = sizeof(matrix_search_result)
+};
+
 static const struct field own_device_options[] = {
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
@@ -534,6 +566,108 @@ static const struct field room_summary_arguments[] = {
 
 static const struct field room_summary_options[] = {
     {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field fetch_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field event_context_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field event_context_options[] = {
+    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
+};
+
+static const struct field history_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field history_options[] = {
+    {.name = "direction", .type = FIELD_ENUM, .enumeration = &matrix_enum_direction, .required = false, .secret = false},
+    {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "to_token", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
+};
+
+static const struct field timestamp_to_event_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "timestamp", .type = FIELD_INT, .required = true, .secret = false},
+};
+
+static const struct field timestamp_to_event_options[] = {
+    {.name = "direction", .type = FIELD_ENUM, .enumeration = &matrix_enum_direction, .required = false, .secret = false},
+};
+
+static const struct field relations_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field relations_options[] = {
+    {.name = "rel_type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "event_type", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "direction", .type = FIELD_ENUM, .enumeration = &matrix_enum_direction, .required = false, .secret = false},
+    {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "to_token", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "recurse", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field edit_history_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field threads_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field threads_options[] = {
+    {.name = "participated", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field open_cursor_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field open_cursor_options[] = {
+    {.name = "direction", .type = FIELD_ENUM, .enumeration = &matrix_enum_direction, .required = false, .secret = false},
+    {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "timestamp", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "page_size", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
+};
+
+static const struct field read_cursor_arguments[] = {
+    {.name = "cursor", .type = FIELD_INT, .required = true, .secret = false},
+};
+
+static const struct field close_cursor_arguments[] = {
+    {.name = "cursor", .type = FIELD_INT, .required = true, .secret = false},
+};
+
+static const struct field search_messages_arguments[] = {
+    {.name = "text", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field search_messages_options[] = {
+    {.name = "room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "senders", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "keys", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "order_by", .type = FIELD_ENUM, .enumeration = &matrix_enum_search_order, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "before_limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "after_limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
 static const struct field join_room_arguments[] = {
@@ -1495,6 +1629,72 @@ const struct operation matrix_operations[] = {
         .name = "room_summary",
         .arguments = {room_summary_arguments, 1},
         .options = {room_summary_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_FETCH_EVENT] = {
+        .name = "fetch_event",
+        .arguments = {fetch_event_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_EVENT_CONTEXT] = {
+        .name = "event_context",
+        .arguments = {event_context_arguments, 2},
+        .options = {event_context_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_HISTORY] = {
+        .name = "history",
+        .arguments = {history_arguments, 1},
+        .options = {history_options, 5},
+        .has_progress = false,
+    },
+    [OPERATION_TIMESTAMP_TO_EVENT] = {
+        .name = "timestamp_to_event",
+        .arguments = {timestamp_to_event_arguments, 2},
+        .options = {timestamp_to_event_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_RELATIONS] = {
+        .name = "relations",
+        .arguments = {relations_arguments, 2},
+        .options = {relations_options, 7},
+        .has_progress = false,
+    },
+    [OPERATION_EDIT_HISTORY] = {
+        .name = "edit_history",
+        .arguments = {edit_history_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_THREADS] = {
+        .name = "threads",
+        .arguments = {threads_arguments, 1},
+        .options = {threads_options, 3},
+        .has_progress = false,
+    },
+    [OPERATION_OPEN_CURSOR] = {
+        .name = "open_cursor",
+        .arguments = {open_cursor_arguments, 1},
+        .options = {open_cursor_options, 6},
+        .has_progress = false,
+    },
+    [OPERATION_READ_CURSOR] = {
+        .name = "read_cursor",
+        .arguments = {read_cursor_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_CLOSE_CURSOR] = {
+        .name = "close_cursor",
+        .arguments = {close_cursor_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SEARCH_MESSAGES] = {
+        .name = "search_messages",
+        .arguments = {search_messages_arguments, 1},
+        .options = {search_messages_options, 8},
         .has_progress = false,
     },
     [OPERATION_JOIN_ROOM] = {

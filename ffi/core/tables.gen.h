@@ -28,6 +28,17 @@ enum operation_index {
     OPERATION_SET_DIRECTORY_VISIBILITY,
     OPERATION_PUBLIC_ROOMS,
     OPERATION_ROOM_SUMMARY,
+    OPERATION_FETCH_EVENT,
+    OPERATION_EVENT_CONTEXT,
+    OPERATION_HISTORY,
+    OPERATION_TIMESTAMP_TO_EVENT,
+    OPERATION_RELATIONS,
+    OPERATION_EDIT_HISTORY,
+    OPERATION_THREADS,
+    OPERATION_OPEN_CURSOR,
+    OPERATION_READ_CURSOR,
+    OPERATION_CLOSE_CURSOR,
+    OPERATION_SEARCH_MESSAGES,
     OPERATION_JOIN_ROOM,
     OPERATION_KNOCK_ROOM,
     OPERATION_LEAVE_ROOM,
@@ -133,6 +144,8 @@ extern const struct enumeration matrix_enum_join_rule;
 extern const struct enumeration matrix_enum_history_visibility;
 extern const struct enumeration matrix_enum_guest_access;
 extern const struct enumeration matrix_enum_device_policy;
+extern const struct enumeration matrix_enum_direction;
+extern const struct enumeration matrix_enum_search_order;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -160,5 +173,7 @@ extern const struct record matrix_record_account_change;
 extern const struct record matrix_record_to_device_event;
 extern const struct record matrix_record_device;
 extern const struct record matrix_record_device_alert;
+extern const struct record matrix_record_thread;
+extern const struct record matrix_record_search_result;
 
 #endif

@@ -29,6 +29,27 @@ local Task = {}
 ---@return any ...
 function Task:join() end
 
+---Goes through a room's history, event by event.
+---@class matrix.Cursor
+---@field room_id string
+---@field event? matrix.Event what `next` gave last
+---@field error? matrix.Error why `next` gave nothing, unless it was the end
+---@field next_batch? string token: where another cursor would go on after the page of the event
+local Cursor = {}
+
+---The next event; nil at the end, or with an error: then the same call tries again.
+---@param callback? fun(event?: matrix.Event, error?: matrix.Error) without it the call waits, inside `matrix.run`
+---@return matrix.Event? event
+---@return matrix.Error? error
+function Cursor:next(callback) end
+
+---For `for event in cursor:events() do`; not in Lua 5.1, which cannot wait there.
+---@return fun(): matrix.Event?
+function Cursor:events() end
+
+---Ends it; nothing comes any more.
+function Cursor:close() end
+
 ---A question of the runtime, given to the function of `matrix.on_call`.
 ---@class matrix.Question: matrix.HostCall
 local Question = {}
@@ -51,6 +72,12 @@ local Client = {}
 ---Closes it; what it has in flight calls back with E_CANCELLED. False when it was closed before.
 ---@return boolean
 function Client:close() end
+
+---A cursor; nothing is asked before the first event is.
+---@param room_id string the room
+---@param options? matrix.OpenCursorOptions
+---@return matrix.Cursor
+function Client:cursor(room_id, options) end
 
 ---As `matrix.pollfd`.
 ---@return integer

@@ -33,14 +33,14 @@ PYTHON_TYPES = frozenset("bytes list str".split())
 # Classes of the Python module and of the Lua types that are written by hand.
 CLASSES = frozenset(
     """ClassVar ErrorCode EventSpec Input Literal OperationSpec Output Raw Struct
-    Client Payload Question Request Subscription Task Version""".split()
+    Client Cursor Payload Question Request Subscription Task Version""".split()
 )
 
 # The wrappers' own parameters, and what Lua's payload table holds beside the result's fields.
 PARAMETERS = frozenset("client options callback user_data request on_progress self".split())
 PAYLOAD = frozenset("ok error".split())
 # What a client has in Lua that is not an operation.
-CLIENT_METHODS = frozenset("close events pollfd subscribe timeout".split())
+CLIENT_METHODS = frozenset("close cursor events pollfd subscribe timeout".split())
 
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 ERROR_CODE = re.compile(r"E_[A-Z0-9]+(_[A-Z0-9]+)*")

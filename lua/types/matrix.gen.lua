@@ -41,6 +41,12 @@
 ---Devices trusted enough: all not blocked, those their owner has signed, those verified.
 ---@alias matrix.DevicePolicy "all"|"cross_signed"|"verified"
 
+---Which way history is read.
+---@alias matrix.Direction "backward"|"forward"
+
+---How results of a search are sorted.
+---@alias matrix.SearchOrder "recent"|"rank"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -294,6 +300,20 @@
 ---@field device_id string the device
 ---@field reason string one line for people
 
+---A thread of a room.
+---@class matrix.Thread
+---@field event matrix.Event its root
+---@field latest_event? matrix.Event the newest answer
+---@field count integer how many answers
+---@field has_participated boolean the user wrote one of them, or the root
+
+---A message that a search has found.
+---@class matrix.SearchResult
+---@field rank? number how well it fits; the higher the better
+---@field event matrix.Event the message
+---@field events_before matrix.Event[] those before it, oldest first
+---@field events_after matrix.Event[] those after it, oldest first
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once
@@ -444,6 +464,27 @@ local Task = {}
 ---@return any ...
 function Task:join() end
 
+---Goes through a room's history, event by event.
+---@class matrix.Cursor
+---@field room_id string
+---@field event? matrix.Event what `next` gave last
+---@field error? matrix.Error why `next` gave nothing, unless it was the end
+---@field next_batch? string token: where another cursor would go on after the page of the event
+local Cursor = {}
+
+---The next event; nil at the end, or with an error: then the same call tries again.
+---@param callback? fun(event?: matrix.Event, error?: matrix.Error) without it the call waits, inside `matrix.run`
+---@return matrix.Event? event
+---@return matrix.Error? error
+function Cursor:next(callback) end
+
+---For `for event in cursor:events() do`; not in Lua 5.1, which cannot wait there.
+---@return fun(): matrix.Event?
+function Cursor:events() end
+
+---Ends it; nothing comes any more.
+function Cursor:close() end
+
 ---A question of the runtime, given to the function of `matrix.on_call`.
 ---@class matrix.Question: matrix.HostCall
 local Question = {}
@@ -466,6 +507,12 @@ local Client = {}
 ---Closes it; what it has in flight calls back with E_CANCELLED. False when it was closed before.
 ---@return boolean
 function Client:close() end
+
+---A cursor; nothing is asked before the first event is.
+---@param room_id string the room
+---@param options? matrix.OpenCursorOptions
+---@return matrix.Cursor
+function Client:cursor(room_id, options) end
 
 ---As `matrix.pollfd`.
 ---@return integer
@@ -921,6 +968,235 @@ function Client:public_rooms(options) end
 ---@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.RoomSummaryPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.RoomSummaryOptions?, callback: fun(payload: matrix.RoomSummaryPayload)): matrix.Request
 function Client:room_summary(room_id_or_alias, options) end
+
+---Outcome of fetch_event.
+---@class matrix.FetchEventPayload: matrix.Payload
+---@field event matrix.Event the event
+
+---One event of a room, from the homeserver.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomideventeventid)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_MALFORMED_EVENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the event
+---@return matrix.FetchEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.FetchEventPayload)): matrix.Request
+function Client:fetch_event(room_id, event_id) end
+
+---Options of event_context.
+---@class matrix.EventContextOptions
+---@field limit? integer how many events before and after, taken together
+---@field filter? any a room event filter, for those before and after and for the state
+
+---Outcome of event_context.
+---@class matrix.EventContextPayload: matrix.Payload
+---@field event matrix.Event the event
+---@field events_before matrix.Event[] those before it, oldest first
+---@field events_after matrix.Event[] those after it, oldest first
+---@field state matrix.Event[] the room's state at the last of them
+---@field prev_batch? string token: where history goes on backward
+---@field next_batch? string token: where history goes on forward
+
+---An event with those before and after it.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidcontexteventid)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_MALFORMED_EVENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the event
+---@param options? matrix.EventContextOptions
+---@return matrix.EventContextPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.EventContextPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, options: matrix.EventContextOptions?, callback: fun(payload: matrix.EventContextPayload)): matrix.Request
+function Client:event_context(room_id, event_id, options) end
+
+---Options of history.
+---@class matrix.HistoryOptions
+---@field direction? matrix.Direction which way
+---@field from_token? string where to begin: a prev_batch or next_batch; otherwise at the end of the room, or forward at its beginning
+---@field to_token? string where to stop
+---@field limit? integer how many events; the homeserver may give fewer
+---@field filter? any a room event filter
+
+---Outcome of history.
+---@class matrix.HistoryPayload: matrix.Payload
+---@field events matrix.Event[] the events, in the order of the direction: backward the newest first
+---@field state matrix.Event[] state that helps to show them, as their senders' membership
+---@field prev_batch string token: where this page began
+---@field next_batch? string token: where the next page begins; absent at the end
+
+---One page of a room's history. A cursor pages by itself, see open_cursor.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmessages)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.HistoryOptions
+---@return matrix.HistoryPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.HistoryPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.HistoryOptions?, callback: fun(payload: matrix.HistoryPayload)): matrix.Request
+function Client:history(room_id, options) end
+
+---Options of timestamp_to_event.
+---@class matrix.TimestampToEventOptions
+---@field direction? matrix.Direction backward: the last one up to the moment; forward: the first one from it on
+
+---Outcome of timestamp_to_event.
+---@class matrix.TimestampToEventPayload: matrix.Payload
+---@field event_id string the event
+---@field origin_server_ts integer when its server says it was sent, ms since 1970
+
+---The event of a room that is nearest to a moment.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param timestamp integer the moment, ms since 1970
+---@param options? matrix.TimestampToEventOptions
+---@return matrix.TimestampToEventPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, timestamp: integer, callback: fun(payload: matrix.TimestampToEventPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, timestamp: integer, options: matrix.TimestampToEventOptions?, callback: fun(payload: matrix.TimestampToEventPayload)): matrix.Request
+function Client:timestamp_to_event(room_id, timestamp, options) end
+
+---Options of relations.
+---@class matrix.RelationsOptions
+---@field rel_type? string only this relation, as m.thread
+---@field event_type? string only this type, with rel_type; what is encrypted is m.room.encrypted here
+---@field direction? matrix.Direction backward: the newest first
+---@field from_token? string where to begin: a next_batch
+---@field to_token? string where to stop
+---@field limit? integer how many events; the homeserver may give fewer
+---@field recurse? boolean also what relates to those
+
+---Outcome of relations.
+---@class matrix.RelationsPayload: matrix.Payload
+---@field events matrix.Event[] the events
+---@field next_batch? string token: where the next page begins; absent at the end
+---@field prev_batch? string token: where the page before begins
+
+---One page of the events that relate to an event: answers in a thread, reactions, edits, answers to a poll.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidrelationseventid)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the event
+---@param options? matrix.RelationsOptions
+---@return matrix.RelationsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.RelationsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, options: matrix.RelationsOptions?, callback: fun(payload: matrix.RelationsPayload)): matrix.Request
+function Client:relations(room_id, event_id, options) end
+
+---Outcome of edit_history.
+---@class matrix.EditHistoryPayload: matrix.Payload
+---@field event matrix.Event the message as it was first
+---@field edits matrix.Event[] its edits, oldest first; the last one is what it says now
+
+---A message and all its edits that count.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#event-replacements)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_MALFORMED_EVENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the message, or an edit of it
+---@return matrix.EditHistoryPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.EditHistoryPayload)): matrix.Request
+function Client:edit_history(room_id, event_id) end
+
+---Options of threads.
+---@class matrix.ThreadsOptions
+---@field participated? boolean only those in which the user has written
+---@field from_token? string where to begin: a next_batch
+---@field limit? integer how many threads; the homeserver may give fewer
+
+---Outcome of threads.
+---@class matrix.ThreadsPayload: matrix.Payload
+---@field threads matrix.Thread[] the threads
+---@field next_batch? string token: where the next page begins; absent at the end
+
+---One page of a room's threads, the one with the newest answer first.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidthreads)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param options? matrix.ThreadsOptions
+---@return matrix.ThreadsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.ThreadsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.ThreadsOptions?, callback: fun(payload: matrix.ThreadsPayload)): matrix.Request
+function Client:threads(room_id, options) end
+
+---Options of open_cursor.
+---@class matrix.OpenCursorOptions
+---@field direction? matrix.Direction which way
+---@field from_token? string where to begin: a prev_batch or next_batch; otherwise at the end of the room, or forward at its beginning
+---@field event_id? string the event to begin with
+---@field timestamp? integer begin with the event nearest to this moment, ms since 1970
+---@field page_size? integer events in a page, 1 to 1,000; the homeserver may give fewer
+---@field filter? any a room event filter; the event to begin with is given in any case
+
+---Outcome of open_cursor.
+---@class matrix.OpenCursorPayload: matrix.Payload
+---@field cursor integer the cursor, for read_cursor and close_cursor of this client
+
+---Opens a cursor: it goes through a room's history, page by page, and fetches ahead. See CURSORS in matrix.h.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmessages)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_QUEUE_FULL
+---@param room_id string the room
+---@param options? matrix.OpenCursorOptions
+---@return matrix.OpenCursorPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.OpenCursorPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.OpenCursorOptions?, callback: fun(payload: matrix.OpenCursorPayload)): matrix.Request
+function Client:open_cursor(room_id, options) end
+
+---Outcome of read_cursor.
+---@class matrix.ReadCursorPayload: matrix.Payload
+---@field events matrix.Event[] the events, in the cursor's direction; empty only at the end
+---@field is_at_end boolean nothing follows
+---@field next_batch? string token: where another cursor would go on after this page; absent at the end
+
+---The next page of a cursor.
+---
+---Errors: M_FORBIDDEN, E_INVALID_HANDLE, E_CONNECTION, E_NOT_LOGGED_IN
+---@param cursor integer the cursor
+---@return matrix.ReadCursorPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, cursor: integer, callback: fun(payload: matrix.ReadCursorPayload)): matrix.Request
+function Client:read_cursor(cursor) end
+
+---Outcome of close_cursor.
+---@class matrix.CloseCursorPayload: matrix.Payload
+---@field was_open boolean false when it was closed before
+
+---Closes a cursor; reads in flight end with E_CANCELLED.
+---@param cursor integer the cursor
+---@return matrix.CloseCursorPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, cursor: integer, callback: fun(payload: matrix.CloseCursorPayload)): matrix.Request
+function Client:close_cursor(cursor) end
+
+---Options of search_messages.
+---@class matrix.SearchMessagesOptions
+---@field room_ids? string[] only these rooms
+---@field senders? string[] only of these users
+---@field keys? string[] where to look: content.body, content.name, content.topic; all otherwise
+---@field order_by? matrix.SearchOrder the newest first, or what fits best
+---@field limit? integer how many results; the homeserver may give fewer
+---@field before_limit? integer how many events before each
+---@field after_limit? integer how many events after each
+---@field from_token? string where to begin: a next_batch
+
+---Outcome of search_messages.
+---@class matrix.SearchMessagesPayload: matrix.Payload
+---@field results matrix.SearchResult[] what was found
+---@field count? integer about how many there are in all
+---@field highlights string[] words to mark in the texts
+---@field next_batch? string token: where the next page begins; absent at the end
+
+---Searches the messages of the user's rooms at the homeserver, which cannot see into encrypted ones.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3search)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param text string what to search for
+---@param options? matrix.SearchMessagesOptions
+---@return matrix.SearchMessagesPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, text: string, callback: fun(payload: matrix.SearchMessagesPayload)): matrix.Request
+---@overload fun(self: matrix.Client, text: string, options: matrix.SearchMessagesOptions?, callback: fun(payload: matrix.SearchMessagesPayload)): matrix.Request
+function Client:search_messages(text, options) end
 
 ---Options of join_room.
 ---@class matrix.JoinRoomOptions

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
-from libmatrix.errors import ResponseError
+from libmatrix.errors import MatrixError
 from libmatrix.events import MalformedEventError
 from libmatrix.room_events import Marks, make_event
 
@@ -36,8 +36,13 @@ async def fetch_event(client: Client, room_id: str, event_id: str) -> Event:
     raw = await client.api.call("GET", make_path("rooms", room_id, "event", event_id))
     found = make_records(client, room_id, [decode(raw, Raw)], await client.syncer.user_id())
     if not found:
-        raise ResponseError("the event is malformed; the log says how")
+        raise malformed()
     return found[0]
+
+
+def malformed() -> MatrixError:
+    """For when the one event that was asked for is malformed."""
+    return MatrixError("the event is malformed; the log says how", code="E_MALFORMED_EVENT")
 
 
 def make_records(client: Client, room_id: str, events: Iterable[Raw], user_id: str) -> list[Event]:

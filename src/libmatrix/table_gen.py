@@ -213,6 +213,18 @@ DevicePolicy = Literal[
 ]
 """Devices trusted enough: all not blocked, those their owner has signed, those verified."""
 
+Direction = Literal[
+    "backward",
+    "forward",
+]
+"""Which way history is read."""
+
+SearchOrder = Literal[
+    "recent",
+    "rank",
+]
+"""How results of a search are sorted."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -692,6 +704,32 @@ class DeviceAlert(Output, frozen=True, kw_only=True):
     device_id: str
     # one line for people
     reason: str
+
+
+class Thread(Output, frozen=True, kw_only=True):
+    """A thread of a room."""
+
+    # its root
+    event: Event
+    # the newest answer
+    latest_event: Event | None = None
+    # how many answers
+    count: int
+    # the user wrote one of them, or the root
+    has_participated: bool
+
+
+class SearchResult(Output, frozen=True, kw_only=True):
+    """A message that a search has found."""
+
+    # how well it fits; the higher the better
+    rank: float | None = None
+    # the message
+    event: Event
+    # those before it, oldest first
+    events_before: list[Event]
+    # those after it, oldest first
+    events_after: list[Event]
 
 
 class ContextOptions(Input, frozen=True, kw_only=True):
@@ -1248,6 +1286,274 @@ class RoomSummaryResult(Output, frozen=True, kw_only=True):
 
     # the room
     room: RoomPreview
+
+
+class FetchEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of fetch_event."""
+
+    # the room
+    room_id: str
+    # the event
+    event_id: str
+
+
+class FetchEventResult(Output, frozen=True, kw_only=True):
+    """Result of fetch_event."""
+
+    # the event
+    event: Event
+
+
+class EventContextArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of event_context."""
+
+    # the room
+    room_id: str
+    # the event
+    event_id: str
+    # how many events before and after, taken together
+    limit: int = 10
+    # a room event filter, for those before and after and for the state
+    filter: Raw = Raw()
+
+
+class EventContextResult(Output, frozen=True, kw_only=True):
+    """Result of event_context."""
+
+    # the event
+    event: Event
+    # those before it, oldest first
+    events_before: list[Event]
+    # those after it, oldest first
+    events_after: list[Event]
+    # the room's state at the last of them
+    state: list[Event]
+    # token: where history goes on backward
+    prev_batch: str | None = None
+    # token: where history goes on forward
+    next_batch: str | None = None
+
+
+class HistoryArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of history."""
+
+    # the room
+    room_id: str
+    # which way
+    direction: Direction = "backward"
+    # where to begin: a prev_batch or next_batch; otherwise at the end of the room, or forward at
+    # its beginning
+    from_token: str | None = None
+    # where to stop
+    to_token: str | None = None
+    # how many events; the homeserver may give fewer
+    limit: int = 100
+    # a room event filter
+    filter: Raw = Raw()
+
+
+class HistoryResult(Output, frozen=True, kw_only=True):
+    """Result of history."""
+
+    # the events, in the order of the direction: backward the newest first
+    events: list[Event]
+    # state that helps to show them, as their senders' membership
+    state: list[Event]
+    # token: where this page began
+    prev_batch: str
+    # token: where the next page begins; absent at the end
+    next_batch: str | None = None
+
+
+class TimestampToEventArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of timestamp_to_event."""
+
+    # the room
+    room_id: str
+    # the moment, ms since 1970
+    timestamp: int
+    # backward: the last one up to the moment; forward: the first one from it on
+    direction: Direction = "forward"
+
+
+class TimestampToEventResult(Output, frozen=True, kw_only=True):
+    """Result of timestamp_to_event."""
+
+    # the event
+    event_id: str
+    # when its server says it was sent, ms since 1970
+    origin_server_ts: int
+
+
+class RelationsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of relations."""
+
+    # the room
+    room_id: str
+    # the event
+    event_id: str
+    # only this relation, as m.thread
+    rel_type: str | None = None
+    # only this type, with rel_type; what is encrypted is m.room.encrypted here
+    event_type: str | None = None
+    # backward: the newest first
+    direction: Direction = "backward"
+    # where to begin: a next_batch
+    from_token: str | None = None
+    # where to stop
+    to_token: str | None = None
+    # how many events; the homeserver may give fewer
+    limit: int = 100
+    # also what relates to those
+    recurse: bool = False
+
+
+class RelationsResult(Output, frozen=True, kw_only=True):
+    """Result of relations."""
+
+    # the events
+    events: list[Event]
+    # token: where the next page begins; absent at the end
+    next_batch: str | None = None
+    # token: where the page before begins
+    prev_batch: str | None = None
+
+
+class EditHistoryArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of edit_history."""
+
+    # the room
+    room_id: str
+    # the message, or an edit of it
+    event_id: str
+
+
+class EditHistoryResult(Output, frozen=True, kw_only=True):
+    """Result of edit_history."""
+
+    # the message as it was first
+    event: Event
+    # its edits, oldest first; the last one is what it says now
+    edits: list[Event]
+
+
+class ThreadsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of threads."""
+
+    # the room
+    room_id: str
+    # only those in which the user has written
+    participated: bool = False
+    # where to begin: a next_batch
+    from_token: str | None = None
+    # how many threads; the homeserver may give fewer
+    limit: int = 50
+
+
+class ThreadsResult(Output, frozen=True, kw_only=True):
+    """Result of threads."""
+
+    # the threads
+    threads: list[Thread]
+    # token: where the next page begins; absent at the end
+    next_batch: str | None = None
+
+
+class OpenCursorArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of open_cursor."""
+
+    # the room
+    room_id: str
+    # which way
+    direction: Direction = "backward"
+    # where to begin: a prev_batch or next_batch; otherwise at the end of the room, or forward at
+    # its beginning
+    from_token: str | None = None
+    # the event to begin with
+    event_id: str | None = None
+    # begin with the event nearest to this moment, ms since 1970
+    timestamp: int | None = None
+    # events in a page, 1 to 1,000; the homeserver may give fewer
+    page_size: int = 100
+    # a room event filter; the event to begin with is given in any case
+    filter: Raw = Raw()
+
+
+class OpenCursorResult(Output, frozen=True, kw_only=True):
+    """Result of open_cursor."""
+
+    # the cursor, for read_cursor and close_cursor of this client
+    cursor: int
+
+
+class ReadCursorArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of read_cursor."""
+
+    # the cursor
+    cursor: int
+
+
+class ReadCursorResult(Output, frozen=True, kw_only=True):
+    """Result of read_cursor."""
+
+    # the events, in the cursor's direction; empty only at the end
+    events: list[Event]
+    # nothing follows
+    is_at_end: bool
+    # token: where another cursor would go on after this page; absent at the end
+    next_batch: str | None = None
+
+
+class CloseCursorArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of close_cursor."""
+
+    # the cursor
+    cursor: int
+
+
+class CloseCursorResult(Output, frozen=True, kw_only=True):
+    """Result of close_cursor."""
+
+    # false when it was closed before
+    was_open: bool
+
+
+class SearchMessagesArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of search_messages."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    # what to search for
+    text: str
+    # only these rooms
+    room_ids: list[str] | None = None
+    # only of these users
+    senders: list[str] | None = None
+    # where to look: content.body, content.name, content.topic; all otherwise
+    keys: list[str] | None = None
+    # the newest first, or what fits best
+    order_by: SearchOrder = "recent"
+    # how many results; the homeserver may give fewer
+    limit: int = 20
+    # how many events before each
+    before_limit: int = 0
+    # how many events after each
+    after_limit: int = 0
+    # where to begin: a next_batch
+    from_token: str | None = None
+
+
+class SearchMessagesResult(Output, frozen=True, kw_only=True):
+    """Result of search_messages."""
+
+    # what was found
+    results: list[SearchResult]
+    # about how many there are in all
+    count: int | None = None
+    # words to mark in the texts
+    highlights: list[str]
+    # token: where the next page begins; absent at the end
+    next_batch: str | None = None
 
 
 class JoinRoomArguments(Input, frozen=True, kw_only=True):
@@ -3236,6 +3542,94 @@ OPERATIONS: dict[str, OperationSpec] = {
         result=RoomSummaryResult,
         progress=None,
         secrets=frozenset(),
+    ),
+    "fetch_event": OperationSpec(
+        name="fetch_event",
+        area="history",
+        arguments=FetchEventArguments,
+        result=FetchEventResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "event_context": OperationSpec(
+        name="event_context",
+        area="history",
+        arguments=EventContextArguments,
+        result=EventContextResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "history": OperationSpec(
+        name="history",
+        area="history",
+        arguments=HistoryArguments,
+        result=HistoryResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "timestamp_to_event": OperationSpec(
+        name="timestamp_to_event",
+        area="history",
+        arguments=TimestampToEventArguments,
+        result=TimestampToEventResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "relations": OperationSpec(
+        name="relations",
+        area="history",
+        arguments=RelationsArguments,
+        result=RelationsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "edit_history": OperationSpec(
+        name="edit_history",
+        area="history",
+        arguments=EditHistoryArguments,
+        result=EditHistoryResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "threads": OperationSpec(
+        name="threads",
+        area="history",
+        arguments=ThreadsArguments,
+        result=ThreadsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "open_cursor": OperationSpec(
+        name="open_cursor",
+        area="history",
+        arguments=OpenCursorArguments,
+        result=OpenCursorResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "read_cursor": OperationSpec(
+        name="read_cursor",
+        area="history",
+        arguments=ReadCursorArguments,
+        result=ReadCursorResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "close_cursor": OperationSpec(
+        name="close_cursor",
+        area="history",
+        arguments=CloseCursorArguments,
+        result=CloseCursorResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "search_messages": OperationSpec(
+        name="search_messages",
+        area="history",
+        arguments=SearchMessagesArguments,
+        result=SearchMessagesResult,
+        progress=None,
+        secrets=frozenset({"text"}),
     ),
     "join_room": OperationSpec(
         name="join_room",

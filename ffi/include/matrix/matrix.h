@@ -87,6 +87,24 @@
  * caller can see it: in the matrix_map that was passed (matrix_map_error()) and in a log record of
  * the context.
  *
+ * CURSORS
+ *
+ * matrix_open_cursor() gives a number for matrix_read_cursor() and matrix_close_cursor() of the
+ * same client: a place in a room's history that moves as it is read. Each sentence has a test of
+ * its name in tests/homeserver/c/cursors.c.
+ *
+ *  1. every_event_once_in_order: the pages join without a gap or a repetition; a page is empty only
+ *     at the end, and there the cursor stays. Forward, the end is the newest event there was.
+ *  2. reads_are_answered_in_their_order: several reads may be in flight.
+ *  3. cancelled_read_moves_nothing: what a read that failed or was cancelled would have given, the
+ *     next one gives.
+ *  4. closed_cursor_is_an_error: a cursor that was closed, or never existed, is E_INVALID_HANDLE; a
+ *     number is never used again. Closing a client closes its cursors.
+ *  5. closing_ends_the_reads: a read in flight ends with E_CANCELLED, one that waits behind it with
+ *     E_INVALID_HANDLE.
+ *  6. cursors_are_bounded: a client has at most 256, one more is E_QUEUE_FULL; each holds two pages
+ *     at most.
+ *
  * FORK, SIGNALS, EXIT
  *
  * After fork() the child may only exec or _exit. SIGPIPE cannot reach the host from libmatrix. At

@@ -393,6 +393,262 @@ MATRIX_API matrix_status matrix_room_summary(matrix_client client, const char *r
                                              matrix_map *options, matrix_callback callback,
                                              void *user_data, matrix_request *request);
 
+/* ---- history -------------------------------------------------------------------------------- */
+
+/**
+ * One event of a room, from the homeserver. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomideventeventid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the event
+ *
+ * Result:
+ *   event (event): the event
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_MALFORMED_EVENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_fetch_event(matrix_client client, const char *room_id,
+                                            const char *event_id, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
+/**
+ * An event with those before and after it. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the event
+ *
+ * Options:
+ *   limit (int, default 10): how many events before and after, taken together
+ *   filter (json): a room event filter, for those before and after and for the state
+ *
+ * Result:
+ *   event (event): the event
+ *   events_before (list<event>): those before it, oldest first
+ *   events_after (list<event>): those after it, oldest first
+ *   state (list<event>): the room's state at the last of them
+ *   prev_batch (string, optional): token: where history goes on backward
+ *   next_batch (string, optional): token: where history goes on forward
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_MALFORMED_EVENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_event_context(matrix_client client, const char *room_id,
+                                              const char *event_id, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * One page of a room's history. A cursor pages by itself, see open_cursor. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmessages
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   direction (direction, default "backward"): which way; one of backward, forward
+ *   from_token (string): where to begin: a prev_batch or next_batch; otherwise at the end of the
+ *     room, or forward at its beginning
+ *   to_token (string): where to stop
+ *   limit (int, default 100): how many events; the homeserver may give fewer
+ *   filter (json): a room event filter
+ *
+ * Result:
+ *   events (list<event>): the events, in the order of the direction: backward the newest first
+ *   state (list<event>): state that helps to show them, as their senders' membership
+ *   prev_batch (string): token: where this page began
+ *   next_batch (string, optional): token: where the next page begins; absent at the end
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_history(matrix_client client, const char *room_id,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request);
+
+/**
+ * The event of a room that is nearest to a moment. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   timestamp (int): the moment, ms since 1970
+ *
+ * Options:
+ *   direction (direction, default "forward"): backward: the last one up to the moment; forward: the
+ *     first one from it on; one of backward, forward
+ *
+ * Result:
+ *   event_id (string): the event
+ *   origin_server_ts (int): when its server says it was sent, ms since 1970
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_timestamp_to_event(matrix_client client, const char *room_id,
+                                                   int64_t timestamp, matrix_map *options,
+                                                   matrix_callback callback, void *user_data,
+                                                   matrix_request *request);
+
+/**
+ * One page of the events that relate to an event: answers in a thread, reactions, edits, answers to
+ * a poll. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the event
+ *
+ * Options:
+ *   rel_type (string): only this relation, as m.thread
+ *   event_type (string): only this type, with rel_type; what is encrypted is m.room.encrypted here
+ *   direction (direction, default "backward"): backward: the newest first; one of backward, forward
+ *   from_token (string): where to begin: a next_batch
+ *   to_token (string): where to stop
+ *   limit (int, default 100): how many events; the homeserver may give fewer
+ *   recurse (bool, default false): also what relates to those
+ *
+ * Result:
+ *   events (list<event>): the events
+ *   next_batch (string, optional): token: where the next page begins; absent at the end
+ *   prev_batch (string, optional): token: where the page before begins
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_relations(matrix_client client, const char *room_id,
+                                          const char *event_id, matrix_map *options,
+                                          matrix_callback callback, void *user_data,
+                                          matrix_request *request);
+
+/**
+ * A message and all its edits that count. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#event-replacements
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the message, or an edit of it
+ *
+ * Result:
+ *   event (event): the message as it was first
+ *   edits (list<event>): its edits, oldest first; the last one is what it says now
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_MALFORMED_EVENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_edit_history(matrix_client client, const char *room_id,
+                                             const char *event_id, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * One page of a room's threads, the one with the newest answer first. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidthreads
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   participated (bool, default false): only those in which the user has written
+ *   from_token (string): where to begin: a next_batch
+ *   limit (int, default 50): how many threads; the homeserver may give fewer
+ *
+ * Result:
+ *   threads (list<thread>): the threads
+ *   next_batch (string, optional): token: where the next page begins; absent at the end
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_threads(matrix_client client, const char *room_id,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request);
+
+/**
+ * Opens a cursor: it goes through a room's history, page by page, and fetches ahead. See CURSORS in
+ * matrix.h. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmessages
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Options:
+ *   direction (direction, default "backward"): which way; one of backward, forward
+ *   from_token (string): where to begin: a prev_batch or next_batch; otherwise at the end of the
+ *     room, or forward at its beginning
+ *   event_id (string): the event to begin with
+ *   timestamp (int): begin with the event nearest to this moment, ms since 1970
+ *   page_size (int, default 100): events in a page, 1 to 1,000; the homeserver may give fewer
+ *   filter (json): a room event filter; the event to begin with is given in any case
+ *
+ * Result:
+ *   cursor (int): the cursor, for read_cursor and close_cursor of this client
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_QUEUE_FULL
+ */
+MATRIX_API matrix_status matrix_open_cursor(matrix_client client, const char *room_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * The next page of a cursor. Since 0.1.
+ *
+ * Arguments:
+ *   cursor (int): the cursor
+ *
+ * Result:
+ *   events (list<event>): the events, in the cursor's direction; empty only at the end
+ *   is_at_end (bool): nothing follows
+ *   next_batch (string, optional): token: where another cursor would go on after this page; absent
+ *     at the end
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_HANDLE, E_CONNECTION, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_read_cursor(matrix_client client, int64_t cursor,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Closes a cursor; reads in flight end with E_CANCELLED. Since 0.1.
+ *
+ * Arguments:
+ *   cursor (int): the cursor
+ *
+ * Result:
+ *   was_open (bool): false when it was closed before
+ */
+MATRIX_API matrix_status matrix_close_cursor(matrix_client client, int64_t cursor,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
+/**
+ * Searches the messages of the user's rooms at the homeserver, which cannot see into encrypted
+ * ones. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3search
+ *
+ * Arguments:
+ *   text (string, secret): what to search for
+ *
+ * Options:
+ *   room_ids (list<string>): only these rooms
+ *   senders (list<string>): only of these users
+ *   keys (list<string>): where to look: content.body, content.name, content.topic; all otherwise
+ *   order_by (search_order, default "recent"): the newest first, or what fits best; one of recent,
+ *     rank
+ *   limit (int, default 20): how many results; the homeserver may give fewer
+ *   before_limit (int, default 0): how many events before each
+ *   after_limit (int, default 0): how many events after each
+ *   from_token (string): where to begin: a next_batch
+ *
+ * Result:
+ *   results (list<search_result>): what was found
+ *   count (int, optional): about how many there are in all
+ *   highlights (list<string>): words to mark in the texts
+ *   next_batch (string, optional): token: where the next page begins; absent at the end
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_search_messages(matrix_client client, const char *text,
+                                                matrix_map *options, matrix_callback callback,
+                                                void *user_data, matrix_request *request);
+
 /* ---- membership ----------------------------------------------------------------------------- */
 
 /**

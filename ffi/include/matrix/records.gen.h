@@ -485,6 +485,31 @@ typedef struct matrix_device_alert {
     const char *reason;
 } matrix_device_alert;
 
+/** A thread of a room. */
+typedef struct matrix_thread {
+    /** its root (event) */
+    const matrix_value *event;
+    /** the newest answer (event); may be absent */
+    const matrix_value *latest_event;
+    /** how many answers */
+    int64_t count;
+    /** the user wrote one of them, or the root */
+    bool has_participated;
+} matrix_thread;
+
+/** A message that a search has found. */
+typedef struct matrix_search_result {
+    /** how well it fits; the higher the better; may be absent */
+    bool has_rank;
+    double rank;
+    /** the message (event) */
+    const matrix_value *event;
+    /** those before it, oldest first (list<event>) */
+    const matrix_value *events_before;
+    /** those after it, oldest first (list<event>) */
+    const matrix_value *events_after;
+} matrix_search_result;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -666,5 +691,19 @@ MATRIX_API const matrix_device *matrix_reply_as_device(const matrix_reply *reply
  */
 MATRIX_API const matrix_device_alert *matrix_reply_as_device_alert(const matrix_reply *reply,
                                                                    const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_thread *matrix_reply_as_thread(const matrix_reply *reply,
+                                                       const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_search_result *matrix_reply_as_search_result(const matrix_reply *reply,
+                                                                     const matrix_value *value);
 
 #endif

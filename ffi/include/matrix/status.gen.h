@@ -266,4 +266,26 @@ typedef enum matrix_device_policy {
 /** As text, as "all"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_device_policy_string(matrix_device_policy value);
 
+/** Which way history is read. */
+typedef enum matrix_direction {
+    /** None, or one this library does not know. */
+    MATRIX_DIRECTION_UNKNOWN = 0,
+    MATRIX_DIRECTION_BACKWARD = 1,
+    MATRIX_DIRECTION_FORWARD = 2
+} matrix_direction;
+
+/** As text, as "backward"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_direction_string(matrix_direction value);
+
+/** How results of a search are sorted. */
+typedef enum matrix_search_order {
+    /** None, or one this library does not know. */
+    MATRIX_SEARCH_ORDER_UNKNOWN = 0,
+    MATRIX_SEARCH_ORDER_RECENT = 1,
+    MATRIX_SEARCH_ORDER_RANK = 2
+} matrix_search_order;
+
+/** As text, as "recent"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_search_order_string(matrix_search_order value);
+
 #endif
