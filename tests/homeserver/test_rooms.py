@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from tests.support.homeserver import Homeserver
 
 pytestmark = pytest.mark.homeserver
 
+FENNEL = Path(__file__).parents[1] / "fennel" / "rooms.fnl"
 SPECS = Path(__file__).parent / "lua"
 TWO_LUAS = [lua for lua in INTERPRETERS if lua.name in ("lua5.4", "luajit")]
 
@@ -31,3 +34,13 @@ def test_from_lua(lua: Interpreter, stage: Path, homeserver: Homeserver, spec: s
     env = two_tokens(homeserver) | {"LUA_PATH": f"{SPECS}/?.lua"}
     done = lua.run(stage, LUA / "run.lua", SPECS / f"{spec}.lua", env=env)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("lua", TWO_LUAS, ids=lambda lua: lua.name)
+def test_from_fennel(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
+    done = lua.run(stage, LUA / "run.lua", FENNEL, env=two_tokens(homeserver))
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
+def test_from_c(run_host: Callable[..., Any], homeserver: Homeserver) -> None:
+    run_host("rooms", env=two_tokens(homeserver))
