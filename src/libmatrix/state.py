@@ -29,7 +29,9 @@ _SESSION = "session"
 _NEXT_BATCH = "next_batch"
 _IS_PARTIAL = "is_partial"
 _IS_OUTDATED = "is_outdated"
+_FILTERS = "filters"
 _DIRECT = "m.direct"
+_MOST_FILTERS = 8
 
 _encode = msgspec.json.Encoder().encode
 _decode_room = msgspec.json.Decoder(RoomState).decode
@@ -88,6 +90,8 @@ class State:
         self.rooms: dict[str, RoomState] = {}
         self.direct: frozenset[str] = frozenset()
         self.loaded_members: set[str] = set()
+        # Of filters that the homeserver keeps, by their text.
+        self.filter_ids: dict[str, str] = {}
         # What the last sync changes, until that is in the store.
         self.pending: Changes | None = None
         # The rooms are ahead of the store by a sync that is not to be.
@@ -121,6 +125,8 @@ class State:
         rooms = [_decode_room(data) for data in store.rooms()]
         self.rooms = {room.room_id: room for room in rooms}
         self.loaded_members = store.rooms_with_all_members()
+        filters = store.meta(_FILTERS)
+        self.filter_ids = msgspec.json.decode(filters, type=dict[str, str]) if filters else {}
         direct = store.account_data("", _DIRECT)
         self.direct = direct_rooms(direct) if direct else frozenset()
         if store.meta(_IS_OUTDATED):
@@ -145,6 +151,23 @@ class State:
         """Keeps who is logged in."""
         self.session = session
         self._store.put_meta(_SESSION, self._vault.close(session))
+
+    def keep_filter(self, text: str, filter_id: str) -> None:
+        """Keeps which id the homeserver gave a filter."""
+        # Whoever makes up a filter each time does not fill the store.
+        recent = list(self.filter_ids.items())[1 - _MOST_FILTERS :]
+        self._keep_filters({**dict(recent), text: filter_id})
+
+    def forget_filter(self, text: str) -> bool:
+        """Forgets the id of a filter; whether there was one."""
+        if text not in self.filter_ids:
+            return False
+        self._keep_filters({key: kept for key, kept in self.filter_ids.items() if key != text})
+        return True
+
+    def _keep_filters(self, filter_ids: dict[str, str]) -> None:
+        self._store.put_meta(_FILTERS, _encode(filter_ids))
+        self.filter_ids = filter_ids
 
     def commit(self, changes: Changes) -> None:
         """Makes a sync's changes lasting."""

@@ -16,10 +16,12 @@ from libmatrix import frames
 from libmatrix.errors import (
     AlreadyRunningError,
     EncryptionError,
+    HomeserverError,
     NotLoggedInError,
     ResponseError,
     StoreError,
 )
+from libmatrix.filters import Filters
 from libmatrix.state import Changes
 from libmatrix.sync_delivery import Delivery
 from libmatrix.sync_loop import SyncLoop
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
 _PATH = "/_matrix/client/v3/sync"
 # The second name is that of homeservers from before it was specified.
 _STATE_AFTER = (("use_state_after", "true"), ("org.matrix.msc4222.use_state_after", "true"))
-# Members are sent when they speak, which makes first syncs several times smaller.
-_FILTER = '{"room":{"state":{"lazy_load_members":true}}}'
 _MOST_WAIT_MS = 24 * 3_600_000
 
 _encode = msgspec.json.Encoder().encode
@@ -64,6 +64,7 @@ class Syncer:
         self._is_closed = False
         self._has_no_device = False
         self._loop: SyncLoop | None = None
+        self.filters = Filters(client)
 
     async def user_id(self) -> str:
         """Who the user is; asks the homeserver when only the token is known so far."""
@@ -168,8 +169,17 @@ class Syncer:
         self._client.state.settle()
 
     async def _ask(self, arguments: SyncOnceArguments, since: str | None) -> bytes:
+        try:
+            return await self._request(arguments, since)
+        except HomeserverError as error:
+            if not self.filters.has_lost(arguments.filter, error):
+                raise
+        return await self._request(arguments, since)
+
+    async def _request(self, arguments: SyncOnceArguments, since: str | None) -> bytes:
         wait_ms = min(max(arguments.timeout_ms, 0), _MOST_WAIT_MS)
-        query = [("timeout", str(wait_ms)), ("filter", _filter(arguments)), *_STATE_AFTER]
+        kept = self.filters.query(arguments.filter)
+        query = [("timeout", str(wait_ms)), ("filter", kept), *_STATE_AFTER]
         if since is not None:
             query.append(("since", since))
         if arguments.full_state:
@@ -239,14 +249,6 @@ class Syncer:
         except StoreError:
             state.reload()
             raise
-
-
-def _filter(arguments: SyncOnceArguments) -> str:
-    """The filter given: the id of one, or JSON; else ours."""
-    if not arguments.filter:
-        return _FILTER
-    text = bytes(arguments.filter)
-    return str(msgspec.json.decode(text, type=str)) if text.startswith(b'"') else text.decode()
 
 
 def _limited(response: SyncResponse) -> list[LimitedRoom]:

@@ -108,6 +108,8 @@ class SyncLoop:
     async def _step(self) -> int:
         """One sync; how long to wait before the next one, in ms."""
         client = self._client
+        # A short filter is not kept before the first sync, which would come later for it.
+        await self._syncer.filters.keep(self._wanted.filter, only_long=not self._has_synced)
         place = None if self._has_synced else await client.host.first_syncs.enter()
         try:
             since = client.state.next_batch

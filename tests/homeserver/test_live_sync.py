@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,21 @@ class Listener:
 
 @contextmanager
 def listening(
-    program: Path, homeserver: Homeserver, account: Account, messages: int, **env: str
+    program: Path,
+    homeserver: Homeserver,
+    account: Account,
+    messages: int,
+    store: Path | None = None,
+    **env: str,
 ) -> Iterator[Listener]:
     given = {"MATRIX_HOMESERVER": homeserver.url, "MATRIX_TOKEN": account.token, **env}
     process = subprocess.Popen(
-        [program, str(messages), '{"timeout_ms": 20000}'],
+        [
+            program,
+            str(messages),
+            '{"timeout_ms": 20000}',
+            json.dumps({"store_path": str(store)} if store else {}),
+        ],
         env={**os.environ, **given},
         stdout=subprocess.PIPE,
         text=True,
@@ -89,6 +100,49 @@ def test_filter_kept_at_the_homeserver(program: Path, homeserver: Homeserver) ->
     with listening(program, homeserver, alice, 1, MATRIX_FILTER=kept) as listener:
         lines = listener.finish()
     assert [line[1] for line in lines if line[0] == "message"] == [event_id]
+
+
+def kept_filters(store: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(store / "libmatrix.sqlite3")) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'filters'").fetchone()
+    found: dict[str, str] = json.loads(row[0])
+    return found
+
+
+def forget_filters(store: Path) -> None:
+    """As if the homeserver had lost what it kept."""
+    lost = dict.fromkeys(kept_filters(store), "987654")
+    with closing(sqlite3.connect(store / "libmatrix.sqlite3")) as connection, connection:
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = 'filters'", [json.dumps(lost).encode()]
+        )
+
+
+def test_the_loop_has_its_filter_kept(
+    program: Path, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    """By id from the second sync on, also the next time; told again when the id is no good."""
+    alice = homeserver.account()
+    room_id = homeserver.create_room(alice)
+
+    def hear_one() -> None:
+        with listening(program, homeserver, alice, 2, store=tmp_path) as listener:
+            listener.until("state", "syncing")
+            sent = [homeserver.send(alice, room_id, "m.room.message", TEXT) for _ in range(2)]
+            heard = [line[1] for line in listener.finish() if line[0] == "message"]
+        assert heard == sent
+
+    hear_one()
+    [(text, first)] = kept_filters(tmp_path).items()
+    path = f"/_matrix/client/v3/user/{alice.user_id}/filter/{first}"
+    assert homeserver.request("GET", path, alice.token) == json.loads(text)
+    assert json.loads(text)["room"]["state"]["lazy_load_members"] is True
+    hear_one()
+    assert kept_filters(tmp_path) == {text: first}
+    forget_filters(tmp_path)
+    hear_one()
+    # The homeserver knows its own filters again by what is in them.
+    assert kept_filters(tmp_path)[text] != "987654"
 
 
 def send_to_device(

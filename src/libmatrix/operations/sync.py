@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
+from libmatrix.filters import upload
 from libmatrix.table_gen import (
     SyncLoopStartArguments,
     SyncLoopStartResult,
@@ -44,13 +42,6 @@ async def sync_loop_stop(client: Client, arguments: SyncLoopStopArguments) -> Sy
     return SyncLoopStopResult(was_running=await client.syncer.stop())
 
 
-class _Filter(msgspec.Struct):
-    filter_id: str
-
-
 async def upload_filter(client: Client, arguments: UploadFilterArguments) -> UploadFilterResult:
     """Keeps a filter at the homeserver."""
-    user_id = await client.syncer.user_id()
-    path = make_path("user", user_id, "filter")
-    answer = await client.api.post(_Filter, path, arguments.filter)
-    return UploadFilterResult(filter_id=answer.filter_id)
+    return UploadFilterResult(filter_id=await upload(client, arguments.filter))
