@@ -51,6 +51,7 @@ static void start(matrix_context context, char **argv, int number) {
     CHECK_OK(matrix_map_set_string(options, "store_path", path));
     CHECK_OK(matrix_map_set_string(options, "user_id", "@bench:localhost"));
     CHECK_OK(matrix_map_set_string(options, "access_token", "token"));
+    CHECK_OK(matrix_map_set_bool(options, "encryption", false));
     if (argv[4])
         CHECK_OK(matrix_map_set_string(options, "ca_file", argv[4]));
     CHECK_OK(matrix_create_client(context, options, &client));
