@@ -23,6 +23,7 @@ list.enums = {
   device_policy = { "all", "cross_signed", "verified" },
   direction = { "backward", "forward" },
   search_order = { "recent", "rank" },
+  local_trust = { "none", "verified", "blocked" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -684,6 +685,63 @@ list.operations = {
     result = {
       { name = "room", type = "record", record = "room_preview", required = true },
     },
+  },
+  room_encryption = {
+    name = "room_encryption",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "is_encrypted", type = "bool", required = true },
+      { name = "is_supported", type = "bool", required = true },
+      { name = "algorithm", type = "string" },
+      { name = "rotation_period_ms", type = "int" },
+      { name = "rotation_period_msgs", type = "int" },
+    },
+  },
+  encryption_status = {
+    name = "encryption_status",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+      { name = "ed25519", type = "string", required = true },
+      { name = "curve25519", type = "string", required = true },
+      { name = "room_key_count", type = "int", required = true },
+    },
+  },
+  share_room_key = {
+    name = "share_room_key",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "device_count", type = "int", required = true },
+      { name = "withheld_count", type = "int", required = true },
+    },
+  },
+  discard_room_key = {
+    name = "discard_room_key",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "was_discarded", type = "bool", required = true },
+    },
+  },
+  set_device_trust = {
+    name = "set_device_trust",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+      { name = "trust", type = "enum", enum = "local_trust", required = true },
+    },
+    options = {},
+    result = {},
   },
   fetch_event = {
     name = "fetch_event",
@@ -2067,6 +2125,11 @@ list.operation_names = {
   "set_directory_visibility",
   "public_rooms",
   "room_summary",
+  "room_encryption",
+  "encryption_status",
+  "share_room_key",
+  "discard_room_key",
+  "set_device_trust",
   "fetch_event",
   "event_context",
   "history",

@@ -211,6 +211,60 @@ matrix_status matrix_room_summary(matrix_client client, const char *room_id_or_a
                        callback, user_data, request);
 }
 
+matrix_status matrix_room_encryption(matrix_client client, const char *room_id, matrix_map *options,
+                                     matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ROOM_ENCRYPTION], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_encryption_status(matrix_client client, matrix_map *options,
+                                       matrix_callback callback, void *user_data,
+                                       matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_ENCRYPTION_STATUS], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_share_room_key(matrix_client client, const char *room_id, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SHARE_ROOM_KEY], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_discard_room_key(matrix_client client, const char *room_id,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_DISCARD_ROOM_KEY], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_set_device_trust(matrix_client client, const char *user_id,
+                                      const char *device_id, matrix_local_trust trust,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+        {.string = device_id},
+        {.integer = trust},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SET_DEVICE_TRUST], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_fetch_event(matrix_client client, const char *room_id, const char *event_id,
                                  matrix_map *options, matrix_callback callback, void *user_data,
                                  matrix_request *request) {

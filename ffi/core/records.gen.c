@@ -184,6 +184,13 @@ const char *matrix_search_order_string(matrix_search_order value) {
     return matrix_enum_search_order.values[value - 1];
 }
 
+const char *matrix_local_trust_string(matrix_local_trust value) {
+    if (value < 1 || (size_t)value > matrix_enum_local_trust.count) {
+        return "unknown";
+    }
+    return matrix_enum_local_trust.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }

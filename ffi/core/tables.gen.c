@@ -83,6 +83,11 @@ const struct enumeration matrix_enum_search_order = {
     .name = "search_order", .values = search_order_values, .count = 2
 };
 
+static const char *const local_trust_values[] = {"none", "verified", "blocked"};
+const struct enumeration matrix_enum_local_trust = {
+    .name = "local_trust", .values = local_trust_values, .count = 3
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -566,6 +571,24 @@ static const struct field room_summary_arguments[] = {
 
 static const struct field room_summary_options[] = {
     {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field room_encryption_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field share_room_key_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field discard_room_key_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field set_device_trust_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "trust", .type = FIELD_ENUM, .enumeration = &matrix_enum_local_trust, .required = true, .secret = false},
 };
 
 static const struct field fetch_event_arguments[] = {
@@ -1629,6 +1652,36 @@ const struct operation matrix_operations[] = {
         .name = "room_summary",
         .arguments = {room_summary_arguments, 1},
         .options = {room_summary_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_ROOM_ENCRYPTION] = {
+        .name = "room_encryption",
+        .arguments = {room_encryption_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_ENCRYPTION_STATUS] = {
+        .name = "encryption_status",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SHARE_ROOM_KEY] = {
+        .name = "share_room_key",
+        .arguments = {share_room_key_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_DISCARD_ROOM_KEY] = {
+        .name = "discard_room_key",
+        .arguments = {discard_room_key_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SET_DEVICE_TRUST] = {
+        .name = "set_device_trust",
+        .arguments = {set_device_trust_arguments, 3},
+        .options = {NULL, 0},
         .has_progress = false,
     },
     [OPERATION_FETCH_EVENT] = {

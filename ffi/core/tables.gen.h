@@ -28,6 +28,11 @@ enum operation_index {
     OPERATION_SET_DIRECTORY_VISIBILITY,
     OPERATION_PUBLIC_ROOMS,
     OPERATION_ROOM_SUMMARY,
+    OPERATION_ROOM_ENCRYPTION,
+    OPERATION_ENCRYPTION_STATUS,
+    OPERATION_SHARE_ROOM_KEY,
+    OPERATION_DISCARD_ROOM_KEY,
+    OPERATION_SET_DEVICE_TRUST,
     OPERATION_FETCH_EVENT,
     OPERATION_EVENT_CONTEXT,
     OPERATION_HISTORY,
@@ -146,6 +151,7 @@ extern const struct enumeration matrix_enum_guest_access;
 extern const struct enumeration matrix_enum_device_policy;
 extern const struct enumeration matrix_enum_direction;
 extern const struct enumeration matrix_enum_search_order;
+extern const struct enumeration matrix_enum_local_trust;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;

@@ -47,6 +47,9 @@
 ---How results of a search are sorted.
 ---@alias matrix.SearchOrder "recent"|"rank"
 
+---What this client itself thinks of a device, beside signatures.
+---@alias matrix.LocalTrust "none"|"verified"|"blocked"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -968,6 +971,79 @@ function Client:public_rooms(options) end
 ---@overload fun(self: matrix.Client, room_id_or_alias: string, callback: fun(payload: matrix.RoomSummaryPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, room_id_or_alias: string, options: matrix.RoomSummaryOptions?, callback: fun(payload: matrix.RoomSummaryPayload)): matrix.Request
 function Client:room_summary(room_id_or_alias, options) end
+
+---Outcome of room_encryption.
+---@class matrix.RoomEncryptionPayload: matrix.Payload
+---@field is_encrypted boolean what is sent there has to be encrypted
+---@field is_supported boolean this client can send there
+---@field algorithm? string how, as m.megolm.v1.aes-sha2
+---@field rotation_period_ms? integer how long a key is used, ms
+---@field rotation_period_msgs? integer for how many messages a key is used
+
+---Tells whether and how a room is encrypted. A room that was is so for ever.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomencryption)
+---
+---Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.RoomEncryptionPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.RoomEncryptionPayload)): matrix.Request
+function Client:room_encryption(room_id) end
+
+---Outcome of encryption_status.
+---@class matrix.EncryptionStatusPayload: matrix.Payload
+---@field user_id string the user
+---@field device_id string the device
+---@field ed25519 string its fingerprint, for people to compare; base64
+---@field curve25519 string its identity key, base64
+---@field room_key_count integer room keys in the store
+
+---Tells about this device's own encryption. Its keys are at the homeserver afterwards.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#device-keys)
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN, E_STORE
+---@return matrix.EncryptionStatusPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.EncryptionStatusPayload)): matrix.Request
+function Client:encryption_status() end
+
+---Outcome of share_room_key.
+---@class matrix.ShareRoomKeyPayload: matrix.Payload
+---@field device_count integer devices that have the key
+---@field withheld_count integer devices that are not given it
+
+---Gives a room's key to its members ahead of the first message, which is then sent faster.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#sharing-keys-between-devices)
+---
+---Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.ShareRoomKeyPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.ShareRoomKeyPayload)): matrix.Request
+function Client:share_room_key(room_id) end
+
+---Outcome of discard_room_key.
+---@class matrix.DiscardRoomKeyPayload: matrix.Payload
+---@field was_discarded boolean false when there was none
+
+---Has the next message to a room encrypted with a new key.
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@return matrix.DiscardRoomKeyPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.DiscardRoomKeyPayload)): matrix.Request
+function Client:discard_room_key(room_id) end
+
+---Outcome of set_device_trust.
+---@class matrix.SetDeviceTrustPayload: matrix.Payload
+
+---Trusts a device after its fingerprint was compared, or blocks it: it is sent no room keys any more.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#device-verification)
+---
+---Errors: M_NOT_FOUND, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param user_id string whose device
+---@param device_id string the device
+---@param trust matrix.LocalTrust how far
+---@return matrix.SetDeviceTrustPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, device_id: string, trust: matrix.LocalTrust, callback: fun(payload: matrix.SetDeviceTrustPayload)): matrix.Request
+function Client:set_device_trust(user_id, device_id, trust) end
 
 ---Outcome of fetch_event.
 ---@class matrix.FetchEventPayload: matrix.Payload

@@ -58,8 +58,7 @@ class Client:
         self.failure: MatrixError | None = None
         self.session = Session()
         self.renewal = Renewal(self)
-        # Set by who can: given each encrypted event of a timeline just before its delivery.
-        self.decrypt: Decrypt | None = None
+        self._decrypt: Decrypt | None = None
         # Until it is done, requests wait.
         self.preparing: asyncio.Task[None] | None = None
         self._vault = Vault(options.store_passphrase)
@@ -173,8 +172,21 @@ class Client:
             if session.user_id is None or session.device_id is None:
                 raise NotLoggedInError
             self._crypto = Crypto(self, self._vault, session.user_id, session.device_id)
-            self.decrypt = self._crypto.decryptor.open
+            self._decrypt = self._crypto.decryptor.open
         return self._crypto
+
+    @property
+    def decrypt(self) -> Decrypt | None:
+        """What is given each encrypted event just before its delivery; None without encryption."""
+        if self._decrypt is None and self.options.encryption:
+            session = self.session
+            if session.user_id is not None and session.device_id is not None:
+                self._decrypt = self.crypto.decryptor.open
+        return self._decrypt
+
+    @decrypt.setter
+    def decrypt(self, value: Decrypt | None) -> None:
+        self._decrypt = value
 
     async def open_crypto(self) -> Crypto:
         """The same, asking the homeserver who this is when only the token is known so far."""
@@ -270,6 +282,8 @@ class Client:
         """The host has consumed all events up to a mark."""
         if self._syncer is not None:
             self._syncer.consumed(mark)
+        if self._crypto is not None:
+            self._crypto.late.consumed(mark)
 
     def reporter(self) -> Callable[[Output], None]:
         """Reports progress of the request being started; ask for it before the first wait."""
@@ -291,7 +305,7 @@ class Client:
             raise EncryptionError("this client was made without encryption; nothing was sent")
 
     def _close_crypto(self) -> list[asyncio.Task[Any]]:
-        crypto, self._crypto, self.decrypt = self._crypto, None, None
+        crypto, self._crypto, self._decrypt = self._crypto, None, None
         return crypto.close() if crypto is not None else []
 
     def _open_state(self) -> State:

@@ -51,7 +51,7 @@ class Syncer:
     """Syncs of one client."""
 
     # A mark is unique in the process, so that one of a syncer that is gone finds no other.
-    _marks = itertools.count(1)
+    marks = itertools.count(1)
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -236,7 +236,7 @@ class Syncer:
             self._commit(delivery.changes)
             return
         client = self._client
-        self._mark = next(Syncer._marks)
+        self._mark = next(Syncer.marks)
         self._changes = delivery.changes
         self._committed = client.host.loop.create_future()
         client.host.outbox.add(frames.MARK, client.context, client.handle, extra=self._mark)

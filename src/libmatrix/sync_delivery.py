@@ -73,7 +73,7 @@ class Delivery:
         self._extras.take_presence(response.presence.events)
         self._take_account_data(None, response.account_data.events)
         if self._crypto is not None:
-            await self._take_late(self._crypto)
+            await self._crypto.late.give(self._post, self.changes)
         for room_id, joined in rooms.join.items():
             await self._join(room_id, joined, gaps.pop(room_id, []))
         for room_id, invited in rooms.invite.items():
@@ -263,21 +263,6 @@ class Delivery:
             is_own = head.sender == self._user_id
             give_event(wishes, room_id, head, raw, is_own, _FILLED, self._post, encryption)
         await self._post.passed(1)
-
-    async def _take_late(self, crypto: Crypto) -> None:
-        """Events of earlier syncs whose key has come: given anew, now in clear."""
-        for room_id, raw in crypto.take_late(self.changes):
-            head = read_timeline_event(bytes(raw))
-            crypto.decryptor.is_late = True
-            try:
-                head, encryption = unlock(self._client.decrypt, room_id, head, raw)
-            finally:
-                crypto.decryptor.is_late = False
-            wishes = self._subscriptions.routes.of_timeline(head)
-            if wishes and head.type != ENCRYPTED:
-                is_own = head.sender == self._user_id
-                give_event(wishes, room_id, head, raw, is_own, self._marks, self._post, encryption)
-            await self._post.passed(1)
 
     def _apply(self, update: RoomUpdate, head: EventHead, raw: Raw) -> None:
         if head.state_key is not None:

@@ -225,6 +225,13 @@ SearchOrder = Literal[
 ]
 """How results of a search are sorted."""
 
+LocalTrust = Literal[
+    "none",
+    "verified",
+    "blocked",
+]
+"""What this client itself thinks of a device, beside signatures."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -1286,6 +1293,92 @@ class RoomSummaryResult(Output, frozen=True, kw_only=True):
 
     # the room
     room: RoomPreview
+
+
+class RoomEncryptionArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of room_encryption."""
+
+    # the room
+    room_id: str
+
+
+class RoomEncryptionResult(Output, frozen=True, kw_only=True):
+    """Result of room_encryption."""
+
+    # what is sent there has to be encrypted
+    is_encrypted: bool
+    # this client can send there
+    is_supported: bool
+    # how, as m.megolm.v1.aes-sha2
+    algorithm: str | None = None
+    # how long a key is used, ms
+    rotation_period_ms: int | None = None
+    # for how many messages a key is used
+    rotation_period_msgs: int | None = None
+
+
+class EncryptionStatusArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of encryption_status."""
+
+
+class EncryptionStatusResult(Output, frozen=True, kw_only=True):
+    """Result of encryption_status."""
+
+    # the user
+    user_id: str
+    # the device
+    device_id: str
+    # its fingerprint, for people to compare; base64
+    ed25519: str
+    # its identity key, base64
+    curve25519: str
+    # room keys in the store
+    room_key_count: int
+
+
+class ShareRoomKeyArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of share_room_key."""
+
+    # the room
+    room_id: str
+
+
+class ShareRoomKeyResult(Output, frozen=True, kw_only=True):
+    """Result of share_room_key."""
+
+    # devices that have the key
+    device_count: int
+    # devices that are not given it
+    withheld_count: int
+
+
+class DiscardRoomKeyArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of discard_room_key."""
+
+    # the room
+    room_id: str
+
+
+class DiscardRoomKeyResult(Output, frozen=True, kw_only=True):
+    """Result of discard_room_key."""
+
+    # false when there was none
+    was_discarded: bool
+
+
+class SetDeviceTrustArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of set_device_trust."""
+
+    # whose device
+    user_id: str
+    # the device
+    device_id: str
+    # how far
+    trust: LocalTrust
+
+
+class SetDeviceTrustResult(Output, frozen=True, kw_only=True):
+    """Result of set_device_trust."""
 
 
 class FetchEventArguments(Input, frozen=True, kw_only=True):
@@ -3540,6 +3633,46 @@ OPERATIONS: dict[str, OperationSpec] = {
         area="directory",
         arguments=RoomSummaryArguments,
         result=RoomSummaryResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "room_encryption": OperationSpec(
+        name="room_encryption",
+        area="encryption",
+        arguments=RoomEncryptionArguments,
+        result=RoomEncryptionResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "encryption_status": OperationSpec(
+        name="encryption_status",
+        area="encryption",
+        arguments=EncryptionStatusArguments,
+        result=EncryptionStatusResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "share_room_key": OperationSpec(
+        name="share_room_key",
+        area="encryption",
+        arguments=ShareRoomKeyArguments,
+        result=ShareRoomKeyResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "discard_room_key": OperationSpec(
+        name="discard_room_key",
+        area="encryption",
+        arguments=DiscardRoomKeyArguments,
+        result=DiscardRoomKeyResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "set_device_trust": OperationSpec(
+        name="set_device_trust",
+        area="encryption",
+        arguments=SetDeviceTrustArguments,
+        result=SetDeviceTrustResult,
         progress=None,
         secrets=frozenset(),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,20 @@ class Talker:
         found = [event for event in self.events() if event["room_id"] == room_id]
         return [event for event in found if event["type"] == "m.room.message"]
 
-    def wait_message(self, body: str) -> dict[str, Any]:
-        """Syncs until a message of that text has come in clear."""
+    def wait_event(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Syncs until an event has come that is wanted."""
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             for event in self.events():
-                if event.get("body") == body:
+                if wanted(event):
                     return event
             self.host.call(self.client, "sync_once", timeout_ms=1000)
             self.host.settle(0.0)
-        raise TimeoutError(f"no message {body!r}; {self.host.logs[-20:]}")
+        raise TimeoutError(f"no such event; {self.host.logs[-20:]}")
+
+    def wait_message(self, body: str) -> dict[str, Any]:
+        """Syncs until a message of that text has come in clear."""
+        return self.wait_event(lambda event: event.get("body") == body)
 
     def send(self, room_id: str, body: str) -> str:
         """Sends a text; its event id."""

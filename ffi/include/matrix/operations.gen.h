@@ -393,6 +393,95 @@ MATRIX_API matrix_status matrix_room_summary(matrix_client client, const char *r
                                              matrix_map *options, matrix_callback callback,
                                              void *user_data, matrix_request *request);
 
+/* ---- encryption ----------------------------------------------------------------------------- */
+
+/**
+ * Tells whether and how a room is encrypted. A room that was is so for ever. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mroomencryption
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   is_encrypted (bool): what is sent there has to be encrypted
+ *   is_supported (bool): this client can send there
+ *   algorithm (string, optional): how, as m.megolm.v1.aes-sha2
+ *   rotation_period_ms (int, optional): how long a key is used, ms
+ *   rotation_period_msgs (int, optional): for how many messages a key is used
+ *
+ * Errors: M_FORBIDDEN, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_room_encryption(matrix_client client, const char *room_id,
+                                                matrix_map *options, matrix_callback callback,
+                                                void *user_data, matrix_request *request);
+
+/**
+ * Tells about this device's own encryption. Its keys are at the homeserver afterwards. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#device-keys
+ *
+ * Result:
+ *   user_id (string): the user
+ *   device_id (string): the device
+ *   ed25519 (string): its fingerprint, for people to compare; base64
+ *   curve25519 (string): its identity key, base64
+ *   room_key_count (int): room keys in the store
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN, E_STORE
+ */
+MATRIX_API matrix_status matrix_encryption_status(matrix_client client, matrix_map *options,
+                                                  matrix_callback callback, void *user_data,
+                                                  matrix_request *request);
+
+/**
+ * Gives a room's key to its members ahead of the first message, which is then sent faster. Since
+ * 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#sharing-keys-between-devices
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   device_count (int): devices that have the key
+ *   withheld_count (int): devices that are not given it
+ *
+ * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_share_room_key(matrix_client client, const char *room_id,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request);
+
+/**
+ * Has the next message to a room encrypted with a new key. Since 0.1.
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *
+ * Result:
+ *   was_discarded (bool): false when there was none
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_discard_room_key(matrix_client client, const char *room_id,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
+/**
+ * Trusts a device after its fingerprint was compared, or blocks it: it is sent no room keys any
+ * more. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#device-verification
+ *
+ * Arguments:
+ *   user_id (string): whose device
+ *   device_id (string): the device
+ *   trust (local_trust): how far; one of none, verified, blocked
+ *
+ * Errors: M_NOT_FOUND, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_set_device_trust(matrix_client client, const char *user_id,
+                                                 const char *device_id, matrix_local_trust trust,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
 /* ---- history -------------------------------------------------------------------------------- */
 
 /**

@@ -288,4 +288,16 @@ typedef enum matrix_search_order {
 /** As text, as "recent"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_search_order_string(matrix_search_order value);
 
+/** What this client itself thinks of a device, beside signatures. */
+typedef enum matrix_local_trust {
+    /** None, or one this library does not know. */
+    MATRIX_LOCAL_TRUST_UNKNOWN = 0,
+    MATRIX_LOCAL_TRUST_NONE = 1,
+    MATRIX_LOCAL_TRUST_VERIFIED = 2,
+    MATRIX_LOCAL_TRUST_BLOCKED = 3
+} matrix_local_trust;
+
+/** As text, as "none"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_local_trust_string(matrix_local_trust value);
+
 #endif

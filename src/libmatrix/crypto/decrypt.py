@@ -9,6 +9,7 @@ from msgspec import Raw
 from vodozemac import MegolmMessage
 
 from libmatrix.crypto.account import MEGOLM
+from libmatrix.crypto.late import waiting_place
 from libmatrix.crypto.records import RoomKey
 from libmatrix.crypto.room_keys import OpenKey
 from libmatrix.crypto.trust_levels import shield_of
@@ -226,8 +227,3 @@ class Decryptor:
             place = waiting_place(room_id, session_id)
             self._store.undecrypted.put(place, head.event_id, bytes(raw))
         self._crypto.missing_key(room_id, session_id)
-
-
-def waiting_place(room_id: str, session_id: str) -> str:
-    """The key under which events wait for a session."""
-    return f"{room_id}|{session_id}"

@@ -28,9 +28,10 @@ from msgspec import Raw
 
 from libmatrix.crypto.account import Account
 from libmatrix.crypto.claim import Claims
-from libmatrix.crypto.decrypt import Decryptor, waiting_place
+from libmatrix.crypto.decrypt import Decryptor
 from libmatrix.crypto.devices import Devices, refresh_quietly
 from libmatrix.crypto.key_requests import KeyRequests
+from libmatrix.crypto.late import Late
 from libmatrix.crypto.olm import Olm
 from libmatrix.crypto.outbound import Outbound, fetch_settings
 from libmatrix.crypto.records import Device
@@ -65,6 +66,7 @@ class Crypto:
         self.device_id = device_id
         # Counts up when what is known of devices and trust changes.
         self.trust_stamp = 0
+        self.is_closed = False
         self.on_missing_key: list[Callable[[str, str], None]] = []
         self.store: CryptoStore = CryptoStore(client.state, client.options.store_path, vault)
         self.devices = Devices(self)
@@ -84,13 +86,10 @@ class Crypto:
         self._wants_upkeep = False
         self._retry_seconds = 0.0
         self._wedged: set[tuple[str, str]] = set()
-        # Sessions that came and for which events may wait.
-        self._fresh: set[tuple[str, str]] = set()
         self._fresh_senders: set[str] = set()
-        self._is_first_sync = True
         self.devices.on_change.append(self._trust_changed)
         self.devices.track([user_id])
-        self.room_keys.on_new.append(lambda room_id, key: self._fresh.add((room_id, key)))
+        self.late = Late(self)
         self.to_device.on_incoming("m.room_key", self._take_room_key)
         self.to_device.on_incoming("m.room_key.withheld", self._take_withheld)
 
@@ -107,6 +106,7 @@ class Crypto:
 
     def close(self) -> list[asyncio.Task[None]]:
         """Ends what runs, which is returned, and has no part in the store any more."""
+        self.is_closed = True
         for task in self._tasks:
             task.cancel()
         self.store.close()
@@ -244,7 +244,11 @@ class Crypto:
         self.account.take_counts(
             response.device_one_time_keys_count, response.device_unused_fallback_key_types
         )
-        shown = self.to_device.receive(response.to_device.events)
+        self.late.is_held = True
+        try:
+            shown = self.to_device.receive(response.to_device.events)
+        finally:
+            self.late.is_held = False
         changes.before_commit.append(self.to_device.committed)
         changes.before_commit.append(self._after_commit)
         if self._fresh_senders:
@@ -256,32 +260,6 @@ class Crypto:
                 # They are asked for again; until then the sender's device is not known.
                 pass
         return shown
-
-    def take_late(self, changes: Changes) -> list[tuple[str, Raw]]:
-        """Events that can be decrypted now, by room; gone from the store with the sync."""
-        fresh, self._fresh = self._fresh, set()
-        if self._is_first_sync:
-            # A crash may have come between a key and its events.
-            self._is_first_sync = False
-            fresh.update(self._waiting_with_key())
-        found: list[tuple[str, Raw]] = []
-        for room_id, session_id in sorted(fresh):
-            place = waiting_place(room_id, session_id)
-            events = self.store.undecrypted.of(place)
-            found += [(room_id, Raw(event)) for event in events.values()]
-
-            def forget(place: str = place, names: tuple[str, ...] = tuple(events)) -> None:
-                for name in names:
-                    self.store.undecrypted.delete(place, name)
-
-            if events:
-                changes.before_commit.append(forget)
-        return found
-
-    def _waiting_with_key(self) -> set[tuple[str, str]]:
-        places_waiting = {first for first, _ in self.store.undecrypted.places()}
-        pairs = (place.partition("|") for place in places_waiting)
-        return {(room, session) for room, _, session in pairs if self.room_keys.has(room, session)}
 
     def _after_commit(self) -> None:
         self.client.host.loop.call_soon(self.keep_up)

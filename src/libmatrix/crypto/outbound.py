@@ -61,13 +61,14 @@ class Outbound:
             await self.sharing.share(room_id, session, recipients)
             return self._encrypt(room_id, session, kept, event_type, content)
 
-    async def prepare(self, room_id: str) -> None:
-        """Shares the room's key ahead of its first message."""
+    async def prepare(self, room_id: str) -> Recipients:
+        """Shares the room's key ahead of its first message; says with whom."""
         settings = await self.settings(room_id)
         async with self._turns.setdefault(room_id, asyncio.Lock()):
             recipients = await self.sharing.recipients(room_id)
             session, _ = self._current(room_id, settings, recipients)
             await self.sharing.share(room_id, session, recipients)
+            return recipients
 
     def discard(self, room_id: str) -> bool:
         """Forgets the room's session: the next message begins another. Whether there was one."""
