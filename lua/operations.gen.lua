@@ -24,6 +24,7 @@ list.enums = {
   direction = { "backward", "forward" },
   search_order = { "recent", "rank" },
   local_trust = { "none", "verified", "blocked" },
+  poll_kind = { "disclosed", "undisclosed" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -302,6 +303,12 @@ list.records = {
     { name = "event", type = "record", record = "event", required = true },
     { name = "events_before", type = "list", item = "record", record = "event", required = true },
     { name = "events_after", type = "list", item = "record", record = "event", required = true },
+  },
+  poll_answer = {
+    { name = "id", type = "string", required = true },
+    { name = "text", type = "string", required = true },
+    { name = "count", type = "int", required = true },
+    { name = "user_ids", type = "list", item = "string", required = true },
   },
 }
 
@@ -1264,6 +1271,74 @@ list.operations = {
       { name = "expires_in_ms", type = "int", required = true },
     },
   },
+  start_poll = {
+    name = "start_poll",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "question", type = "string", required = true, secret = true },
+      { name = "answers", type = "list", item = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "max_selections", type = "int" },
+      { name = "kind", type = "enum", enum = "poll_kind" },
+      { name = "thread_id", type = "string" },
+      { name = "reply_to", type = "string" },
+      { name = "mentions", type = "list", item = "string" },
+      { name = "mentions_room", type = "bool" },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  answer_poll = {
+    name = "answer_poll",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+      { name = "answer_ids", type = "list", item = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  end_poll = {
+    name = "end_poll",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {
+      { name = "body", type = "string", secret = true },
+      { name = "txn_id", type = "string" },
+    },
+    result = {
+      { name = "event_id", type = "string", required = true },
+    },
+  },
+  poll_results = {
+    name = "poll_results",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "event_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "question", type = "string", required = true },
+      { name = "answers", type = "list", item = "record", record = "poll_answer", required = true },
+      { name = "max_selections", type = "int", required = true },
+      { name = "kind", type = "enum", enum = "poll_kind", required = true },
+      { name = "sender", type = "string", required = true },
+      { name = "voter_count", type = "int", required = true },
+      { name = "own_answer_ids", type = "list", item = "string", required = true },
+      { name = "is_ended", type = "bool", required = true },
+      { name = "ended_ts", type = "int" },
+      { name = "undecrypted_count", type = "int", required = true },
+    },
+  },
   set_typing = {
     name = "set_typing",
     arguments = {
@@ -2165,6 +2240,10 @@ list.operation_names = {
   "send_event",
   "login_oauth",
   "login_oauth_device",
+  "start_poll",
+  "answer_poll",
+  "end_poll",
+  "poll_results",
   "set_typing",
   "send_receipt",
   "set_read_markers",

@@ -663,6 +663,57 @@ matrix_status matrix_login_oauth_device(matrix_client client, matrix_map *option
                        callback, user_data, request);
 }
 
+matrix_status matrix_start_poll(matrix_client client, const char *room_id, const char *question,
+                                const char *answers, matrix_map *options, matrix_callback callback,
+                                void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = question},
+        {.string = answers},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_START_POLL], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_answer_poll(matrix_client client, const char *room_id, const char *event_id,
+                                 const char *answer_ids, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+        {.string = answer_ids},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ANSWER_POLL], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_end_poll(matrix_client client, const char *room_id, const char *event_id,
+                              matrix_map *options, matrix_callback callback, void *user_data,
+                              matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_END_POLL], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_poll_results(matrix_client client, const char *room_id, const char *event_id,
+                                  matrix_map *options, matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = event_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_POLL_RESULTS], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_set_typing(matrix_client client, const char *room_id, bool is_typing,
                                 matrix_map *options, matrix_callback callback, void *user_data,
                                 matrix_request *request) {

@@ -191,6 +191,13 @@ const char *matrix_local_trust_string(matrix_local_trust value) {
     return matrix_enum_local_trust.values[value - 1];
 }
 
+const char *matrix_poll_kind_string(matrix_poll_kind value) {
+    if (value < 1 || (size_t)value > matrix_enum_poll_kind.count) {
+        return "unknown";
+    }
+    return matrix_enum_poll_kind.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }
@@ -323,4 +330,9 @@ const matrix_thread *matrix_reply_as_thread(const matrix_reply *reply, const mat
 const matrix_search_result *matrix_reply_as_search_result(const matrix_reply *reply,
                                                           const matrix_value *value) {
     return core_record(reply, value, &matrix_record_search_result);
+}
+
+const matrix_poll_answer *matrix_reply_as_poll_answer(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_poll_answer);
 }

@@ -88,6 +88,11 @@ const struct enumeration matrix_enum_local_trust = {
     .name = "local_trust", .values = local_trust_values, .count = 3
 };
 
+static const char *const poll_kind_values[] = {"disclosed", "undisclosed"};
+const struct enumeration matrix_enum_poll_kind = {
+    .name = "poll_kind", .values = poll_kind_values, .count = 2
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -465,6 +470,17 @@ static const struct field search_result_fields[] = {
 
 const struct record matrix_record_search_result = {
     .name = "search_result", .fields = {search_result_fields, 4}, .size = sizeof(matrix_search_result)
+};
+
+static const struct field poll_answer_fields[] = {
+    {.name = "id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, id), .has_offset = SIZE_MAX},
+    {.name = "text", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, text), .has_offset = SIZE_MAX},
+    {.name = "count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, count), .has_offset = SIZE_MAX},
+    {.name = "user_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, user_ids), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_poll_answer = {
+    .name = "poll_answer", .fields = {poll_answer_fields, 4}, .size = sizeof(matrix_poll_answer)
 };
 
 static const struct field own_device_options[] = {
@@ -934,6 +950,47 @@ static const struct field login_oauth_device_options[] = {
     {.name = "client_name", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "client_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field start_poll_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "question", .type = FIELD_STRING, .required = true, .secret = true},
+    {.name = "answers", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field start_poll_options[] = {
+    {.name = "max_selections", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "kind", .type = FIELD_ENUM, .enumeration = &matrix_enum_poll_kind, .required = false, .secret = false},
+    {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "mentions_room", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field answer_poll_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "answer_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field answer_poll_options[] = {
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field end_poll_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field end_poll_options[] = {
+    {.name = "body", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "txn_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field poll_results_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
 static const struct field set_typing_arguments[] = {
@@ -1893,6 +1950,30 @@ const struct operation matrix_operations[] = {
         .arguments = {NULL, 0},
         .options = {login_oauth_device_options, 4},
         .has_progress = true,
+    },
+    [OPERATION_START_POLL] = {
+        .name = "start_poll",
+        .arguments = {start_poll_arguments, 3},
+        .options = {start_poll_options, 7},
+        .has_progress = false,
+    },
+    [OPERATION_ANSWER_POLL] = {
+        .name = "answer_poll",
+        .arguments = {answer_poll_arguments, 3},
+        .options = {answer_poll_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_END_POLL] = {
+        .name = "end_poll",
+        .arguments = {end_poll_arguments, 2},
+        .options = {end_poll_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_POLL_RESULTS] = {
+        .name = "poll_results",
+        .arguments = {poll_results_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
     },
     [OPERATION_SET_TYPING] = {
         .name = "set_typing",

@@ -68,6 +68,10 @@ enum operation_index {
     OPERATION_SEND_EVENT,
     OPERATION_LOGIN_OAUTH,
     OPERATION_LOGIN_OAUTH_DEVICE,
+    OPERATION_START_POLL,
+    OPERATION_ANSWER_POLL,
+    OPERATION_END_POLL,
+    OPERATION_POLL_RESULTS,
     OPERATION_SET_TYPING,
     OPERATION_SEND_RECEIPT,
     OPERATION_SET_READ_MARKERS,
@@ -152,6 +156,7 @@ extern const struct enumeration matrix_enum_device_policy;
 extern const struct enumeration matrix_enum_direction;
 extern const struct enumeration matrix_enum_search_order;
 extern const struct enumeration matrix_enum_local_trust;
+extern const struct enumeration matrix_enum_poll_kind;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -181,5 +186,6 @@ extern const struct record matrix_record_device;
 extern const struct record matrix_record_device_alert;
 extern const struct record matrix_record_thread;
 extern const struct record matrix_record_search_result;
+extern const struct record matrix_record_poll_answer;
 
 #endif

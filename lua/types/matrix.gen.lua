@@ -50,6 +50,9 @@
 ---What this client itself thinks of a device, beside signatures.
 ---@alias matrix.LocalTrust "none"|"verified"|"blocked"
 
+---Whether the counts of a poll are shown before its end.
+---@alias matrix.PollKind "disclosed"|"undisclosed"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -316,6 +319,13 @@
 ---@field event matrix.Event the message
 ---@field events_before matrix.Event[] those before it, oldest first
 ---@field events_after matrix.Event[] those after it, oldest first
+
+---An answer to choose in a poll.
+---@class matrix.PollAnswer
+---@field id string its id, for answer_poll
+---@field text string what it says
+---@field count integer how many chose it
+---@field user_ids string[] who chose it, sorted
 
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
@@ -1789,6 +1799,98 @@ function Client:login_oauth(options) end
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.LoginOauthDevicePayload)): matrix.Request
 ---@overload fun(self: matrix.Client, options: matrix.LoginOauthDeviceOptions?, callback: fun(payload: matrix.LoginOauthDevicePayload)): matrix.Request
 function Client:login_oauth_device(options) end
+
+---Options of start_poll.
+---@class matrix.StartPollOptions
+---@field max_selections? integer how many answers one may choose
+---@field kind? matrix.PollKind whether the counts are shown before the end
+---@field thread_id? string event id of the thread's root
+---@field reply_to? string event id of what it answers
+---@field mentions? string[] user ids of those to notify
+---@field mentions_room? boolean notify everybody in the room
+---@field txn_id? string transaction id: the homeserver takes an event with it once
+
+---Outcome of start_poll.
+---@class matrix.StartPollPayload: matrix.Payload
+---@field event_id string the poll
+
+---Starts a poll (MSC3381, by the names that other clients know it by).
+---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param question string the question
+---@param answers string[] 1 to 20 answers to choose from; their ids are 1, 2 and so on
+---@param options? matrix.StartPollOptions
+---@return matrix.StartPollPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, question: string, answers: string[], callback: fun(payload: matrix.StartPollPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, question: string, answers: string[], options: matrix.StartPollOptions?, callback: fun(payload: matrix.StartPollPayload)): matrix.Request
+function Client:start_poll(room_id, question, answers, options) end
+
+---Options of answer_poll.
+---@class matrix.AnswerPollOptions
+---@field txn_id? string transaction id: the homeserver takes an event with it once
+
+---Outcome of answer_poll.
+---@class matrix.AnswerPollPayload: matrix.Payload
+---@field event_id string the vote
+
+---Votes in a poll; the last vote of a user counts, one without answers takes it back.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the poll
+---@param answer_ids string[] ids of the answers
+---@param options? matrix.AnswerPollOptions
+---@return matrix.AnswerPollPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, answer_ids: string[], callback: fun(payload: matrix.AnswerPollPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, answer_ids: string[], options: matrix.AnswerPollOptions?, callback: fun(payload: matrix.AnswerPollPayload)): matrix.Request
+function Client:answer_poll(room_id, event_id, answer_ids, options) end
+
+---Options of end_poll.
+---@class matrix.EndPollOptions
+---@field body? string what clients without polls show; otherwise the answer that leads
+---@field txn_id? string transaction id: the homeserver takes an event with it once
+
+---Outcome of end_poll.
+---@class matrix.EndPollPayload: matrix.Payload
+---@field event_id string the end
+
+---Ends a poll: one's own, or any where one may redact what others wrote.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the poll
+---@param options? matrix.EndPollOptions
+---@return matrix.EndPollPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.EndPollPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, options: matrix.EndPollOptions?, callback: fun(payload: matrix.EndPollPayload)): matrix.Request
+function Client:end_poll(room_id, event_id, options) end
+
+---Outcome of poll_results.
+---@class matrix.PollResultsPayload: matrix.Payload
+---@field question string the question
+---@field answers matrix.PollAnswer[] the answers, with their votes
+---@field max_selections integer how many answers one may choose
+---@field kind matrix.PollKind undisclosed: the counts are to be shown after the end only
+---@field sender string who asks
+---@field voter_count integer how many users have a vote that counts
+---@field own_answer_ids string[] what this user has voted for
+---@field is_ended boolean no more votes count
+---@field ended_ts? integer when it ended, ms since 1970
+---@field undecrypted_count integer events that may be votes and could not be decrypted
+
+---A poll and its votes as they stand, counted by the rules: the last vote of each user up to the end.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
+---
+---Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param event_id string the poll
+---@return matrix.PollResultsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, event_id: string, callback: fun(payload: matrix.PollResultsPayload)): matrix.Request
+function Client:poll_results(room_id, event_id) end
 
 ---Options of set_typing.
 ---@class matrix.SetTypingOptions

@@ -239,7 +239,8 @@ class Client:
     def identified(self, user_id: str, device_id: str | None) -> None:
         """The homeserver says whose token it is; needed when only the token was given."""
         session = self.session
-        if session.user_id is None:
+        is_known = session.user_id is not None and session.device_id is not None
+        if not is_known and session.user_id in (None, user_id):
             device_id = session.device_id or device_id
             self.session = msgspec.structs.replace(session, user_id=user_id, device_id=device_id)
             self._keep_session()

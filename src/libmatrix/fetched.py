@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
-from libmatrix.errors import MatrixError
+from libmatrix.errors import EncryptionError, MatrixError, NotLoggedInError
 from libmatrix.events import MalformedEventError
 from libmatrix.room_events import Marks, make_event
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from libmatrix.client import Client
+    from libmatrix.events import EventHead
+    from libmatrix.room_events import Decrypted
     from libmatrix.table_gen import Event
 
 # What a record says it came by.
@@ -48,17 +51,24 @@ def malformed() -> MatrixError:
 def make_records(client: Client, room_id: str, events: Iterable[Raw], user_id: str) -> list[Event]:
     """Records of events; those that a sync would leave out are left out, and logged."""
     records = []
+    decrypt = client.decrypt or partial(_decrypt, client)
     for index, raw in enumerate(events):
         try:
-            record = make_event(
-                room_id, bytes(raw), user_id, KIND, marks=_MARKS, decrypt=client.decrypt
-            )
+            record = make_event(room_id, bytes(raw), user_id, KIND, marks=_MARKS, decrypt=decrypt)
         except MalformedEventError as error:
             text = f"{room_id}: event {index} of an answer was left out: {error}"
             client.log.record("warning", "history", text, "E_MALFORMED_EVENT")
             continue
         records.append(record)
     return records
+
+
+def _decrypt(client: Client, room_id: str, head: EventHead, raw: Raw) -> Decrypted | None:
+    """Decrypts the first encrypted event that the client sees, when it can."""
+    try:
+        return client.crypto.decryptor.open(room_id, head, raw)
+    except (EncryptionError, NotLoggedInError):
+        return None
 
 
 def content_of(event: Event) -> dict[str, Any]:

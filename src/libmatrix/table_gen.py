@@ -232,6 +232,12 @@ LocalTrust = Literal[
 ]
 """What this client itself thinks of a device, beside signatures."""
 
+PollKind = Literal[
+    "disclosed",
+    "undisclosed",
+]
+"""Whether the counts of a poll are shown before its end."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -737,6 +743,19 @@ class SearchResult(Output, frozen=True, kw_only=True):
     events_before: list[Event]
     # those after it, oldest first
     events_after: list[Event]
+
+
+class PollAnswer(Output, frozen=True, kw_only=True):
+    """An answer to choose in a poll."""
+
+    # its id, for answer_poll
+    id: str
+    # what it says
+    text: str
+    # how many chose it
+    count: int
+    # who chose it, sorted
+    user_ids: list[str]
 
 
 class ContextOptions(Input, frozen=True, kw_only=True):
@@ -2193,6 +2212,118 @@ class LoginOauthDeviceProgress(Output, frozen=True, kw_only=True):
     user_code: str
     # for how long it is good
     expires_in_ms: int
+
+
+class StartPollArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of start_poll."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"question", "answers"})
+
+    # the room
+    room_id: str
+    # the question
+    question: str
+    # 1 to 20 answers to choose from; their ids are 1, 2 and so on
+    answers: list[str]
+    # how many answers one may choose
+    max_selections: int = 1
+    # whether the counts are shown before the end
+    kind: PollKind = "disclosed"
+    # event id of the thread's root
+    thread_id: str | None = None
+    # event id of what it answers
+    reply_to: str | None = None
+    # user ids of those to notify
+    mentions: list[str] | None = None
+    # notify everybody in the room
+    mentions_room: bool = False
+    # transaction id: the homeserver takes an event with it once
+    txn_id: str | None = None
+
+
+class StartPollResult(Output, frozen=True, kw_only=True):
+    """Result of start_poll."""
+
+    # the poll
+    event_id: str
+
+
+class AnswerPollArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of answer_poll."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"answer_ids"})
+
+    # the room
+    room_id: str
+    # the poll
+    event_id: str
+    # ids of the answers
+    answer_ids: list[str]
+    # transaction id: the homeserver takes an event with it once
+    txn_id: str | None = None
+
+
+class AnswerPollResult(Output, frozen=True, kw_only=True):
+    """Result of answer_poll."""
+
+    # the vote
+    event_id: str
+
+
+class EndPollArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of end_poll."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"body"})
+
+    # the room
+    room_id: str
+    # the poll
+    event_id: str
+    # what clients without polls show; otherwise the answer that leads
+    body: str | None = None
+    # transaction id: the homeserver takes an event with it once
+    txn_id: str | None = None
+
+
+class EndPollResult(Output, frozen=True, kw_only=True):
+    """Result of end_poll."""
+
+    # the end
+    event_id: str
+
+
+class PollResultsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of poll_results."""
+
+    # the room
+    room_id: str
+    # the poll
+    event_id: str
+
+
+class PollResultsResult(Output, frozen=True, kw_only=True):
+    """Result of poll_results."""
+
+    # the question
+    question: str
+    # the answers, with their votes
+    answers: list[PollAnswer]
+    # how many answers one may choose
+    max_selections: int
+    # undisclosed: the counts are to be shown after the end only
+    kind: PollKind
+    # who asks
+    sender: str
+    # how many users have a vote that counts
+    voter_count: int
+    # what this user has voted for
+    own_answer_ids: list[str]
+    # no more votes count
+    is_ended: bool
+    # when it ended, ms since 1970
+    ended_ts: int | None = None
+    # events that may be votes and could not be decrypted
+    undecrypted_count: int
 
 
 class SetTypingArguments(Input, frozen=True, kw_only=True):
@@ -3954,6 +4085,38 @@ OPERATIONS: dict[str, OperationSpec] = {
         arguments=LoginOauthDeviceArguments,
         result=LoginOauthDeviceResult,
         progress=LoginOauthDeviceProgress,
+        secrets=frozenset(),
+    ),
+    "start_poll": OperationSpec(
+        name="start_poll",
+        area="polls",
+        arguments=StartPollArguments,
+        result=StartPollResult,
+        progress=None,
+        secrets=frozenset({"question", "answers"}),
+    ),
+    "answer_poll": OperationSpec(
+        name="answer_poll",
+        area="polls",
+        arguments=AnswerPollArguments,
+        result=AnswerPollResult,
+        progress=None,
+        secrets=frozenset({"answer_ids"}),
+    ),
+    "end_poll": OperationSpec(
+        name="end_poll",
+        area="polls",
+        arguments=EndPollArguments,
+        result=EndPollResult,
+        progress=None,
+        secrets=frozenset({"body"}),
+    ),
+    "poll_results": OperationSpec(
+        name="poll_results",
+        area="polls",
+        arguments=PollResultsArguments,
+        result=PollResultsResult,
+        progress=None,
         secrets=frozenset(),
     ),
     "set_typing": OperationSpec(

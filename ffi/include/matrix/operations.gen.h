@@ -1287,6 +1287,110 @@ MATRIX_API matrix_status matrix_login_oauth_device(matrix_client client, matrix_
                                                    matrix_callback callback, void *user_data,
                                                    matrix_request *request);
 
+/* ---- polls ---------------------------------------------------------------------------------- */
+
+/**
+ * Starts a poll (MSC3381, by the names that other clients know it by). Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#reference-relations
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   question (string, secret): the question
+ *   answers (list<string>, secret): 1 to 20 answers to choose from; their ids are 1, 2 and so on
+ *
+ * Options:
+ *   max_selections (int, default 1): how many answers one may choose
+ *   kind (poll_kind, default "disclosed"): whether the counts are shown before the end; one of
+ *     disclosed, undisclosed
+ *   thread_id (string): event id of the thread's root
+ *   reply_to (string): event id of what it answers
+ *   mentions (list<string>): user ids of those to notify
+ *   mentions_room (bool, default false): notify everybody in the room
+ *   txn_id (string): transaction id: the homeserver takes an event with it once
+ *
+ * Result:
+ *   event_id (string): the poll
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_start_poll(matrix_client client, const char *room_id,
+                                           const char *question, const char *answers,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
+/**
+ * Votes in a poll; the last vote of a user counts, one without answers takes it back. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#reference-relations
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the poll
+ *   answer_ids (list<string>, secret): ids of the answers
+ *
+ * Options:
+ *   txn_id (string): transaction id: the homeserver takes an event with it once
+ *
+ * Result:
+ *   event_id (string): the vote
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_answer_poll(matrix_client client, const char *room_id,
+                                            const char *event_id, const char *answer_ids,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Ends a poll: one's own, or any where one may redact what others wrote. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#reference-relations
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the poll
+ *
+ * Options:
+ *   body (string, secret): what clients without polls show; otherwise the answer that leads
+ *   txn_id (string): transaction id: the homeserver takes an event with it once
+ *
+ * Result:
+ *   event_id (string): the end
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_end_poll(matrix_client client, const char *room_id,
+                                         const char *event_id, matrix_map *options,
+                                         matrix_callback callback, void *user_data,
+                                         matrix_request *request);
+
+/**
+ * A poll and its votes as they stand, counted by the rules: the last vote of each user up to the
+ * end. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#reference-relations
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   event_id (string): the poll
+ *
+ * Result:
+ *   question (string): the question
+ *   answers (list<poll_answer>): the answers, with their votes
+ *   max_selections (int): how many answers one may choose
+ *   kind (poll_kind): undisclosed: the counts are to be shown after the end only; one of disclosed,
+ *     undisclosed
+ *   sender (string): who asks
+ *   voter_count (int): how many users have a vote that counts
+ *   own_answer_ids (list<string>): what this user has voted for
+ *   is_ended (bool): no more votes count
+ *   ended_ts (int, optional): when it ended, ms since 1970
+ *   undecrypted_count (int): events that may be votes and could not be decrypted
+ *
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_poll_results(matrix_client client, const char *room_id,
+                                             const char *event_id, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
 /* ---- receipts ------------------------------------------------------------------------------- */
 
 /**

@@ -510,6 +510,18 @@ typedef struct matrix_search_result {
     const matrix_value *events_after;
 } matrix_search_result;
 
+/** An answer to choose in a poll. */
+typedef struct matrix_poll_answer {
+    /** its id, for answer_poll */
+    const char *id;
+    /** what it says */
+    const char *text;
+    /** how many chose it */
+    int64_t count;
+    /** who chose it, sorted (list<string>) */
+    const matrix_value *user_ids;
+} matrix_poll_answer;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -705,5 +717,12 @@ MATRIX_API const matrix_thread *matrix_reply_as_thread(const matrix_reply *reply
  */
 MATRIX_API const matrix_search_result *matrix_reply_as_search_result(const matrix_reply *reply,
                                                                      const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_poll_answer *matrix_reply_as_poll_answer(const matrix_reply *reply,
+                                                                 const matrix_value *value);
 
 #endif

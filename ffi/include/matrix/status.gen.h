@@ -300,4 +300,15 @@ typedef enum matrix_local_trust {
 /** As text, as "none"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_local_trust_string(matrix_local_trust value);
 
+/** Whether the counts of a poll are shown before its end. */
+typedef enum matrix_poll_kind {
+    /** None, or one this library does not know. */
+    MATRIX_POLL_KIND_UNKNOWN = 0,
+    MATRIX_POLL_KIND_DISCLOSED = 1,
+    MATRIX_POLL_KIND_UNDISCLOSED = 2
+} matrix_poll_kind;
+
+/** As text, as "disclosed"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_poll_kind_string(matrix_poll_kind value);
+
 #endif

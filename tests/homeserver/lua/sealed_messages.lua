@@ -1,0 +1,37 @@
+-- Polls, edits and history where messages are encrypted. One test: clients without a store can have a device once.
+local T = ...
+local matrix = T.matrix
+local pair = dofile "tests/homeserver/lua/pair.lua"
+local check = matrix.check
+
+T.test("in an encrypted room", function()
+  pair.run(function(alice, bob)
+    local made = check(alice:create_room { encrypted = true, preset = "private_chat", invite = { pair.bob_id } })
+    local room_id = made.room_id
+    check(bob:join_room(room_id))
+    check(alice:sync_once())
+    check(bob:sync_once())
+    local poll = check(alice:start_poll(room_id, "Tea?", { "green", "black" })).event_id
+    T.equal(check(alice:fetch_event(room_id, poll)).event.raw.type, "m.room.encrypted")
+    check(bob:sync_once())
+    check(bob:answer_poll(room_id, poll, { "2" }))
+    check(alice:sync_once())
+    local results = check(alice:poll_results(room_id, poll))
+    T.equal(results.question, "Tea?")
+    T.equal(results.answers[2].count, 1)
+    T.equal(results.undecrypted_count, 0)
+    local sent = check(alice:send_text(room_id, "secret")).event_id
+    check(alice:edit_message(room_id, sent, "more secret"))
+    check(bob:sync_once())
+    local edits = check(bob:edit_history(room_id, sent))
+    T.equal(edits.event.body, "secret")
+    T.equal(edits.edits[1].new_body, "more secret")
+    local cursor, bodies = bob:cursor(room_id), {}
+    while cursor:next() do
+      if cursor.event.msgtype then
+        bodies[#bodies + 1] = cursor.event.body
+      end
+    end
+    T.same(bodies, { "* more secret", "secret" })
+  end)
+end)
