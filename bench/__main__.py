@@ -12,6 +12,7 @@ import ssl
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,9 +23,11 @@ from bench.idle_fixture import IdleFixture
 from bench.sync_fixture import (
     BIG_EVENTS,
     BIG_ROOMS,
+    LISTED_ROOMS,
     STREAM_TOTAL,
     SyncFixture,
     big,
+    many_rooms,
     stream,
 )
 from tests.support import certificates
@@ -164,6 +167,21 @@ def many(folder: Path) -> None:
         print(f"{label:12}{row['kib']:9}{row['files']:9}{row['seconds']:19}")
 
 
+def room_lists() -> None:
+    """The list of rooms into Lua, and what a JSON library takes for its text alone."""
+    heading(f"rooms, {LISTED_ROOMS:,} of them, into a table")
+    print(f"{'':12}{'rooms ms':>10}{'cjson ms':>10}{'ratio':>8}{'MB':>8}")
+    script = ROOT / "bench" / "rooms.lua"
+    with SyncFixture(many_rooms()) as url:
+        for program, abi in (("lua5.4", "5.4"), ("luajit", "5.1")):
+            cjson = f"{sysconfig.get_config_var('MULTIARCH')}/lua/{abi}/?.so"
+            path = {"LUA_CPATH": f"{STAGE}/lib/lua/{abi}/?.so;/usr/lib/{cjson}"}
+            [row] = lines([program, script, url, LISTED_ROOMS], env=path)
+            ours, theirs = float(str(row["rooms_ms"])), float(str(row["cjson_ms"]))
+            size = int(str(row["bytes"])) / 1e6
+            print(f"{program:12}{ours:10.1f}{theirs:10.1f}{ours / theirs:8.2f}{size:8.1f}")
+
+
 def tree_bytes(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files if not file.is_symlink())
@@ -188,6 +206,7 @@ def main() -> None:
         throughput(Path(folder))
         cold_start(Path(folder))
         syncing(Path(folder))
+        room_lists()
         many(Path(folder))
     sizes()
 

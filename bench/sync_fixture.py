@@ -9,6 +9,7 @@ from typing import Any
 
 BIG_ROOMS, BIG_EVENTS, BIG_MEMBERS = 2_000, 20, 10
 STREAM_SYNCS, STREAM_ROOMS, STREAM_EVENTS = 200, 10, 50
+LISTED_ROOMS = 10_000
 STREAM_TOTAL = STREAM_SYNCS * STREAM_ROOMS * STREAM_EVENTS
 
 
@@ -92,6 +93,18 @@ def big() -> list[bytes]:
         first = room * BIG_EVENTS
         events = [_message(first + number) for number in range(BIG_EVENTS)]
         rooms[f"!room{room}:localhost"] = _room(events, _states(room))
+    return [_body("s1", rooms)]
+
+
+def many_rooms() -> list[bytes]:
+    """One initial sync with many rooms of which little is known; every fifth has a tag."""
+    tags = [{"type": "m.tag", "content": {"tags": {"u.work": {"order": 0.5}}}}]
+    rooms = {}
+    for room in range(LISTED_ROOMS):
+        alias = {"alias": f"#room{room}:localhost"}
+        made = _room([], [*_states(room)[:3], _state(room, "m.room.canonical_alias", "", alias)])
+        made["account_data"]["events"] = [] if room % 5 else tags
+        rooms[f"!room{room}:localhost"] = made
     return [_body("s1", rooms)]
 
 

@@ -20,6 +20,7 @@ _TEST = {
     "lua5.3": "lua5.3",
     "lua5.4": "lua5.4",
     "luajit": "luajit",
+    "lua-cjson": "/usr/share/doc/lua-cjson",
     "valgrind": "valgrind",
     "debootstrap": "debootstrap",
     "pkg-config": "pkg-config",
