@@ -25,6 +25,9 @@ list.enums = {
   search_order = { "recent", "rank" },
   local_trust = { "none", "verified", "blocked" },
   poll_kind = { "disclosed", "undisclosed" },
+  user_trust_level = { "no_identity", "unverified", "verified", "changed", "violated" },
+  device_trust_level = { "unverified", "cross_signed", "verified", "blocked" },
+  backup_phase = { "enabled", "disabled", "deleted", "untrusted" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -62,6 +65,15 @@ list.errors = {
   E_STORE_PASSPHRASE = -31,
   E_OAUTH = -32,
   E_DEVICE_KEYS = -33,
+  E_NO_IDENTITY = -34,
+  E_IDENTITY_EXISTS = -35,
+  E_IDENTITY_MISMATCH = -36,
+  E_MISSING_SECRET = -37,
+  E_RECOVERY_KEY = -38,
+  E_NO_SECRET_STORAGE = -39,
+  E_NO_BACKUP = -40,
+  E_BACKUP_UNTRUSTED = -41,
+  E_KEY_FILE = -42,
 }
 
 list.records = {
@@ -310,6 +322,18 @@ list.records = {
     { name = "count", type = "int", required = true },
     { name = "user_ids", type = "list", item = "string", required = true },
   },
+  identity_change = {
+    { name = "kind", type = "string", required = true },
+    { name = "user_id", type = "string", required = true },
+    { name = "trust", type = "enum", enum = "user_trust_level", required = true },
+    { name = "master_key", type = "string", required = true },
+    { name = "old_master_key", type = "string", required = true },
+  },
+  backup_change = {
+    { name = "kind", type = "string", required = true },
+    { name = "state", type = "enum", enum = "backup_phase", required = true },
+    { name = "version", type = "string", required = true },
+  },
 }
 
 list.context_options = {
@@ -339,6 +363,7 @@ list.client_options = {
   { name = "encryption", type = "bool" },
   { name = "send_keys_to", type = "enum", enum = "device_policy" },
   { name = "show_messages_from", type = "enum", enum = "device_policy" },
+  { name = "recovery_key", type = "string", secret = true },
 }
 
 list.events = {
@@ -465,10 +490,105 @@ list.events = {
     payload = "device_alert",
     filter = {},
   },
+  identity = {
+    payload = "identity_change",
+    filter = {},
+  },
+  backup = {
+    payload = "backup_change",
+    filter = {},
+  },
 }
 
 -- arguments are by position, options by key.
 list.operations = {
+  create_backup = {
+    name = "create_backup",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "version", type = "string", required = true },
+      { name = "is_key_stored", type = "bool", required = true },
+    },
+  },
+  enable_backup = {
+    name = "enable_backup",
+    arguments = {},
+    options = {
+      { name = "recovery_key", type = "string", secret = true },
+    },
+    result = {
+      { name = "version", type = "string", required = true },
+      { name = "has_key", type = "bool", required = true },
+    },
+  },
+  disable_backup = {
+    name = "disable_backup",
+    arguments = {},
+    options = {},
+    result = {},
+  },
+  delete_backup = {
+    name = "delete_backup",
+    arguments = {},
+    options = {
+      { name = "version", type = "string" },
+    },
+    result = {},
+  },
+  backup_state = {
+    name = "backup_state",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "version", type = "string" },
+      { name = "count", type = "int", required = true },
+      { name = "is_enabled", type = "bool", required = true },
+      { name = "is_trusted", type = "bool", required = true },
+      { name = "has_key", type = "bool", required = true },
+      { name = "waiting_count", type = "int", required = true },
+    },
+  },
+  upload_backup = {
+    name = "upload_backup",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "version", type = "string", required = true },
+    },
+    progress = {
+      { name = "waiting_count", type = "int", required = true },
+    },
+  },
+  restore_backup = {
+    name = "restore_backup",
+    arguments = {},
+    options = {
+      { name = "room_id", type = "string" },
+      { name = "recovery_key", type = "string", secret = true },
+    },
+    result = {
+      { name = "version", type = "string", required = true },
+      { name = "total_count", type = "int", required = true },
+      { name = "imported_count", type = "int", required = true },
+      { name = "failed_count", type = "int", required = true },
+    },
+    progress = {
+      { name = "done_count", type = "int", required = true },
+      { name = "total_count", type = "int", required = true },
+    },
+  },
+  restore_room_key = {
+    name = "restore_room_key",
+    arguments = {
+      { name = "room_id", type = "string", required = true },
+      { name = "session_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "is_imported", type = "bool", required = true },
+    },
+  },
   own_devices = {
     name = "own_devices",
     arguments = {},
@@ -920,6 +1040,44 @@ list.operations = {
       { name = "count", type = "int" },
       { name = "highlights", type = "list", item = "string", required = true },
       { name = "next_batch", type = "string" },
+    },
+  },
+  export_room_keys = {
+    name = "export_room_keys",
+    arguments = {
+      { name = "passphrase", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "path", type = "string" },
+      { name = "room_id", type = "string" },
+      { name = "rounds", type = "int" },
+    },
+    result = {
+      { name = "count", type = "int", required = true },
+      { name = "text", type = "string", secret = true },
+    },
+    progress = {
+      { name = "done_count", type = "int", required = true },
+      { name = "total_count", type = "int", required = true },
+    },
+  },
+  import_room_keys = {
+    name = "import_room_keys",
+    arguments = {
+      { name = "passphrase", type = "string", required = true, secret = true },
+    },
+    options = {
+      { name = "path", type = "string" },
+      { name = "text", type = "string", secret = true },
+    },
+    result = {
+      { name = "total_count", type = "int", required = true },
+      { name = "imported_count", type = "int", required = true },
+      { name = "failed_count", type = "int", required = true },
+    },
+    progress = {
+      { name = "done_count", type = "int", required = true },
+      { name = "total_count", type = "int", required = true },
     },
   },
   join_room = {
@@ -1732,6 +1890,73 @@ list.operations = {
       { name = "user_ids", type = "list", item = "string", required = true },
     },
   },
+  create_secret_storage = {
+    name = "create_secret_storage",
+    arguments = {},
+    options = {
+      { name = "passphrase", type = "string", secret = true },
+      { name = "name", type = "string" },
+    },
+    result = {
+      { name = "recovery_key", type = "string", required = true, secret = true },
+      { name = "key_id", type = "string", required = true },
+      { name = "secrets", type = "list", item = "string", required = true },
+    },
+  },
+  open_secret_storage = {
+    name = "open_secret_storage",
+    arguments = {},
+    options = {
+      { name = "recovery_key", type = "string", secret = true },
+      { name = "passphrase", type = "string", secret = true },
+    },
+    result = {
+      { name = "key_id", type = "string", required = true },
+    },
+  },
+  put_secret = {
+    name = "put_secret",
+    arguments = {
+      { name = "name", type = "string", required = true },
+      { name = "secret", type = "string", required = true, secret = true },
+    },
+    options = {},
+    result = {},
+  },
+  get_secret = {
+    name = "get_secret",
+    arguments = {
+      { name = "name", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "secret", type = "string", required = true, secret = true },
+    },
+  },
+  list_secrets = {
+    name = "list_secrets",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "secrets", type = "list", item = "string", required = true },
+      { name = "key_id", type = "string" },
+      { name = "has_passphrase", type = "bool", required = true },
+      { name = "is_open", type = "bool", required = true },
+    },
+  },
+  request_secret = {
+    name = "request_secret",
+    arguments = {
+      { name = "name", type = "string", required = true },
+    },
+    options = {
+      { name = "timeout_ms", type = "int" },
+    },
+    result = {
+      { name = "secret", type = "string", required = true, secret = true },
+      { name = "device_id", type = "string", required = true },
+    },
+  },
   login_flows = {
     name = "login_flows",
     arguments = {},
@@ -2176,9 +2401,127 @@ list.operations = {
     },
     result = {},
   },
+  bootstrap_cross_signing = {
+    name = "bootstrap_cross_signing",
+    arguments = {},
+    options = {
+      { name = "password", type = "string", secret = true },
+      { name = "auth_timeout_ms", type = "int" },
+    },
+    result = {
+      { name = "master_key", type = "string", required = true },
+      { name = "is_new", type = "bool", required = true },
+    },
+  },
+  reset_cross_signing = {
+    name = "reset_cross_signing",
+    arguments = {},
+    options = {
+      { name = "password", type = "string", secret = true },
+      { name = "auth_timeout_ms", type = "int" },
+    },
+    result = {
+      { name = "master_key", type = "string", required = true },
+    },
+  },
+  cross_signing_status = {
+    name = "cross_signing_status",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "master_key", type = "string" },
+      { name = "is_trusted", type = "bool", required = true },
+      { name = "is_device_signed", type = "bool", required = true },
+      { name = "holds_master_key", type = "bool", required = true },
+      { name = "holds_self_signing_key", type = "bool", required = true },
+      { name = "holds_user_signing_key", type = "bool", required = true },
+      { name = "has_secret_storage", type = "bool", required = true },
+    },
+  },
+  verify_own_device = {
+    name = "verify_own_device",
+    arguments = {},
+    options = {
+      { name = "recovery_key", type = "string", secret = true },
+      { name = "passphrase", type = "string", secret = true },
+    },
+    result = {
+      { name = "master_key", type = "string", required = true },
+      { name = "secrets", type = "list", item = "string", required = true },
+      { name = "backup_version", type = "string" },
+    },
+  },
+  sign_user = {
+    name = "sign_user",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "master_key", type = "string" },
+    },
+    result = {},
+  },
+  sign_device = {
+    name = "sign_device",
+    arguments = {
+      { name = "device_id", type = "string", required = true },
+    },
+    options = {
+      { name = "device_key", type = "string" },
+    },
+    result = {},
+  },
+  user_trust = {
+    name = "user_trust",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "trust", type = "enum", enum = "user_trust_level", required = true },
+      { name = "master_key", type = "string" },
+      { name = "pinned_master_key", type = "string" },
+      { name = "was_verified", type = "bool", required = true },
+    },
+  },
+  device_trust = {
+    name = "device_trust",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+      { name = "device_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "trust", type = "enum", enum = "device_trust_level", required = true },
+      { name = "device_key", type = "string", required = true },
+      { name = "is_cross_signed", type = "bool", required = true },
+    },
+  },
+  accept_identity = {
+    name = "accept_identity",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "trust", type = "enum", enum = "user_trust_level", required = true },
+    },
+  },
 }
 
 list.operation_names = {
+  "create_backup",
+  "enable_backup",
+  "disable_backup",
+  "delete_backup",
+  "backup_state",
+  "upload_backup",
+  "restore_backup",
+  "restore_room_key",
   "own_devices",
   "own_device",
   "rename_device",
@@ -2216,6 +2559,8 @@ list.operation_names = {
   "read_cursor",
   "close_cursor",
   "search_messages",
+  "export_room_keys",
+  "import_room_keys",
   "join_room",
   "knock_room",
   "leave_room",
@@ -2275,6 +2620,12 @@ list.operation_names = {
   "ignore_user",
   "unignore_user",
   "ignored_users",
+  "create_secret_storage",
+  "open_secret_storage",
+  "put_secret",
+  "get_secret",
+  "list_secrets",
+  "request_secret",
   "login_flows",
   "login_password",
   "login_token",
@@ -2309,6 +2660,15 @@ list.operation_names = {
   "set_room_tag",
   "delete_room_tag",
   "mark_room_unread",
+  "bootstrap_cross_signing",
+  "reset_cross_signing",
+  "cross_signing_status",
+  "verify_own_device",
+  "sign_user",
+  "sign_device",
+  "user_trust",
+  "device_trust",
+  "accept_identity",
 }
 
 return list

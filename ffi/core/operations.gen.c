@@ -5,6 +5,68 @@
 #include "submit.h"
 #include "tables.gen.h"
 
+matrix_status matrix_create_backup(matrix_client client, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_CREATE_BACKUP], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_enable_backup(matrix_client client, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_ENABLE_BACKUP], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_disable_backup(matrix_client client, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_DISABLE_BACKUP], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_delete_backup(matrix_client client, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_DELETE_BACKUP], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_backup_state(matrix_client client, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_BACKUP_STATE], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_upload_backup(matrix_client client, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_UPLOAD_BACKUP], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_restore_backup(matrix_client client, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_RESTORE_BACKUP], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_restore_room_key(matrix_client client, const char *room_id,
+                                      const char *session_id, matrix_map *options,
+                                      matrix_callback callback, void *user_data,
+                                      matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = room_id},
+        {.string = session_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_RESTORE_ROOM_KEY], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_own_devices(matrix_client client, matrix_map *options,
                                  matrix_callback callback, void *user_data,
                                  matrix_request *request) {
@@ -387,6 +449,28 @@ matrix_status matrix_search_messages(matrix_client client, const char *text, mat
     };
 
     return core_submit(client, &matrix_operations[OPERATION_SEARCH_MESSAGES], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_export_room_keys(matrix_client client, const char *passphrase,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = passphrase},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_EXPORT_ROOM_KEYS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_import_room_keys(matrix_client client, const char *passphrase,
+                                      matrix_map *options, matrix_callback callback,
+                                      void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = passphrase},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_IMPORT_ROOM_KEYS], arguments, options,
                        callback, user_data, request);
 }
 
@@ -1062,6 +1146,61 @@ matrix_status matrix_ignored_users(matrix_client client, matrix_map *options,
                        user_data, request);
 }
 
+matrix_status matrix_create_secret_storage(matrix_client client, matrix_map *options,
+                                           matrix_callback callback, void *user_data,
+                                           matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_CREATE_SECRET_STORAGE], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_open_secret_storage(matrix_client client, matrix_map *options,
+                                         matrix_callback callback, void *user_data,
+                                         matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_OPEN_SECRET_STORAGE], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_put_secret(matrix_client client, const char *name, const char *secret,
+                                matrix_map *options, matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = name},
+        {.string = secret},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_PUT_SECRET], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_get_secret(matrix_client client, const char *name, matrix_map *options,
+                                matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = name},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_GET_SECRET], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_list_secrets(matrix_client client, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_LIST_SECRETS], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_request_secret(matrix_client client, const char *name, matrix_map *options,
+                                    matrix_callback callback, void *user_data,
+                                    matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = name},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REQUEST_SECRET], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_login_flows(matrix_client client, matrix_map *options,
                                  matrix_callback callback, void *user_data,
                                  matrix_request *request) {
@@ -1393,5 +1532,88 @@ matrix_status matrix_mark_room_unread(matrix_client client, const char *room_id,
     };
 
     return core_submit(client, &matrix_operations[OPERATION_MARK_ROOM_UNREAD], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_bootstrap_cross_signing(matrix_client client, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_BOOTSTRAP_CROSS_SIGNING], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_reset_cross_signing(matrix_client client, matrix_map *options,
+                                         matrix_callback callback, void *user_data,
+                                         matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_RESET_CROSS_SIGNING], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_cross_signing_status(matrix_client client, matrix_map *options,
+                                          matrix_callback callback, void *user_data,
+                                          matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_CROSS_SIGNING_STATUS], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_verify_own_device(matrix_client client, matrix_map *options,
+                                       matrix_callback callback, void *user_data,
+                                       matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_VERIFY_OWN_DEVICE], NULL, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_sign_user(matrix_client client, const char *user_id, matrix_map *options,
+                               matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SIGN_USER], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_sign_device(matrix_client client, const char *device_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = device_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SIGN_DEVICE], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_user_trust(matrix_client client, const char *user_id, matrix_map *options,
+                                matrix_callback callback, void *user_data,
+                                matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_USER_TRUST], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_device_trust(matrix_client client, const char *user_id, const char *device_id,
+                                  matrix_map *options, matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+        {.string = device_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_DEVICE_TRUST], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_accept_identity(matrix_client client, const char *user_id, matrix_map *options,
+                                     matrix_callback callback, void *user_data,
+                                     matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ACCEPT_IDENTITY], arguments, options,
                        callback, user_data, request);
 }

@@ -75,6 +75,24 @@ const char *matrix_status_string(matrix_status status) {
         return "E_OAUTH";
     case MATRIX_E_DEVICE_KEYS:
         return "E_DEVICE_KEYS";
+    case MATRIX_E_NO_IDENTITY:
+        return "E_NO_IDENTITY";
+    case MATRIX_E_IDENTITY_EXISTS:
+        return "E_IDENTITY_EXISTS";
+    case MATRIX_E_IDENTITY_MISMATCH:
+        return "E_IDENTITY_MISMATCH";
+    case MATRIX_E_MISSING_SECRET:
+        return "E_MISSING_SECRET";
+    case MATRIX_E_RECOVERY_KEY:
+        return "E_RECOVERY_KEY";
+    case MATRIX_E_NO_SECRET_STORAGE:
+        return "E_NO_SECRET_STORAGE";
+    case MATRIX_E_NO_BACKUP:
+        return "E_NO_BACKUP";
+    case MATRIX_E_BACKUP_UNTRUSTED:
+        return "E_BACKUP_UNTRUSTED";
+    case MATRIX_E_KEY_FILE:
+        return "E_KEY_FILE";
     }
     return "E_UNKNOWN";
 }
@@ -196,6 +214,27 @@ const char *matrix_poll_kind_string(matrix_poll_kind value) {
         return "unknown";
     }
     return matrix_enum_poll_kind.values[value - 1];
+}
+
+const char *matrix_user_trust_level_string(matrix_user_trust_level value) {
+    if (value < 1 || (size_t)value > matrix_enum_user_trust_level.count) {
+        return "unknown";
+    }
+    return matrix_enum_user_trust_level.values[value - 1];
+}
+
+const char *matrix_device_trust_level_string(matrix_device_trust_level value) {
+    if (value < 1 || (size_t)value > matrix_enum_device_trust_level.count) {
+        return "unknown";
+    }
+    return matrix_enum_device_trust_level.values[value - 1];
+}
+
+const char *matrix_backup_phase_string(matrix_backup_phase value) {
+    if (value < 1 || (size_t)value > matrix_enum_backup_phase.count) {
+        return "unknown";
+    }
+    return matrix_enum_backup_phase.values[value - 1];
 }
 
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
@@ -335,4 +374,14 @@ const matrix_search_result *matrix_reply_as_search_result(const matrix_reply *re
 const matrix_poll_answer *matrix_reply_as_poll_answer(const matrix_reply *reply,
                                                       const matrix_value *value) {
     return core_record(reply, value, &matrix_record_poll_answer);
+}
+
+const matrix_identity_change *matrix_reply_as_identity_change(const matrix_reply *reply,
+                                                              const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_identity_change);
+}
+
+const matrix_backup_change *matrix_reply_as_backup_change(const matrix_reply *reply,
+                                                          const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_backup_change);
 }

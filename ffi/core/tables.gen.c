@@ -93,6 +93,21 @@ const struct enumeration matrix_enum_poll_kind = {
     .name = "poll_kind", .values = poll_kind_values, .count = 2
 };
 
+static const char *const user_trust_level_values[] = {"no_identity", "unverified", "verified", "changed", "violated"};
+const struct enumeration matrix_enum_user_trust_level = {
+    .name = "user_trust_level", .values = user_trust_level_values, .count = 5
+};
+
+static const char *const device_trust_level_values[] = {"unverified", "cross_signed", "verified", "blocked"};
+const struct enumeration matrix_enum_device_trust_level = {
+    .name = "device_trust_level", .values = device_trust_level_values, .count = 4
+};
+
+static const char *const backup_phase_values[] = {"enabled", "disabled", "deleted", "untrusted"};
+const struct enumeration matrix_enum_backup_phase = {
+    .name = "backup_phase", .values = backup_phase_values, .count = 4
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -483,6 +498,46 @@ const struct record matrix_record_poll_answer = {
     .name = "poll_answer", .fields = {poll_answer_fields, 4}, .size = sizeof(matrix_poll_answer)
 };
 
+static const struct field identity_change_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_change, kind), .has_offset = SIZE_MAX},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_change, user_id), .has_offset = SIZE_MAX},
+    {.name = "trust", .type = FIELD_ENUM, .enumeration = &matrix_enum_user_trust_level, .required = true, .secret = false, .offset = offsetof(matrix_identity_change, trust), .has_offset = SIZE_MAX},
+    {.name = "master_key", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_change, master_key), .has_offset = SIZE_MAX},
+    {.name = "old_master_key", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_identity_change, old_master_key), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_identity_change = {
+    .name = "identity_change", .fields = {identity_change_fields, 5}, .size = sizeof(matrix_identity_change)
+};
+
+static const struct field backup_change_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_backup_change, kind), .has_offset = SIZE_MAX},
+    {.name = "state", .type = FIELD_ENUM, .enumeration = &matrix_enum_backup_phase, .required = true, .secret = false, .offset = offsetof(matrix_backup_change, state), .has_offset = SIZE_MAX},
+    {.name = "version", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_backup_change, version), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_backup_change = {
+    .name = "backup_change", .fields = {backup_change_fields, 3}, .size = sizeof(matrix_backup_change)
+};
+
+static const struct field enable_backup_options[] = {
+    {.name = "recovery_key", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
+static const struct field delete_backup_options[] = {
+    {.name = "version", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field restore_backup_options[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "recovery_key", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
+static const struct field restore_room_key_arguments[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "session_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
 static const struct field own_device_options[] = {
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
@@ -707,6 +762,25 @@ static const struct field search_messages_options[] = {
     {.name = "before_limit", .type = FIELD_INT, .required = false, .secret = false},
     {.name = "after_limit", .type = FIELD_INT, .required = false, .secret = false},
     {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field export_room_keys_arguments[] = {
+    {.name = "passphrase", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field export_room_keys_options[] = {
+    {.name = "path", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "rounds", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field import_room_keys_arguments[] = {
+    {.name = "passphrase", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field import_room_keys_options[] = {
+    {.name = "path", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "text", .type = FIELD_STRING, .required = false, .secret = true},
 };
 
 static const struct field join_room_arguments[] = {
@@ -1233,6 +1307,33 @@ static const struct field ignored_users_options[] = {
     {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
+static const struct field create_secret_storage_options[] = {
+    {.name = "passphrase", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "name", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field open_secret_storage_options[] = {
+    {.name = "recovery_key", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "passphrase", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
+static const struct field put_secret_arguments[] = {
+    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "secret", .type = FIELD_STRING, .required = true, .secret = true},
+};
+
+static const struct field get_secret_arguments[] = {
+    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field request_secret_arguments[] = {
+    {.name = "name", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field request_secret_options[] = {
+    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
 static const struct field login_password_arguments[] = {
     {.name = "user", .type = FIELD_STRING, .required = true, .secret = false},
     {.name = "password", .type = FIELD_STRING, .required = true, .secret = true},
@@ -1468,6 +1569,58 @@ static const struct field mark_room_unread_options[] = {
     {.name = "is_unread", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
+static const struct field bootstrap_cross_signing_options[] = {
+    {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field reset_cross_signing_options[] = {
+    {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+};
+
+static const struct field verify_own_device_options[] = {
+    {.name = "recovery_key", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "passphrase", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
+static const struct field sign_user_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field sign_user_options[] = {
+    {.name = "master_key", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field sign_device_arguments[] = {
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field sign_device_options[] = {
+    {.name = "device_key", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field user_trust_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field user_trust_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field device_trust_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field device_trust_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
+static const struct field accept_identity_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
 static const struct field message_filter[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
@@ -1580,11 +1733,60 @@ static const struct field client_options[] = {
     {.name = "encryption", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "send_keys_to", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_policy, .required = false, .secret = false},
     {.name = "show_messages_from", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_policy, .required = false, .secret = false},
+    {.name = "recovery_key", .type = FIELD_STRING, .required = false, .secret = true},
 };
 
-const struct fields matrix_client_options = {client_options, 19};
+const struct fields matrix_client_options = {client_options, 20};
 
 const struct operation matrix_operations[] = {
+    [OPERATION_CREATE_BACKUP] = {
+        .name = "create_backup",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_ENABLE_BACKUP] = {
+        .name = "enable_backup",
+        .arguments = {NULL, 0},
+        .options = {enable_backup_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_DISABLE_BACKUP] = {
+        .name = "disable_backup",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_DELETE_BACKUP] = {
+        .name = "delete_backup",
+        .arguments = {NULL, 0},
+        .options = {delete_backup_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_BACKUP_STATE] = {
+        .name = "backup_state",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_UPLOAD_BACKUP] = {
+        .name = "upload_backup",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = true,
+    },
+    [OPERATION_RESTORE_BACKUP] = {
+        .name = "restore_backup",
+        .arguments = {NULL, 0},
+        .options = {restore_backup_options, 2},
+        .has_progress = true,
+    },
+    [OPERATION_RESTORE_ROOM_KEY] = {
+        .name = "restore_room_key",
+        .arguments = {restore_room_key_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
     [OPERATION_OWN_DEVICES] = {
         .name = "own_devices",
         .arguments = {NULL, 0},
@@ -1806,6 +2008,18 @@ const struct operation matrix_operations[] = {
         .arguments = {search_messages_arguments, 1},
         .options = {search_messages_options, 8},
         .has_progress = false,
+    },
+    [OPERATION_EXPORT_ROOM_KEYS] = {
+        .name = "export_room_keys",
+        .arguments = {export_room_keys_arguments, 1},
+        .options = {export_room_keys_options, 3},
+        .has_progress = true,
+    },
+    [OPERATION_IMPORT_ROOM_KEYS] = {
+        .name = "import_room_keys",
+        .arguments = {import_room_keys_arguments, 1},
+        .options = {import_room_keys_options, 2},
+        .has_progress = true,
     },
     [OPERATION_JOIN_ROOM] = {
         .name = "join_room",
@@ -2161,6 +2375,42 @@ const struct operation matrix_operations[] = {
         .options = {ignored_users_options, 1},
         .has_progress = false,
     },
+    [OPERATION_CREATE_SECRET_STORAGE] = {
+        .name = "create_secret_storage",
+        .arguments = {NULL, 0},
+        .options = {create_secret_storage_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_OPEN_SECRET_STORAGE] = {
+        .name = "open_secret_storage",
+        .arguments = {NULL, 0},
+        .options = {open_secret_storage_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_PUT_SECRET] = {
+        .name = "put_secret",
+        .arguments = {put_secret_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_GET_SECRET] = {
+        .name = "get_secret",
+        .arguments = {get_secret_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_LIST_SECRETS] = {
+        .name = "list_secrets",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_REQUEST_SECRET] = {
+        .name = "request_secret",
+        .arguments = {request_secret_arguments, 1},
+        .options = {request_secret_options, 1},
+        .has_progress = false,
+    },
     [OPERATION_LOGIN_FLOWS] = {
         .name = "login_flows",
         .arguments = {NULL, 0},
@@ -2365,6 +2615,60 @@ const struct operation matrix_operations[] = {
         .options = {mark_room_unread_options, 1},
         .has_progress = false,
     },
+    [OPERATION_BOOTSTRAP_CROSS_SIGNING] = {
+        .name = "bootstrap_cross_signing",
+        .arguments = {NULL, 0},
+        .options = {bootstrap_cross_signing_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_RESET_CROSS_SIGNING] = {
+        .name = "reset_cross_signing",
+        .arguments = {NULL, 0},
+        .options = {reset_cross_signing_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_CROSS_SIGNING_STATUS] = {
+        .name = "cross_signing_status",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_VERIFY_OWN_DEVICE] = {
+        .name = "verify_own_device",
+        .arguments = {NULL, 0},
+        .options = {verify_own_device_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_SIGN_USER] = {
+        .name = "sign_user",
+        .arguments = {sign_user_arguments, 1},
+        .options = {sign_user_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_SIGN_DEVICE] = {
+        .name = "sign_device",
+        .arguments = {sign_device_arguments, 1},
+        .options = {sign_device_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_USER_TRUST] = {
+        .name = "user_trust",
+        .arguments = {user_trust_arguments, 1},
+        .options = {user_trust_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_DEVICE_TRUST] = {
+        .name = "device_trust",
+        .arguments = {device_trust_arguments, 2},
+        .options = {device_trust_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_ACCEPT_IDENTITY] = {
+        .name = "accept_identity",
+        .arguments = {accept_identity_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
 };
 const size_t matrix_operation_count = OPERATION_COUNT;
 
@@ -2386,8 +2690,10 @@ const struct event_kind matrix_event_kinds[] = {
     {.name = "room_account_data", .filter = {room_account_data_filter, 2}, .payload = &matrix_record_account_change},
     {.name = "to_device", .filter = {to_device_filter, 3}, .payload = &matrix_record_to_device_event},
     {.name = "device_alert", .filter = {NULL, 0}, .payload = &matrix_record_device_alert},
+    {.name = "identity", .filter = {NULL, 0}, .payload = &matrix_record_identity_change},
+    {.name = "backup", .filter = {NULL, 0}, .payload = &matrix_record_backup_change},
 };
-const size_t matrix_event_kind_count = 17;
+const size_t matrix_event_kind_count = 19;
 
 const struct error_code matrix_error_codes[] = {
     {"E_INVALID_ARGUMENT", MATRIX_E_INVALID_ARGUMENT},
@@ -2423,5 +2729,14 @@ const struct error_code matrix_error_codes[] = {
     {"E_STORE_PASSPHRASE", MATRIX_E_STORE_PASSPHRASE},
     {"E_OAUTH", MATRIX_E_OAUTH},
     {"E_DEVICE_KEYS", MATRIX_E_DEVICE_KEYS},
+    {"E_NO_IDENTITY", MATRIX_E_NO_IDENTITY},
+    {"E_IDENTITY_EXISTS", MATRIX_E_IDENTITY_EXISTS},
+    {"E_IDENTITY_MISMATCH", MATRIX_E_IDENTITY_MISMATCH},
+    {"E_MISSING_SECRET", MATRIX_E_MISSING_SECRET},
+    {"E_RECOVERY_KEY", MATRIX_E_RECOVERY_KEY},
+    {"E_NO_SECRET_STORAGE", MATRIX_E_NO_SECRET_STORAGE},
+    {"E_NO_BACKUP", MATRIX_E_NO_BACKUP},
+    {"E_BACKUP_UNTRUSTED", MATRIX_E_BACKUP_UNTRUSTED},
+    {"E_KEY_FILE", MATRIX_E_KEY_FILE},
 };
-const size_t matrix_error_code_count = 33;
+const size_t matrix_error_code_count = 42;

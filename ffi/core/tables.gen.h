@@ -7,6 +7,14 @@
 
 /** Where an operation is in matrix_operations. */
 enum operation_index {
+    OPERATION_CREATE_BACKUP,
+    OPERATION_ENABLE_BACKUP,
+    OPERATION_DISABLE_BACKUP,
+    OPERATION_DELETE_BACKUP,
+    OPERATION_BACKUP_STATE,
+    OPERATION_UPLOAD_BACKUP,
+    OPERATION_RESTORE_BACKUP,
+    OPERATION_RESTORE_ROOM_KEY,
     OPERATION_OWN_DEVICES,
     OPERATION_OWN_DEVICE,
     OPERATION_RENAME_DEVICE,
@@ -44,6 +52,8 @@ enum operation_index {
     OPERATION_READ_CURSOR,
     OPERATION_CLOSE_CURSOR,
     OPERATION_SEARCH_MESSAGES,
+    OPERATION_EXPORT_ROOM_KEYS,
+    OPERATION_IMPORT_ROOM_KEYS,
     OPERATION_JOIN_ROOM,
     OPERATION_KNOCK_ROOM,
     OPERATION_LEAVE_ROOM,
@@ -103,6 +113,12 @@ enum operation_index {
     OPERATION_IGNORE_USER,
     OPERATION_UNIGNORE_USER,
     OPERATION_IGNORED_USERS,
+    OPERATION_CREATE_SECRET_STORAGE,
+    OPERATION_OPEN_SECRET_STORAGE,
+    OPERATION_PUT_SECRET,
+    OPERATION_GET_SECRET,
+    OPERATION_LIST_SECRETS,
+    OPERATION_REQUEST_SECRET,
     OPERATION_LOGIN_FLOWS,
     OPERATION_LOGIN_PASSWORD,
     OPERATION_LOGIN_TOKEN,
@@ -137,6 +153,15 @@ enum operation_index {
     OPERATION_SET_ROOM_TAG,
     OPERATION_DELETE_ROOM_TAG,
     OPERATION_MARK_ROOM_UNREAD,
+    OPERATION_BOOTSTRAP_CROSS_SIGNING,
+    OPERATION_RESET_CROSS_SIGNING,
+    OPERATION_CROSS_SIGNING_STATUS,
+    OPERATION_VERIFY_OWN_DEVICE,
+    OPERATION_SIGN_USER,
+    OPERATION_SIGN_DEVICE,
+    OPERATION_USER_TRUST,
+    OPERATION_DEVICE_TRUST,
+    OPERATION_ACCEPT_IDENTITY,
     OPERATION_COUNT
 };
 
@@ -157,6 +182,9 @@ extern const struct enumeration matrix_enum_direction;
 extern const struct enumeration matrix_enum_search_order;
 extern const struct enumeration matrix_enum_local_trust;
 extern const struct enumeration matrix_enum_poll_kind;
+extern const struct enumeration matrix_enum_user_trust_level;
+extern const struct enumeration matrix_enum_device_trust_level;
+extern const struct enumeration matrix_enum_backup_phase;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -187,5 +215,7 @@ extern const struct record matrix_record_device_alert;
 extern const struct record matrix_record_thread;
 extern const struct record matrix_record_search_result;
 extern const struct record matrix_record_poll_answer;
+extern const struct record matrix_record_identity_change;
+extern const struct record matrix_record_backup_change;
 
 #endif

@@ -53,6 +53,15 @@
 ---Whether the counts of a poll are shown before its end.
 ---@alias matrix.PollKind "disclosed"|"undisclosed"
 
+---A user: no identity; one not verified; verified; not the one first seen; not the one verified.
+---@alias matrix.UserTrustLevel "no_identity"|"unverified"|"verified"|"changed"|"violated"
+
+---A device: nobody vouches for it; its owner does; so does a verified owner; no keys go there.
+---@alias matrix.DeviceTrustLevel "unverified"|"cross_signed"|"verified"|"blocked"
+
+---What became of a key backup: in use, not in use, gone, or replaced by one not trusted.
+---@alias matrix.BackupPhase "enabled"|"disabled"|"deleted"|"untrusted"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -327,6 +336,20 @@
 ---@field count integer how many chose it
 ---@field user_ids string[] who chose it, sorted
 
+---A user has another identity than before.
+---@class matrix.IdentityChange
+---@field kind string identity
+---@field user_id string the user, perhaps oneself
+---@field trust matrix.UserTrustLevel how far the user can be trusted now
+---@field master_key string the public master key now, base64
+---@field old_master_key string the one before
+
+---What became of the key backup this client used or uses.
+---@class matrix.BackupChange
+---@field kind string backup
+---@field state matrix.BackupPhase what became of it
+---@field version string its version
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once
@@ -355,6 +378,7 @@
 ---@field encryption? boolean encrypts and decrypts; without it nothing is sent to encrypted rooms
 ---@field send_keys_to? matrix.DevicePolicy the devices that room keys are sent to
 ---@field show_messages_from? matrix.DevicePolicy the devices whose encrypted messages are shown
+---@field recovery_key? string opens the account's secret storage for verify_own_device; with use_environment else MATRIX_RECOVERY_KEY
 
 ---Filter of the event message.
 ---@class matrix.MessageFilter
@@ -447,6 +471,12 @@
 
 ---Filter of the event device_alert.
 ---@class matrix.DeviceAlertFilter
+
+---Filter of the event identity.
+---@class matrix.IdentityFilter
+
+---Filter of the event backup.
+---@class matrix.BackupFilter
 
 ---What every callback of a request is given, and every call inside `matrix.run` gives back.
 ---@class matrix.Payload
@@ -647,6 +677,145 @@ function matrix.version() end
 ---The Fennel compiler of the bundle, which finds the macros of matrix.
 ---@return table
 function matrix.fennel() end
+
+---Outcome of create_backup.
+---@class matrix.CreateBackupPayload: matrix.Payload
+---@field version string its version
+---@field is_key_stored boolean its key is in the secret storage
+
+---Makes a new key backup at the homeserver and uses it; its key goes into the secret storage if that is open.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#server-side-key-backups)
+---
+---Errors: E_MISSING_SECRET, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@return matrix.CreateBackupPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.CreateBackupPayload)): matrix.Request
+function Client:create_backup() end
+
+---Options of enable_backup.
+---@class matrix.EnableBackupOptions
+---@field recovery_key? string the backup's own key, of a backup without secret storage
+
+---Outcome of enable_backup.
+---@class matrix.EnableBackupPayload: matrix.Payload
+---@field version string its version
+---@field has_key boolean its key is here: it can be read too
+
+---Uses the account's key backup, if it is trusted: it is signed by the account or its key is here.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#server-side-key-backups)
+---
+---Errors: E_NO_BACKUP, E_BACKUP_UNTRUSTED, E_RECOVERY_KEY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.EnableBackupOptions
+---@return matrix.EnableBackupPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.EnableBackupPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.EnableBackupOptions?, callback: fun(payload: matrix.EnableBackupPayload)): matrix.Request
+function Client:enable_backup(options) end
+
+---Outcome of disable_backup.
+---@class matrix.DisableBackupPayload: matrix.Payload
+
+---Uploads no more room keys; the backup stays as it is.
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@return matrix.DisableBackupPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.DisableBackupPayload)): matrix.Request
+function Client:disable_backup() end
+
+---Options of delete_backup.
+---@class matrix.DeleteBackupOptions
+---@field version? string which; the account's newest otherwise
+
+---Outcome of delete_backup.
+---@class matrix.DeleteBackupPayload: matrix.Payload
+
+---Deletes a key backup and all room keys in it.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#server-side-key-backups)
+---
+---Errors: E_NO_BACKUP, M_NOT_FOUND, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.DeleteBackupOptions
+---@return matrix.DeleteBackupPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.DeleteBackupPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.DeleteBackupOptions?, callback: fun(payload: matrix.DeleteBackupPayload)): matrix.Request
+function Client:delete_backup(options) end
+
+---Outcome of backup_state.
+---@class matrix.BackupStatePayload: matrix.Payload
+---@field version? string the newest at the homeserver; absent: there is none
+---@field count integer room keys in it
+---@field is_enabled boolean this client uses it
+---@field is_trusted boolean it is signed by the account, or its key is here
+---@field has_key boolean its key is here: it can be read
+---@field waiting_count integer room keys that are not in it yet
+
+---What there is of the key backup, at the homeserver and here.
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@return matrix.BackupStatePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.BackupStatePayload)): matrix.Request
+function Client:backup_state() end
+
+---Progress of upload_backup.
+---@class matrix.UploadBackupProgress
+---@field waiting_count integer room keys that are not in it yet
+
+---Options of upload_backup.
+---@class matrix.UploadBackupOptions
+---@field on_progress? fun(progress: matrix.UploadBackupProgress) how far it is
+
+---Outcome of upload_backup.
+---@class matrix.UploadBackupPayload: matrix.Payload
+---@field version string the backup
+
+---Waits until all room keys are in the key backup; they are uploaded in any case.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#server-side-key-backups)
+---
+---Errors: E_NO_BACKUP, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.UploadBackupOptions
+---@return matrix.UploadBackupPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.UploadBackupPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.UploadBackupOptions?, callback: fun(payload: matrix.UploadBackupPayload)): matrix.Request
+function Client:upload_backup(options) end
+
+---Progress of restore_backup.
+---@class matrix.RestoreBackupProgress
+---@field done_count integer room keys looked at
+---@field total_count integer room keys in the backup
+
+---Options of restore_backup.
+---@class matrix.RestoreBackupOptions
+---@field room_id? string only those of a room
+---@field recovery_key? string the backup's own key, when it is not here
+---@field on_progress? fun(progress: matrix.RestoreBackupProgress) how far it is
+
+---Outcome of restore_backup.
+---@class matrix.RestoreBackupPayload: matrix.Payload
+---@field version string the backup
+---@field total_count integer room keys in it
+---@field imported_count integer of these were new or better than those here
+---@field failed_count integer of these could not be read
+
+---Fetches all room keys from the key backup. Messages that waited for them come as events once more.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#server-side-key-backups)
+---
+---Errors: E_NO_BACKUP, E_MISSING_SECRET, E_RECOVERY_KEY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.RestoreBackupOptions
+---@return matrix.RestoreBackupPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.RestoreBackupPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.RestoreBackupOptions?, callback: fun(payload: matrix.RestoreBackupPayload)): matrix.Request
+function Client:restore_backup(options) end
+
+---Outcome of restore_room_key.
+---@class matrix.RestoreRoomKeyPayload: matrix.Payload
+---@field is_imported boolean it is new or better than the one here
+
+---Fetches one room key from the key backup. This happens by itself for messages that cannot be decrypted.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#server-side-key-backups)
+---
+---Errors: M_NOT_FOUND, E_NO_BACKUP, E_MISSING_SECRET, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param room_id string the room
+---@param session_id string the Megolm session
+---@return matrix.RestoreRoomKeyPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, room_id: string, session_id: string, callback: fun(payload: matrix.RestoreRoomKeyPayload)): matrix.Request
+function Client:restore_room_key(room_id, session_id) end
 
 ---Outcome of own_devices.
 ---@class matrix.OwnDevicesPayload: matrix.Payload
@@ -1283,6 +1452,62 @@ function Client:close_cursor(cursor) end
 ---@overload fun(self: matrix.Client, text: string, callback: fun(payload: matrix.SearchMessagesPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, text: string, options: matrix.SearchMessagesOptions?, callback: fun(payload: matrix.SearchMessagesPayload)): matrix.Request
 function Client:search_messages(text, options) end
+
+---Progress of export_room_keys.
+---@class matrix.ExportRoomKeysProgress
+---@field done_count integer room keys written
+---@field total_count integer room keys to write
+
+---Options of export_room_keys.
+---@class matrix.ExportRoomKeysOptions
+---@field path? string the file, replaced when it is there; readable for this user only. Else the result has its text
+---@field room_id? string only those of a room
+---@field rounds? integer how many rounds of PBKDF2 make the key
+---@field on_progress? fun(progress: matrix.ExportRoomKeysProgress) how far it is
+
+---Outcome of export_room_keys.
+---@class matrix.ExportRoomKeysPayload: matrix.Payload
+---@field count integer room keys written
+---@field text? string the file, when no path was given
+
+---Writes room keys to a file as other clients read, encrypted with a passphrase.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#key-exports)
+---
+---Errors: E_KEY_FILE, E_INVALID_ARGUMENT, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param passphrase string encrypts the file
+---@param options? matrix.ExportRoomKeysOptions
+---@return matrix.ExportRoomKeysPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, passphrase: string, callback: fun(payload: matrix.ExportRoomKeysPayload)): matrix.Request
+---@overload fun(self: matrix.Client, passphrase: string, options: matrix.ExportRoomKeysOptions?, callback: fun(payload: matrix.ExportRoomKeysPayload)): matrix.Request
+function Client:export_room_keys(passphrase, options) end
+
+---Progress of import_room_keys.
+---@class matrix.ImportRoomKeysProgress
+---@field done_count integer room keys looked at
+---@field total_count integer room keys in the file
+
+---Options of import_room_keys.
+---@class matrix.ImportRoomKeysOptions
+---@field path? string the file; else text
+---@field text? string its text
+---@field on_progress? fun(progress: matrix.ImportRoomKeysProgress) how far it is
+
+---Outcome of import_room_keys.
+---@class matrix.ImportRoomKeysPayload: matrix.Payload
+---@field total_count integer room keys in the file
+---@field imported_count integer of these were new or better than those here
+---@field failed_count integer of these could not be read
+
+---Reads room keys from a file of this or another client. Messages that waited for them come as events once more.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#key-exports)
+---
+---Errors: E_KEY_FILE, E_INVALID_ARGUMENT, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param passphrase string decrypts the file
+---@param options? matrix.ImportRoomKeysOptions
+---@return matrix.ImportRoomKeysPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, passphrase: string, callback: fun(payload: matrix.ImportRoomKeysPayload)): matrix.Request
+---@overload fun(self: matrix.Client, passphrase: string, options: matrix.ImportRoomKeysOptions?, callback: fun(payload: matrix.ImportRoomKeysPayload)): matrix.Request
+function Client:import_room_keys(passphrase, options) end
 
 ---Options of join_room.
 ---@class matrix.JoinRoomOptions
@@ -2464,6 +2689,107 @@ function Client:unignore_user(user_id) end
 ---@overload fun(self: matrix.Client, options: matrix.IgnoredUsersOptions?, callback: fun(payload: matrix.IgnoredUsersPayload)): matrix.Request
 function Client:ignored_users(options) end
 
+---Options of create_secret_storage.
+---@class matrix.CreateSecretStorageOptions
+---@field passphrase? string opens it too, beside the recovery key
+---@field name? string what to call its key
+
+---Outcome of create_secret_storage.
+---@class matrix.CreateSecretStoragePayload: matrix.Payload
+---@field recovery_key string opens it; it is told only now
+---@field key_id string the id of its key
+---@field secrets string[] the names of the secrets that were put into it
+
+---Makes new secret storage with a new recovery key, and puts into it the secrets that are here: cross-signing keys and that of the backup.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#secret-storage)
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.CreateSecretStorageOptions
+---@return matrix.CreateSecretStoragePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.CreateSecretStoragePayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.CreateSecretStorageOptions?, callback: fun(payload: matrix.CreateSecretStoragePayload)): matrix.Request
+function Client:create_secret_storage(options) end
+
+---Options of open_secret_storage.
+---@class matrix.OpenSecretStorageOptions
+---@field recovery_key? string opens it; else the client's
+---@field passphrase? string opens it instead
+
+---Outcome of open_secret_storage.
+---@class matrix.OpenSecretStoragePayload: matrix.Payload
+---@field key_id string the id of its key
+
+---Opens the account's secret storage until the client closes; takes nothing out of it yet.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#secret-storage)
+---
+---Errors: E_RECOVERY_KEY, E_NO_SECRET_STORAGE, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.OpenSecretStorageOptions
+---@return matrix.OpenSecretStoragePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.OpenSecretStoragePayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.OpenSecretStorageOptions?, callback: fun(payload: matrix.OpenSecretStoragePayload)): matrix.Request
+function Client:open_secret_storage(options) end
+
+---Outcome of put_secret.
+---@class matrix.PutSecretPayload: matrix.Payload
+
+---Puts a secret into the open secret storage.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#secret-storage)
+---
+---Errors: E_MISSING_SECRET, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param name string its name; one's own as org.example.bot.token
+---@param secret string the secret
+---@return matrix.PutSecretPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, name: string, secret: string, callback: fun(payload: matrix.PutSecretPayload)): matrix.Request
+function Client:put_secret(name, secret) end
+
+---Outcome of get_secret.
+---@class matrix.GetSecretPayload: matrix.Payload
+---@field secret string the secret
+
+---Reads a secret of the open secret storage.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#secret-storage)
+---
+---Errors: M_NOT_FOUND, E_MISSING_SECRET, E_RECOVERY_KEY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param name string its name
+---@return matrix.GetSecretPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, name: string, callback: fun(payload: matrix.GetSecretPayload)): matrix.Request
+function Client:get_secret(name) end
+
+---Outcome of list_secrets.
+---@class matrix.ListSecretsPayload: matrix.Payload
+---@field secrets string[] their names
+---@field key_id? string the id of the storage's key; absent: there is no secret storage
+---@field has_passphrase boolean a passphrase opens it too
+---@field is_open boolean it was opened here
+
+---Names the secrets in the account's secret storage: those the specification knows, and what else the syncs have told of.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#secret-storage)
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@return matrix.ListSecretsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.ListSecretsPayload)): matrix.Request
+function Client:list_secrets() end
+
+---Options of request_secret.
+---@class matrix.RequestSecretOptions
+---@field timeout_ms? integer how long to wait, ms
+
+---Outcome of request_secret.
+---@class matrix.RequestSecretPayload: matrix.Payload
+---@field secret string the secret
+---@field device_id string which device sent it
+
+---Asks the user's other verified devices for a secret, and waits for the first to send it. A key of this account is kept.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#sharing)
+---
+---Errors: E_TIMEOUT, E_IDENTITY_MISMATCH, E_NO_IDENTITY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param name string its name, as m.cross_signing.self_signing
+---@param options? matrix.RequestSecretOptions
+---@return matrix.RequestSecretPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, name: string, callback: fun(payload: matrix.RequestSecretPayload)): matrix.Request
+---@overload fun(self: matrix.Client, name: string, options: matrix.RequestSecretOptions?, callback: fun(payload: matrix.RequestSecretPayload)): matrix.Request
+function Client:request_secret(name, options) end
+
 ---Outcome of login_flows.
 ---@class matrix.LoginFlowsPayload: matrix.Payload
 ---@field types string[] types of login, as m.login.password
@@ -3113,6 +3439,173 @@ function Client:delete_room_tag(room_id, tag) end
 ---@overload fun(self: matrix.Client, room_id: string, options: matrix.MarkRoomUnreadOptions?, callback: fun(payload: matrix.MarkRoomUnreadPayload)): matrix.Request
 function Client:mark_room_unread(room_id, options) end
 
+---Options of bootstrap_cross_signing.
+---@class matrix.BootstrapCrossSigningOptions
+---@field password? string the account's password, should the homeserver ask; else the host is asked
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms
+
+---Outcome of bootstrap_cross_signing.
+---@class matrix.BootstrapCrossSigningPayload: matrix.Payload
+---@field master_key string the public master key, base64: who the account is
+---@field is_new boolean it was made now
+
+---Makes the account's identity when it has none: cross-signing keys, kept here, with this device signed. Done already: signs what is not yet.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#cross-signing)
+---
+---Errors: E_IDENTITY_EXISTS, E_NOT_HANDLED, M_FORBIDDEN, M_UNAUTHORIZED, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.BootstrapCrossSigningOptions
+---@return matrix.BootstrapCrossSigningPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.BootstrapCrossSigningPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.BootstrapCrossSigningOptions?, callback: fun(payload: matrix.BootstrapCrossSigningPayload)): matrix.Request
+function Client:bootstrap_cross_signing(options) end
+
+---Options of reset_cross_signing.
+---@class matrix.ResetCrossSigningOptions
+---@field password? string the account's password, should the homeserver ask; else the host is asked
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms
+
+---Outcome of reset_cross_signing.
+---@class matrix.ResetCrossSigningPayload: matrix.Payload
+---@field master_key string the public master key, base64: who the account is
+
+---Gives the account a new identity, whatever it had: everybody who verified the old one is warned.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#cross-signing)
+---
+---Errors: E_NOT_HANDLED, M_FORBIDDEN, M_UNAUTHORIZED, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.ResetCrossSigningOptions
+---@return matrix.ResetCrossSigningPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.ResetCrossSigningPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.ResetCrossSigningOptions?, callback: fun(payload: matrix.ResetCrossSigningPayload)): matrix.Request
+function Client:reset_cross_signing(options) end
+
+---Outcome of cross_signing_status.
+---@class matrix.CrossSigningStatusPayload: matrix.Payload
+---@field master_key? string the public master key, base64; absent: there is no identity
+---@field is_trusted boolean this device is sure that it is its user's
+---@field is_device_signed boolean the identity vouches for this device: others trust it
+---@field holds_master_key boolean the private master key is here
+---@field holds_self_signing_key boolean the private key that signs own devices is here
+---@field holds_user_signing_key boolean the private key that signs other users is here
+---@field has_secret_storage boolean the account has secret storage
+
+---What there is of the account's identity, at the homeserver and here.
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@return matrix.CrossSigningStatusPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.CrossSigningStatusPayload)): matrix.Request
+function Client:cross_signing_status() end
+
+---Options of verify_own_device.
+---@class matrix.VerifyOwnDeviceOptions
+---@field recovery_key? string opens the secret storage; else the client's
+---@field passphrase? string opens it instead
+
+---Outcome of verify_own_device.
+---@class matrix.VerifyOwnDevicePayload: matrix.Payload
+---@field master_key string the public master key, base64: who the account is
+---@field secrets string[] the names of the secrets that are here now
+---@field backup_version? string the key backup in use; absent: none
+
+---Makes this device trusted by all who trust its user: takes the keys from secret storage, signs the device, enables the key backup if its key is there.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#cross-signing)
+---
+---Errors: E_RECOVERY_KEY, E_NO_SECRET_STORAGE, E_NO_IDENTITY, E_MISSING_SECRET, E_IDENTITY_MISMATCH, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param options? matrix.VerifyOwnDeviceOptions
+---@return matrix.VerifyOwnDevicePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.VerifyOwnDevicePayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.VerifyOwnDeviceOptions?, callback: fun(payload: matrix.VerifyOwnDevicePayload)): matrix.Request
+function Client:verify_own_device(options) end
+
+---Options of sign_user.
+---@class matrix.SignUserOptions
+---@field master_key? string the key that was compared: another one is refused
+
+---Outcome of sign_user.
+---@class matrix.SignUserPayload: matrix.Payload
+
+---Vouches for another user's identity, after its master key was compared by a way that can be trusted. Of oneself: this device trusts it from now on.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#cross-signing)
+---
+---Errors: E_NO_IDENTITY, E_MISSING_SECRET, E_IDENTITY_MISMATCH, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param user_id string the user
+---@param options? matrix.SignUserOptions
+---@return matrix.SignUserPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.SignUserPayload)): matrix.Request
+---@overload fun(self: matrix.Client, user_id: string, options: matrix.SignUserOptions?, callback: fun(payload: matrix.SignUserPayload)): matrix.Request
+function Client:sign_user(user_id, options) end
+
+---Options of sign_device.
+---@class matrix.SignDeviceOptions
+---@field device_key? string the Ed25519 key that was compared: another one is refused
+
+---Outcome of sign_device.
+---@class matrix.SignDevicePayload: matrix.Payload
+
+---Vouches for another device of one's own, after its key was compared by a way that can be trusted.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#cross-signing)
+---
+---Errors: M_NOT_FOUND, E_NO_IDENTITY, E_MISSING_SECRET, E_IDENTITY_MISMATCH, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param device_id string the device
+---@param options? matrix.SignDeviceOptions
+---@return matrix.SignDevicePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, device_id: string, callback: fun(payload: matrix.SignDevicePayload)): matrix.Request
+---@overload fun(self: matrix.Client, device_id: string, options: matrix.SignDeviceOptions?, callback: fun(payload: matrix.SignDevicePayload)): matrix.Request
+function Client:sign_device(device_id, options) end
+
+---Options of user_trust.
+---@class matrix.UserTrustOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of user_trust.
+---@class matrix.UserTrustPayload: matrix.Payload
+---@field trust matrix.UserTrustLevel how far
+---@field master_key? string the public master key, base64
+---@field pinned_master_key? string the one first seen, or accepted since
+---@field was_verified boolean the user was verified at some time
+
+---How far a user can be trusted.
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param user_id string the user
+---@param options? matrix.UserTrustOptions
+---@return matrix.UserTrustPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.UserTrustPayload)): matrix.Request
+---@overload fun(self: matrix.Client, user_id: string, options: matrix.UserTrustOptions?, callback: fun(payload: matrix.UserTrustPayload)): matrix.Request
+function Client:user_trust(user_id, options) end
+
+---Options of device_trust.
+---@class matrix.DeviceTrustOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of device_trust.
+---@class matrix.DeviceTrustPayload: matrix.Payload
+---@field trust matrix.DeviceTrustLevel how far
+---@field device_key string its Ed25519 key, base64
+---@field is_cross_signed boolean its owner vouches for it
+
+---How far a user's device can be trusted.
+---
+---Errors: M_NOT_FOUND, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param user_id string the user
+---@param device_id string the device
+---@param options? matrix.DeviceTrustOptions
+---@return matrix.DeviceTrustPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, device_id: string, callback: fun(payload: matrix.DeviceTrustPayload)): matrix.Request
+---@overload fun(self: matrix.Client, user_id: string, device_id: string, options: matrix.DeviceTrustOptions?, callback: fun(payload: matrix.DeviceTrustPayload)): matrix.Request
+function Client:device_trust(user_id, device_id, options) end
+
+---Outcome of accept_identity.
+---@class matrix.AcceptIdentityPayload: matrix.Payload
+---@field trust matrix.UserTrustLevel how far the user can be trusted now
+
+---Takes a user's identity as it is now, without verifying it: no warning any more.
+---
+---Errors: E_NO_IDENTITY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param user_id string the user
+---@return matrix.AcceptIdentityPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.AcceptIdentityPayload)): matrix.Request
+function Client:accept_identity(user_id) end
+
 ---Gives events to `callback`.
 ---
 ---"message": Room messages (m.room.message), from sync.
@@ -3148,6 +3641,10 @@ function Client:mark_room_unread(room_id, options) end
 ---"to_device": Events sent to this device alone.
 ---
 ---"device_alert": Keys of a device that were refused: exchanged, malformed, or not signed by the device.
+---
+---"identity": A user has another identity: accept_identity takes it, sign_user verifies it.
+---
+---"backup": The key backup is used from now on, or not any more.
 ---@param kind string
 ---@param filter? table
 ---@param callback fun(event: table)
@@ -3186,6 +3683,10 @@ function Client:mark_room_unread(room_id, options) end
 ---@overload fun(self: matrix.Client, kind: "to_device", filter: matrix.ToDeviceFilter?, callback: fun(event: matrix.ToDeviceEvent)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "device_alert", callback: fun(event: matrix.DeviceAlert)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "device_alert", filter: matrix.DeviceAlertFilter?, callback: fun(event: matrix.DeviceAlert)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "identity", callback: fun(event: matrix.IdentityChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "identity", filter: matrix.IdentityFilter?, callback: fun(event: matrix.IdentityChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "backup", callback: fun(event: matrix.BackupChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "backup", filter: matrix.BackupFilter?, callback: fun(event: matrix.BackupChange)): matrix.Subscription
 function Client:subscribe(kind, filter, callback) end
 
 return matrix

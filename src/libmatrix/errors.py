@@ -197,6 +197,78 @@ class PassphraseError(StoreError):
     CODE = "E_STORE_PASSPHRASE"
 
 
+class NoIdentityError(MatrixError):
+    """A user has no cross-signing identity."""
+
+    CODE = "E_NO_IDENTITY"
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"{user_id} has no cross-signing identity")
+
+
+class IdentityExistsError(MatrixError):
+    """The account has an identity whose keys are not here."""
+
+    CODE = "E_IDENTITY_EXISTS"
+
+    def __init__(self) -> None:
+        super().__init__("the account has an identity; take its keys over, or reset it")
+
+
+class IdentityMismatchError(MatrixError):
+    """A key is not the one that is published or was compared."""
+
+    CODE = "E_IDENTITY_MISMATCH"
+
+
+class MissingSecretError(MatrixError):
+    """A secret that is needed is not here."""
+
+    CODE = "E_MISSING_SECRET"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not here")
+
+
+class RecoveryKeyError(MatrixError):
+    """A recovery key or passphrase is none, or not the right one."""
+
+    CODE = "E_RECOVERY_KEY"
+
+
+class NoSecretStorageError(MatrixError):
+    """The account has no secret storage."""
+
+    CODE = "E_NO_SECRET_STORAGE"
+
+    def __init__(self) -> None:
+        super().__init__("the account has no secret storage")
+
+
+class NoBackupError(MatrixError):
+    """There is no key backup, or none in use."""
+
+    CODE = "E_NO_BACKUP"
+
+    def __init__(self) -> None:
+        super().__init__("there is no key backup in use")
+
+
+class BackupTrustError(MatrixError):
+    """The key backup may be somebody else's."""
+
+    CODE = "E_BACKUP_UNTRUSTED"
+
+    def __init__(self) -> None:
+        super().__init__("nobody who is trusted has signed the key backup")
+
+
+class KeyFileError(MatrixError):
+    """A key file cannot be read or written."""
+
+    CODE = "E_KEY_FILE"
+
+
 class NotHandledError(MatrixError):
     """The host has nobody to answer the question."""
 

@@ -259,6 +259,12 @@ class State:
             return self.pending.account_data[room_id, kind]
         return self._store.account_data(room_id, kind)
 
+    def account_data_types(self) -> list[str]:
+        """The types of global account data that are known."""
+        pending = self.pending.account_data if self.pending is not None else {}
+        fresh = {kind for room_id, kind in pending if not room_id}
+        return sorted({*self._store.account_data_types(), *fresh})
+
     def members(self, room_id: str) -> dict[str, Member]:
         """The members that are known."""
         return {key: _member(data) for (_, key), data in self.events(room_id, MEMBER).items()}

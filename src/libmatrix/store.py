@@ -134,6 +134,12 @@ class Store:
         query = "SELECT content FROM account_data WHERE room_id = ? AND type = ?"
         return self._value(query, room_id, kind)
 
+    def account_data_types(self) -> list[str]:
+        """The types of global account data."""
+        query = "SELECT type FROM account_data WHERE room_id = ''"
+        with self.reading() as connection:
+            return [row[0] for row in connection.execute(query)]
+
     # -- encryption: tables with two keys, see crypto/store.py --------------------------------
 
     def crypto_value(self, table: str, first: str, second: str) -> bytes | None:

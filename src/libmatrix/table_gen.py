@@ -72,6 +72,15 @@ ErrorCode = Literal[
     "E_STORE_PASSPHRASE",
     "E_OAUTH",
     "E_DEVICE_KEYS",
+    "E_NO_IDENTITY",
+    "E_IDENTITY_EXISTS",
+    "E_IDENTITY_MISMATCH",
+    "E_MISSING_SECRET",
+    "E_RECOVERY_KEY",
+    "E_NO_SECRET_STORAGE",
+    "E_NO_BACKUP",
+    "E_BACKUP_UNTRUSTED",
+    "E_KEY_FILE",
 ]
 
 ERROR_STATUS: dict[str, int] = {
@@ -108,6 +117,15 @@ ERROR_STATUS: dict[str, int] = {
     "E_STORE_PASSPHRASE": -31,
     "E_OAUTH": -32,
     "E_DEVICE_KEYS": -33,
+    "E_NO_IDENTITY": -34,
+    "E_IDENTITY_EXISTS": -35,
+    "E_IDENTITY_MISMATCH": -36,
+    "E_MISSING_SECRET": -37,
+    "E_RECOVERY_KEY": -38,
+    "E_NO_SECRET_STORAGE": -39,
+    "E_NO_BACKUP": -40,
+    "E_BACKUP_UNTRUSTED": -41,
+    "E_KEY_FILE": -42,
 }
 """The number of each of libmatrix's own codes in C."""
 
@@ -237,6 +255,31 @@ PollKind = Literal[
     "undisclosed",
 ]
 """Whether the counts of a poll are shown before its end."""
+
+UserTrustLevel = Literal[
+    "no_identity",
+    "unverified",
+    "verified",
+    "changed",
+    "violated",
+]
+"""A user: no identity; one not verified; verified; not the one first seen; not the one verified."""
+
+DeviceTrustLevel = Literal[
+    "unverified",
+    "cross_signed",
+    "verified",
+    "blocked",
+]
+"""A device: nobody vouches for it; its owner does; so does a verified owner; no keys go there."""
+
+BackupPhase = Literal[
+    "enabled",
+    "disabled",
+    "deleted",
+    "untrusted",
+]
+"""What became of a key backup: in use, not in use, gone, or replaced by one not trusted."""
 
 
 class Error(Output, frozen=True, kw_only=True):
@@ -758,6 +801,32 @@ class PollAnswer(Output, frozen=True, kw_only=True):
     user_ids: list[str]
 
 
+class IdentityChange(Output, frozen=True, kw_only=True):
+    """A user has another identity than before."""
+
+    # identity
+    kind: str
+    # the user, perhaps oneself
+    user_id: str
+    # how far the user can be trusted now
+    trust: UserTrustLevel
+    # the public master key now, base64
+    master_key: str
+    # the one before
+    old_master_key: str
+
+
+class BackupChange(Output, frozen=True, kw_only=True):
+    """What became of the key backup this client used or uses."""
+
+    # backup
+    kind: str
+    # what became of it
+    state: BackupPhase
+    # its version
+    version: str
+
+
 class ContextOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_init."""
 
@@ -775,7 +844,7 @@ class ClientOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_create_client."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset(
-        {"access_token", "proxy", "refresh_token", "session", "store_passphrase"}
+        {"access_token", "proxy", "refresh_token", "session", "store_passphrase", "recovery_key"}
     )
 
     # the homeserver: its base URL, or a server name as example.org to look up
@@ -816,6 +885,9 @@ class ClientOptions(Input, frozen=True, kw_only=True):
     send_keys_to: DevicePolicy = "all"
     # the devices whose encrypted messages are shown
     show_messages_from: DevicePolicy = "all"
+    # opens the account's secret storage for verify_own_device; with use_environment else
+    # MATRIX_RECOVERY_KEY
+    recovery_key: str | None = None
 
 
 class MessageFilter(Input, frozen=True, kw_only=True):
@@ -980,6 +1052,152 @@ class ToDeviceFilter(Input, frozen=True, kw_only=True):
 
 class DeviceAlertFilter(Input, frozen=True, kw_only=True):
     """Filter of the event kind device_alert."""
+
+
+class IdentityFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind identity."""
+
+
+class BackupFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind backup."""
+
+
+class CreateBackupArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of create_backup."""
+
+
+class CreateBackupResult(Output, frozen=True, kw_only=True):
+    """Result of create_backup."""
+
+    # its version
+    version: str
+    # its key is in the secret storage
+    is_key_stored: bool
+
+
+class EnableBackupArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of enable_backup."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"recovery_key"})
+
+    # the backup's own key, of a backup without secret storage
+    recovery_key: str | None = None
+
+
+class EnableBackupResult(Output, frozen=True, kw_only=True):
+    """Result of enable_backup."""
+
+    # its version
+    version: str
+    # its key is here: it can be read too
+    has_key: bool
+
+
+class DisableBackupArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of disable_backup."""
+
+
+class DisableBackupResult(Output, frozen=True, kw_only=True):
+    """Result of disable_backup."""
+
+
+class DeleteBackupArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of delete_backup."""
+
+    # which; the account's newest otherwise
+    version: str | None = None
+
+
+class DeleteBackupResult(Output, frozen=True, kw_only=True):
+    """Result of delete_backup."""
+
+
+class BackupStateArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of backup_state."""
+
+
+class BackupStateResult(Output, frozen=True, kw_only=True):
+    """Result of backup_state."""
+
+    # the newest at the homeserver; absent: there is none
+    version: str | None = None
+    # room keys in it
+    count: int
+    # this client uses it
+    is_enabled: bool
+    # it is signed by the account, or its key is here
+    is_trusted: bool
+    # its key is here: it can be read
+    has_key: bool
+    # room keys that are not in it yet
+    waiting_count: int
+
+
+class UploadBackupArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of upload_backup."""
+
+
+class UploadBackupResult(Output, frozen=True, kw_only=True):
+    """Result of upload_backup."""
+
+    # the backup
+    version: str
+
+
+class UploadBackupProgress(Output, frozen=True, kw_only=True):
+    """Progress of upload_backup."""
+
+    # room keys that are not in it yet
+    waiting_count: int
+
+
+class RestoreBackupArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of restore_backup."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"recovery_key"})
+
+    # only those of a room
+    room_id: str | None = None
+    # the backup's own key, when it is not here
+    recovery_key: str | None = None
+
+
+class RestoreBackupResult(Output, frozen=True, kw_only=True):
+    """Result of restore_backup."""
+
+    # the backup
+    version: str
+    # room keys in it
+    total_count: int
+    # of these were new or better than those here
+    imported_count: int
+    # of these could not be read
+    failed_count: int
+
+
+class RestoreBackupProgress(Output, frozen=True, kw_only=True):
+    """Progress of restore_backup."""
+
+    # room keys looked at
+    done_count: int
+    # room keys in the backup
+    total_count: int
+
+
+class RestoreRoomKeyArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of restore_room_key."""
+
+    # the room
+    room_id: str
+    # the Megolm session
+    session_id: str
+
+
+class RestoreRoomKeyResult(Output, frozen=True, kw_only=True):
+    """Result of restore_room_key."""
+
+    # it is new or better than the one here
+    is_imported: bool
 
 
 class OwnDevicesArguments(Input, frozen=True, kw_only=True):
@@ -1666,6 +1884,74 @@ class SearchMessagesResult(Output, frozen=True, kw_only=True):
     highlights: list[str]
     # token: where the next page begins; absent at the end
     next_batch: str | None = None
+
+
+class ExportRoomKeysArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of export_room_keys."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"passphrase"})
+
+    # encrypts the file
+    passphrase: str
+    # the file, replaced when it is there; readable for this user only. Else the result has its text
+    path: str | None = None
+    # only those of a room
+    room_id: str | None = None
+    # how many rounds of PBKDF2 make the key
+    rounds: int = 500000
+
+
+class ExportRoomKeysResult(Output, frozen=True, kw_only=True):
+    """Result of export_room_keys."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    # room keys written
+    count: int
+    # the file, when no path was given
+    text: str | None = None
+
+
+class ExportRoomKeysProgress(Output, frozen=True, kw_only=True):
+    """Progress of export_room_keys."""
+
+    # room keys written
+    done_count: int
+    # room keys to write
+    total_count: int
+
+
+class ImportRoomKeysArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of import_room_keys."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"passphrase", "text"})
+
+    # decrypts the file
+    passphrase: str
+    # the file; else text
+    path: str | None = None
+    # its text
+    text: str | None = None
+
+
+class ImportRoomKeysResult(Output, frozen=True, kw_only=True):
+    """Result of import_room_keys."""
+
+    # room keys in the file
+    total_count: int
+    # of these were new or better than those here
+    imported_count: int
+    # of these could not be read
+    failed_count: int
+
+
+class ImportRoomKeysProgress(Output, frozen=True, kw_only=True):
+    """Progress of import_room_keys."""
+
+    # room keys looked at
+    done_count: int
+    # room keys in the file
+    total_count: int
 
 
 class JoinRoomArguments(Input, frozen=True, kw_only=True):
@@ -2907,6 +3193,116 @@ class IgnoredUsersResult(Output, frozen=True, kw_only=True):
     user_ids: list[str]
 
 
+class CreateSecretStorageArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of create_secret_storage."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"passphrase"})
+
+    # opens it too, beside the recovery key
+    passphrase: str | None = None
+    # what to call its key
+    name: str | None = None
+
+
+class CreateSecretStorageResult(Output, frozen=True, kw_only=True):
+    """Result of create_secret_storage."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"recovery_key"})
+
+    # opens it; it is told only now
+    recovery_key: str
+    # the id of its key
+    key_id: str
+    # the names of the secrets that were put into it
+    secrets: list[str]
+
+
+class OpenSecretStorageArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of open_secret_storage."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"recovery_key", "passphrase"})
+
+    # opens it; else the client's
+    recovery_key: str | None = None
+    # opens it instead
+    passphrase: str | None = None
+
+
+class OpenSecretStorageResult(Output, frozen=True, kw_only=True):
+    """Result of open_secret_storage."""
+
+    # the id of its key
+    key_id: str
+
+
+class PutSecretArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of put_secret."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"secret"})
+
+    # its name; one's own as org.example.bot.token
+    name: str
+    # the secret
+    secret: str
+
+
+class PutSecretResult(Output, frozen=True, kw_only=True):
+    """Result of put_secret."""
+
+
+class GetSecretArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of get_secret."""
+
+    # its name
+    name: str
+
+
+class GetSecretResult(Output, frozen=True, kw_only=True):
+    """Result of get_secret."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"secret"})
+
+    # the secret
+    secret: str
+
+
+class ListSecretsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of list_secrets."""
+
+
+class ListSecretsResult(Output, frozen=True, kw_only=True):
+    """Result of list_secrets."""
+
+    # their names
+    secrets: list[str]
+    # the id of the storage's key; absent: there is no secret storage
+    key_id: str | None = None
+    # a passphrase opens it too
+    has_passphrase: bool
+    # it was opened here
+    is_open: bool
+
+
+class RequestSecretArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of request_secret."""
+
+    # its name, as m.cross_signing.self_signing
+    name: str
+    # how long to wait, ms
+    timeout_ms: int = 60000
+
+
+class RequestSecretResult(Output, frozen=True, kw_only=True):
+    """Result of request_secret."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"secret"})
+
+    # the secret
+    secret: str
+    # which device sent it
+    device_id: str
+
+
 class LoginFlowsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of login_flows."""
 
@@ -3577,6 +3973,173 @@ class MarkRoomUnreadResult(Output, frozen=True, kw_only=True):
     """Result of mark_room_unread."""
 
 
+class BootstrapCrossSigningArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of bootstrap_cross_signing."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"password"})
+
+    # the account's password, should the homeserver ask; else the host is asked
+    password: str | None = None
+    # how long the host may take for one stage, ms
+    auth_timeout_ms: int = 600000
+
+
+class BootstrapCrossSigningResult(Output, frozen=True, kw_only=True):
+    """Result of bootstrap_cross_signing."""
+
+    # the public master key, base64: who the account is
+    master_key: str
+    # it was made now
+    is_new: bool
+
+
+class ResetCrossSigningArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of reset_cross_signing."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"password"})
+
+    # the account's password, should the homeserver ask; else the host is asked
+    password: str | None = None
+    # how long the host may take for one stage, ms
+    auth_timeout_ms: int = 600000
+
+
+class ResetCrossSigningResult(Output, frozen=True, kw_only=True):
+    """Result of reset_cross_signing."""
+
+    # the public master key, base64: who the account is
+    master_key: str
+
+
+class CrossSigningStatusArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of cross_signing_status."""
+
+
+class CrossSigningStatusResult(Output, frozen=True, kw_only=True):
+    """Result of cross_signing_status."""
+
+    # the public master key, base64; absent: there is no identity
+    master_key: str | None = None
+    # this device is sure that it is its user's
+    is_trusted: bool
+    # the identity vouches for this device: others trust it
+    is_device_signed: bool
+    # the private master key is here
+    holds_master_key: bool
+    # the private key that signs own devices is here
+    holds_self_signing_key: bool
+    # the private key that signs other users is here
+    holds_user_signing_key: bool
+    # the account has secret storage
+    has_secret_storage: bool
+
+
+class VerifyOwnDeviceArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of verify_own_device."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"recovery_key", "passphrase"})
+
+    # opens the secret storage; else the client's
+    recovery_key: str | None = None
+    # opens it instead
+    passphrase: str | None = None
+
+
+class VerifyOwnDeviceResult(Output, frozen=True, kw_only=True):
+    """Result of verify_own_device."""
+
+    # the public master key, base64: who the account is
+    master_key: str
+    # the names of the secrets that are here now
+    secrets: list[str]
+    # the key backup in use; absent: none
+    backup_version: str | None = None
+
+
+class SignUserArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of sign_user."""
+
+    # the user
+    user_id: str
+    # the key that was compared: another one is refused
+    master_key: str | None = None
+
+
+class SignUserResult(Output, frozen=True, kw_only=True):
+    """Result of sign_user."""
+
+
+class SignDeviceArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of sign_device."""
+
+    # the device
+    device_id: str
+    # the Ed25519 key that was compared: another one is refused
+    device_key: str | None = None
+
+
+class SignDeviceResult(Output, frozen=True, kw_only=True):
+    """Result of sign_device."""
+
+
+class UserTrustArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of user_trust."""
+
+    # the user
+    user_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class UserTrustResult(Output, frozen=True, kw_only=True):
+    """Result of user_trust."""
+
+    # how far
+    trust: UserTrustLevel
+    # the public master key, base64
+    master_key: str | None = None
+    # the one first seen, or accepted since
+    pinned_master_key: str | None = None
+    # the user was verified at some time
+    was_verified: bool
+
+
+class DeviceTrustArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of device_trust."""
+
+    # the user
+    user_id: str
+    # the device
+    device_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class DeviceTrustResult(Output, frozen=True, kw_only=True):
+    """Result of device_trust."""
+
+    # how far
+    trust: DeviceTrustLevel
+    # its Ed25519 key, base64
+    device_key: str
+    # its owner vouches for it
+    is_cross_signed: bool
+
+
+class AcceptIdentityArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of accept_identity."""
+
+    # the user
+    user_id: str
+
+
+class AcceptIdentityResult(Output, frozen=True, kw_only=True):
+    """Result of accept_identity."""
+
+    # how far the user can be trusted now
+    trust: UserTrustLevel
+
+
 @dataclass(frozen=True)
 class OperationSpec:
     """One operation: where its coroutine is and what it takes and gives."""
@@ -3599,6 +4162,70 @@ class EventSpec:
 
 
 OPERATIONS: dict[str, OperationSpec] = {
+    "create_backup": OperationSpec(
+        name="create_backup",
+        area="backup",
+        arguments=CreateBackupArguments,
+        result=CreateBackupResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "enable_backup": OperationSpec(
+        name="enable_backup",
+        area="backup",
+        arguments=EnableBackupArguments,
+        result=EnableBackupResult,
+        progress=None,
+        secrets=frozenset({"recovery_key"}),
+    ),
+    "disable_backup": OperationSpec(
+        name="disable_backup",
+        area="backup",
+        arguments=DisableBackupArguments,
+        result=DisableBackupResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "delete_backup": OperationSpec(
+        name="delete_backup",
+        area="backup",
+        arguments=DeleteBackupArguments,
+        result=DeleteBackupResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "backup_state": OperationSpec(
+        name="backup_state",
+        area="backup",
+        arguments=BackupStateArguments,
+        result=BackupStateResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "upload_backup": OperationSpec(
+        name="upload_backup",
+        area="backup",
+        arguments=UploadBackupArguments,
+        result=UploadBackupResult,
+        progress=UploadBackupProgress,
+        secrets=frozenset(),
+    ),
+    "restore_backup": OperationSpec(
+        name="restore_backup",
+        area="backup",
+        arguments=RestoreBackupArguments,
+        result=RestoreBackupResult,
+        progress=RestoreBackupProgress,
+        secrets=frozenset({"recovery_key"}),
+    ),
+    "restore_room_key": OperationSpec(
+        name="restore_room_key",
+        area="backup",
+        arguments=RestoreRoomKeyArguments,
+        result=RestoreRoomKeyResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "own_devices": OperationSpec(
         name="own_devices",
         area="devices",
@@ -3894,6 +4521,22 @@ OPERATIONS: dict[str, OperationSpec] = {
         result=SearchMessagesResult,
         progress=None,
         secrets=frozenset({"text"}),
+    ),
+    "export_room_keys": OperationSpec(
+        name="export_room_keys",
+        area="keys",
+        arguments=ExportRoomKeysArguments,
+        result=ExportRoomKeysResult,
+        progress=ExportRoomKeysProgress,
+        secrets=frozenset({"passphrase"}),
+    ),
+    "import_room_keys": OperationSpec(
+        name="import_room_keys",
+        area="keys",
+        arguments=ImportRoomKeysArguments,
+        result=ImportRoomKeysResult,
+        progress=ImportRoomKeysProgress,
+        secrets=frozenset({"passphrase", "text"}),
     ),
     "join_room": OperationSpec(
         name="join_room",
@@ -4367,6 +5010,54 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "create_secret_storage": OperationSpec(
+        name="create_secret_storage",
+        area="secrets",
+        arguments=CreateSecretStorageArguments,
+        result=CreateSecretStorageResult,
+        progress=None,
+        secrets=frozenset({"passphrase"}),
+    ),
+    "open_secret_storage": OperationSpec(
+        name="open_secret_storage",
+        area="secrets",
+        arguments=OpenSecretStorageArguments,
+        result=OpenSecretStorageResult,
+        progress=None,
+        secrets=frozenset({"recovery_key", "passphrase"}),
+    ),
+    "put_secret": OperationSpec(
+        name="put_secret",
+        area="secrets",
+        arguments=PutSecretArguments,
+        result=PutSecretResult,
+        progress=None,
+        secrets=frozenset({"secret"}),
+    ),
+    "get_secret": OperationSpec(
+        name="get_secret",
+        area="secrets",
+        arguments=GetSecretArguments,
+        result=GetSecretResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "list_secrets": OperationSpec(
+        name="list_secrets",
+        area="secrets",
+        arguments=ListSecretsArguments,
+        result=ListSecretsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "request_secret": OperationSpec(
+        name="request_secret",
+        area="secrets",
+        arguments=RequestSecretArguments,
+        result=RequestSecretResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "login_flows": OperationSpec(
         name="login_flows",
         area="session",
@@ -4639,6 +5330,78 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "bootstrap_cross_signing": OperationSpec(
+        name="bootstrap_cross_signing",
+        area="trust",
+        arguments=BootstrapCrossSigningArguments,
+        result=BootstrapCrossSigningResult,
+        progress=None,
+        secrets=frozenset({"password"}),
+    ),
+    "reset_cross_signing": OperationSpec(
+        name="reset_cross_signing",
+        area="trust",
+        arguments=ResetCrossSigningArguments,
+        result=ResetCrossSigningResult,
+        progress=None,
+        secrets=frozenset({"password"}),
+    ),
+    "cross_signing_status": OperationSpec(
+        name="cross_signing_status",
+        area="trust",
+        arguments=CrossSigningStatusArguments,
+        result=CrossSigningStatusResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "verify_own_device": OperationSpec(
+        name="verify_own_device",
+        area="trust",
+        arguments=VerifyOwnDeviceArguments,
+        result=VerifyOwnDeviceResult,
+        progress=None,
+        secrets=frozenset({"recovery_key", "passphrase"}),
+    ),
+    "sign_user": OperationSpec(
+        name="sign_user",
+        area="trust",
+        arguments=SignUserArguments,
+        result=SignUserResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "sign_device": OperationSpec(
+        name="sign_device",
+        area="trust",
+        arguments=SignDeviceArguments,
+        result=SignDeviceResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "user_trust": OperationSpec(
+        name="user_trust",
+        area="trust",
+        arguments=UserTrustArguments,
+        result=UserTrustResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "device_trust": OperationSpec(
+        name="device_trust",
+        area="trust",
+        arguments=DeviceTrustArguments,
+        result=DeviceTrustResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "accept_identity": OperationSpec(
+        name="accept_identity",
+        area="trust",
+        arguments=AcceptIdentityArguments,
+        result=AcceptIdentityResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
 }
 """Every operation by name."""
 
@@ -4660,5 +5423,7 @@ EVENTS: dict[str, EventSpec] = {
     "room_account_data": EventSpec("room_account_data", RoomAccountDataFilter, AccountChange),
     "to_device": EventSpec("to_device", ToDeviceFilter, ToDeviceEvent),
     "device_alert": EventSpec("device_alert", DeviceAlertFilter, DeviceAlert),
+    "identity": EventSpec("identity", IdentityFilter, IdentityChange),
+    "backup": EventSpec("backup", BackupFilter, BackupChange),
 }
 """Every kind of event by name."""

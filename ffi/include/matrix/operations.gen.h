@@ -27,6 +27,141 @@
  * and of the runtime (docs/reference/errors.gen.md) and with whatever else the homeserver says.
  */
 
+/* ---- backup --------------------------------------------------------------------------------- */
+
+/**
+ * Makes a new key backup at the homeserver and uses it; its key goes into the secret storage if
+ * that is open. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#server-side-key-backups
+ *
+ * Result:
+ *   version (string): its version
+ *   is_key_stored (bool): its key is in the secret storage
+ *
+ * Errors: E_MISSING_SECRET, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_create_backup(matrix_client client, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * Uses the account's key backup, if it is trusted: it is signed by the account or its key is here.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#server-side-key-backups
+ *
+ * Options:
+ *   recovery_key (string, secret): the backup's own key, of a backup without secret storage
+ *
+ * Result:
+ *   version (string): its version
+ *   has_key (bool): its key is here: it can be read too
+ *
+ * Errors: E_NO_BACKUP, E_BACKUP_UNTRUSTED, E_RECOVERY_KEY, E_ENCRYPTION_UNSUPPORTED,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_enable_backup(matrix_client client, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * Uploads no more room keys; the backup stays as it is. Since 0.1.
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_disable_backup(matrix_client client, matrix_map *options,
+                                               matrix_callback callback, void *user_data,
+                                               matrix_request *request);
+
+/**
+ * Deletes a key backup and all room keys in it. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#server-side-key-backups
+ *
+ * Options:
+ *   version (string): which; the account's newest otherwise
+ *
+ * Errors: E_NO_BACKUP, M_NOT_FOUND, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_delete_backup(matrix_client client, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * What there is of the key backup, at the homeserver and here. Since 0.1.
+ *
+ * Result:
+ *   version (string, optional): the newest at the homeserver; absent: there is none
+ *   count (int): room keys in it
+ *   is_enabled (bool): this client uses it
+ *   is_trusted (bool): it is signed by the account, or its key is here
+ *   has_key (bool): its key is here: it can be read
+ *   waiting_count (int): room keys that are not in it yet
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_backup_state(matrix_client client, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Waits until all room keys are in the key backup; they are uploaded in any case. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#server-side-key-backups
+ *
+ * Result:
+ *   version (string): the backup
+ *
+ * Progress:
+ *   waiting_count (int): room keys that are not in it yet
+ *
+ * Errors: E_NO_BACKUP, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_upload_backup(matrix_client client, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
+/**
+ * Fetches all room keys from the key backup. Messages that waited for them come as events once
+ * more. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#server-side-key-backups
+ *
+ * Options:
+ *   room_id (string): only those of a room
+ *   recovery_key (string, secret): the backup's own key, when it is not here
+ *
+ * Result:
+ *   version (string): the backup
+ *   total_count (int): room keys in it
+ *   imported_count (int): of these were new or better than those here
+ *   failed_count (int): of these could not be read
+ *
+ * Progress:
+ *   done_count (int): room keys looked at
+ *   total_count (int): room keys in the backup
+ *
+ * Errors: E_NO_BACKUP, E_MISSING_SECRET, E_RECOVERY_KEY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_restore_backup(matrix_client client, matrix_map *options,
+                                               matrix_callback callback, void *user_data,
+                                               matrix_request *request);
+
+/**
+ * Fetches one room key from the key backup. This happens by itself for messages that cannot be
+ * decrypted. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#server-side-key-backups
+ *
+ * Arguments:
+ *   room_id (string): the room
+ *   session_id (string): the Megolm session
+ *
+ * Result:
+ *   is_imported (bool): it is new or better than the one here
+ *
+ * Errors: M_NOT_FOUND, E_NO_BACKUP, E_MISSING_SECRET, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_restore_room_key(matrix_client client, const char *room_id,
+                                                 const char *session_id, matrix_map *options,
+                                                 matrix_callback callback, void *user_data,
+                                                 matrix_request *request);
+
 /* ---- devices -------------------------------------------------------------------------------- */
 
 /**
@@ -737,6 +872,62 @@ MATRIX_API matrix_status matrix_close_cursor(matrix_client client, int64_t curso
 MATRIX_API matrix_status matrix_search_messages(matrix_client client, const char *text,
                                                 matrix_map *options, matrix_callback callback,
                                                 void *user_data, matrix_request *request);
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+/**
+ * Writes room keys to a file as other clients read, encrypted with a passphrase. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#key-exports
+ *
+ * Arguments:
+ *   passphrase (string, secret): encrypts the file
+ *
+ * Options:
+ *   path (string): the file, replaced when it is there; readable for this user only. Else the
+ *     result has its text
+ *   room_id (string): only those of a room
+ *   rounds (int, default 500000): how many rounds of PBKDF2 make the key
+ *
+ * Result:
+ *   count (int): room keys written
+ *   text (string, optional, secret): the file, when no path was given
+ *
+ * Progress:
+ *   done_count (int): room keys written
+ *   total_count (int): room keys to write
+ *
+ * Errors: E_KEY_FILE, E_INVALID_ARGUMENT, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_export_room_keys(matrix_client client, const char *passphrase,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
+/**
+ * Reads room keys from a file of this or another client. Messages that waited for them come as
+ * events once more. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#key-exports
+ *
+ * Arguments:
+ *   passphrase (string, secret): decrypts the file
+ *
+ * Options:
+ *   path (string): the file; else text
+ *   text (string, secret): its text
+ *
+ * Result:
+ *   total_count (int): room keys in the file
+ *   imported_count (int): of these were new or better than those here
+ *   failed_count (int): of these could not be read
+ *
+ * Progress:
+ *   done_count (int): room keys looked at
+ *   total_count (int): room keys in the file
+ *
+ * Errors: E_KEY_FILE, E_INVALID_ARGUMENT, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_import_room_keys(matrix_client client, const char *passphrase,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
 
 /* ---- membership ----------------------------------------------------------------------------- */
 
@@ -2027,6 +2218,115 @@ MATRIX_API matrix_status matrix_ignored_users(matrix_client client, matrix_map *
                                               matrix_callback callback, void *user_data,
                                               matrix_request *request);
 
+/* ---- secrets -------------------------------------------------------------------------------- */
+
+/**
+ * Makes new secret storage with a new recovery key, and puts into it the secrets that are here:
+ * cross-signing keys and that of the backup. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#secret-storage
+ *
+ * Options:
+ *   passphrase (string, secret): opens it too, beside the recovery key
+ *   name (string): what to call its key
+ *
+ * Result:
+ *   recovery_key (string, secret): opens it; it is told only now
+ *   key_id (string): the id of its key
+ *   secrets (list<string>): the names of the secrets that were put into it
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_create_secret_storage(matrix_client client, matrix_map *options,
+                                                      matrix_callback callback, void *user_data,
+                                                      matrix_request *request);
+
+/**
+ * Opens the account's secret storage until the client closes; takes nothing out of it yet. Since
+ * 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#secret-storage
+ *
+ * Options:
+ *   recovery_key (string, secret): opens it; else the client's
+ *   passphrase (string, secret): opens it instead
+ *
+ * Result:
+ *   key_id (string): the id of its key
+ *
+ * Errors: E_RECOVERY_KEY, E_NO_SECRET_STORAGE, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_open_secret_storage(matrix_client client, matrix_map *options,
+                                                    matrix_callback callback, void *user_data,
+                                                    matrix_request *request);
+
+/**
+ * Puts a secret into the open secret storage. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#secret-storage
+ *
+ * Arguments:
+ *   name (string): its name; one's own as org.example.bot.token
+ *   secret (string, secret): the secret
+ *
+ * Errors: E_MISSING_SECRET, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_put_secret(matrix_client client, const char *name,
+                                           const char *secret, matrix_map *options,
+                                           matrix_callback callback, void *user_data,
+                                           matrix_request *request);
+
+/**
+ * Reads a secret of the open secret storage. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#secret-storage
+ *
+ * Arguments:
+ *   name (string): its name
+ *
+ * Result:
+ *   secret (string, secret): the secret
+ *
+ * Errors: M_NOT_FOUND, E_MISSING_SECRET, E_RECOVERY_KEY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_get_secret(matrix_client client, const char *name,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
+/**
+ * Names the secrets in the account's secret storage: those the specification knows, and what else
+ * the syncs have told of. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#secret-storage
+ *
+ * Result:
+ *   secrets (list<string>): their names
+ *   key_id (string, optional): the id of the storage's key; absent: there is no secret storage
+ *   has_passphrase (bool): a passphrase opens it too
+ *   is_open (bool): it was opened here
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_list_secrets(matrix_client client, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Asks the user's other verified devices for a secret, and waits for the first to send it. A key of
+ * this account is kept. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#sharing
+ *
+ * Arguments:
+ *   name (string): its name, as m.cross_signing.self_signing
+ *
+ * Options:
+ *   timeout_ms (int, default 60000): how long to wait, ms
+ *
+ * Result:
+ *   secret (string, secret): the secret
+ *   device_id (string): which device sent it
+ *
+ * Errors: E_TIMEOUT, E_IDENTITY_MISMATCH, E_NO_IDENTITY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_request_secret(matrix_client client, const char *name,
+                                               matrix_map *options, matrix_callback callback,
+                                               void *user_data, matrix_request *request);
+
 /* ---- session -------------------------------------------------------------------------------- */
 
 /**
@@ -2718,5 +3018,181 @@ MATRIX_API matrix_status matrix_delete_room_tag(matrix_client client, const char
 MATRIX_API matrix_status matrix_mark_room_unread(matrix_client client, const char *room_id,
                                                  matrix_map *options, matrix_callback callback,
                                                  void *user_data, matrix_request *request);
+
+/* ---- trust ---------------------------------------------------------------------------------- */
+
+/**
+ * Makes the account's identity when it has none: cross-signing keys, kept here, with this device
+ * signed. Done already: signs what is not yet. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#cross-signing
+ *
+ * Options:
+ *   password (string, secret): the account's password, should the homeserver ask; else the host is
+ *     asked
+ *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *
+ * Result:
+ *   master_key (string): the public master key, base64: who the account is
+ *   is_new (bool): it was made now
+ *
+ * Errors: E_IDENTITY_EXISTS, E_NOT_HANDLED, M_FORBIDDEN, M_UNAUTHORIZED, E_ENCRYPTION_UNSUPPORTED,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_bootstrap_cross_signing(matrix_client client, matrix_map *options,
+                                                        matrix_callback callback, void *user_data,
+                                                        matrix_request *request);
+
+/**
+ * Gives the account a new identity, whatever it had: everybody who verified the old one is warned.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#cross-signing
+ *
+ * Options:
+ *   password (string, secret): the account's password, should the homeserver ask; else the host is
+ *     asked
+ *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *
+ * Result:
+ *   master_key (string): the public master key, base64: who the account is
+ *
+ * Errors: E_NOT_HANDLED, M_FORBIDDEN, M_UNAUTHORIZED, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_reset_cross_signing(matrix_client client, matrix_map *options,
+                                                    matrix_callback callback, void *user_data,
+                                                    matrix_request *request);
+
+/**
+ * What there is of the account's identity, at the homeserver and here. Since 0.1.
+ *
+ * Result:
+ *   master_key (string, optional): the public master key, base64; absent: there is no identity
+ *   is_trusted (bool): this device is sure that it is its user's
+ *   is_device_signed (bool): the identity vouches for this device: others trust it
+ *   holds_master_key (bool): the private master key is here
+ *   holds_self_signing_key (bool): the private key that signs own devices is here
+ *   holds_user_signing_key (bool): the private key that signs other users is here
+ *   has_secret_storage (bool): the account has secret storage
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_cross_signing_status(matrix_client client, matrix_map *options,
+                                                     matrix_callback callback, void *user_data,
+                                                     matrix_request *request);
+
+/**
+ * Makes this device trusted by all who trust its user: takes the keys from secret storage, signs
+ * the device, enables the key backup if its key is there. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#cross-signing
+ *
+ * Options:
+ *   recovery_key (string, secret): opens the secret storage; else the client's
+ *   passphrase (string, secret): opens it instead
+ *
+ * Result:
+ *   master_key (string): the public master key, base64: who the account is
+ *   secrets (list<string>): the names of the secrets that are here now
+ *   backup_version (string, optional): the key backup in use; absent: none
+ *
+ * Errors: E_RECOVERY_KEY, E_NO_SECRET_STORAGE, E_NO_IDENTITY, E_MISSING_SECRET,
+ *   E_IDENTITY_MISMATCH, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_verify_own_device(matrix_client client, matrix_map *options,
+                                                  matrix_callback callback, void *user_data,
+                                                  matrix_request *request);
+
+/**
+ * Vouches for another user's identity, after its master key was compared by a way that can be
+ * trusted. Of oneself: this device trusts it from now on. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#cross-signing
+ *
+ * Arguments:
+ *   user_id (string): the user
+ *
+ * Options:
+ *   master_key (string): the key that was compared: another one is refused
+ *
+ * Errors: E_NO_IDENTITY, E_MISSING_SECRET, E_IDENTITY_MISMATCH, E_ENCRYPTION_UNSUPPORTED,
+ *   E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_sign_user(matrix_client client, const char *user_id,
+                                          matrix_map *options, matrix_callback callback,
+                                          void *user_data, matrix_request *request);
+
+/**
+ * Vouches for another device of one's own, after its key was compared by a way that can be trusted.
+ * Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#cross-signing
+ *
+ * Arguments:
+ *   device_id (string): the device
+ *
+ * Options:
+ *   device_key (string): the Ed25519 key that was compared: another one is refused
+ *
+ * Errors: M_NOT_FOUND, E_NO_IDENTITY, E_MISSING_SECRET, E_IDENTITY_MISMATCH,
+ *   E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_sign_device(matrix_client client, const char *device_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * How far a user can be trusted. Since 0.1.
+ *
+ * Arguments:
+ *   user_id (string): the user
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   trust (user_trust_level): how far; one of no_identity, unverified, verified, changed, violated
+ *   master_key (string, optional): the public master key, base64
+ *   pinned_master_key (string, optional): the one first seen, or accepted since
+ *   was_verified (bool): the user was verified at some time
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_user_trust(matrix_client client, const char *user_id,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request);
+
+/**
+ * How far a user's device can be trusted. Since 0.1.
+ *
+ * Arguments:
+ *   user_id (string): the user
+ *   device_id (string): the device
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   trust (device_trust_level): how far; one of unverified, cross_signed, verified, blocked
+ *   device_key (string): its Ed25519 key, base64
+ *   is_cross_signed (bool): its owner vouches for it
+ *
+ * Errors: M_NOT_FOUND, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_device_trust(matrix_client client, const char *user_id,
+                                             const char *device_id, matrix_map *options,
+                                             matrix_callback callback, void *user_data,
+                                             matrix_request *request);
+
+/**
+ * Takes a user's identity as it is now, without verifying it: no warning any more. Since 0.1.
+ *
+ * Arguments:
+ *   user_id (string): the user
+ *
+ * Result:
+ *   trust (user_trust_level): how far the user can be trusted now; one of no_identity, unverified,
+ *     verified, changed, violated
+ *
+ * Errors: E_NO_IDENTITY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_accept_identity(matrix_client client, const char *user_id,
+                                                matrix_map *options, matrix_callback callback,
+                                                void *user_data, matrix_request *request);
 
 #endif

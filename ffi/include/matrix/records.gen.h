@@ -522,6 +522,30 @@ typedef struct matrix_poll_answer {
     const matrix_value *user_ids;
 } matrix_poll_answer;
 
+/** A user has another identity than before. */
+typedef struct matrix_identity_change {
+    /** identity */
+    const char *kind;
+    /** the user, perhaps oneself */
+    const char *user_id;
+    /** how far the user can be trusted now */
+    matrix_user_trust_level trust;
+    /** the public master key now, base64 */
+    const char *master_key;
+    /** the one before */
+    const char *old_master_key;
+} matrix_identity_change;
+
+/** What became of the key backup this client used or uses. */
+typedef struct matrix_backup_change {
+    /** backup */
+    const char *kind;
+    /** what became of it */
+    matrix_backup_phase state;
+    /** its version */
+    const char *version;
+} matrix_backup_change;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -724,5 +748,19 @@ MATRIX_API const matrix_search_result *matrix_reply_as_search_result(const matri
  */
 MATRIX_API const matrix_poll_answer *matrix_reply_as_poll_answer(const matrix_reply *reply,
                                                                  const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_identity_change *matrix_reply_as_identity_change(const matrix_reply *reply,
+                                                                         const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_backup_change *matrix_reply_as_backup_change(const matrix_reply *reply,
+                                                                     const matrix_value *value);
 
 #endif

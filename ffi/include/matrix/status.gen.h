@@ -90,7 +90,28 @@ typedef enum matrix_status {
      * The homeserver tells keys of a device that are not what the device signed, or not what they
      * were.
      */
-    MATRIX_E_DEVICE_KEYS = -33
+    MATRIX_E_DEVICE_KEYS = -33,
+    /** The user has no cross-signing identity. */
+    MATRIX_E_NO_IDENTITY = -34,
+    /**
+     * The account has an identity and its keys are not here: verify_own_device takes them over,
+     * reset_cross_signing replaces them.
+     */
+    MATRIX_E_IDENTITY_EXISTS = -35,
+    /** A key is not the one that is published or was compared. */
+    MATRIX_E_IDENTITY_MISMATCH = -36,
+    /** A secret that is needed is not here; the message names it. */
+    MATRIX_E_MISSING_SECRET = -37,
+    /** The recovery key or passphrase is none, or not the one that is needed. */
+    MATRIX_E_RECOVERY_KEY = -38,
+    /** The account has no secret storage. */
+    MATRIX_E_NO_SECRET_STORAGE = -39,
+    /** The account has no key backup, or this client uses none. */
+    MATRIX_E_NO_BACKUP = -40,
+    /** Nobody who is trusted has signed the key backup, and its key is not here. */
+    MATRIX_E_BACKUP_UNTRUSTED = -41,
+    /** The key file cannot be read or written, is broken, or its passphrase is wrong. */
+    MATRIX_E_KEY_FILE = -42
 } matrix_status;
 
 /**
@@ -310,5 +331,47 @@ typedef enum matrix_poll_kind {
 
 /** As text, as "disclosed"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_poll_kind_string(matrix_poll_kind value);
+
+/**
+ * A user: no identity; one not verified; verified; not the one first seen; not the one verified.
+ */
+typedef enum matrix_user_trust_level {
+    /** None, or one this library does not know. */
+    MATRIX_USER_TRUST_LEVEL_UNKNOWN = 0,
+    MATRIX_USER_TRUST_LEVEL_NO_IDENTITY = 1,
+    MATRIX_USER_TRUST_LEVEL_UNVERIFIED = 2,
+    MATRIX_USER_TRUST_LEVEL_VERIFIED = 3,
+    MATRIX_USER_TRUST_LEVEL_CHANGED = 4,
+    MATRIX_USER_TRUST_LEVEL_VIOLATED = 5
+} matrix_user_trust_level;
+
+/** As text, as "no_identity"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_user_trust_level_string(matrix_user_trust_level value);
+
+/** A device: nobody vouches for it; its owner does; so does a verified owner; no keys go there. */
+typedef enum matrix_device_trust_level {
+    /** None, or one this library does not know. */
+    MATRIX_DEVICE_TRUST_LEVEL_UNKNOWN = 0,
+    MATRIX_DEVICE_TRUST_LEVEL_UNVERIFIED = 1,
+    MATRIX_DEVICE_TRUST_LEVEL_CROSS_SIGNED = 2,
+    MATRIX_DEVICE_TRUST_LEVEL_VERIFIED = 3,
+    MATRIX_DEVICE_TRUST_LEVEL_BLOCKED = 4
+} matrix_device_trust_level;
+
+/** As text, as "unverified"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_device_trust_level_string(matrix_device_trust_level value);
+
+/** What became of a key backup: in use, not in use, gone, or replaced by one not trusted. */
+typedef enum matrix_backup_phase {
+    /** None, or one this library does not know. */
+    MATRIX_BACKUP_PHASE_UNKNOWN = 0,
+    MATRIX_BACKUP_PHASE_ENABLED = 1,
+    MATRIX_BACKUP_PHASE_DISABLED = 2,
+    MATRIX_BACKUP_PHASE_DELETED = 3,
+    MATRIX_BACKUP_PHASE_UNTRUSTED = 4
+} matrix_backup_phase;
+
+/** As text, as "enabled"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_backup_phase_string(matrix_backup_phase value);
 
 #endif

@@ -250,8 +250,7 @@ class Devices:
         if fresh != before:
             self._store.identities.put(user_id, "", encode(fresh))
             if before is not None and before.master_key != fresh.master_key:
-                text = f"{user_id} has another identity: a new master key"
-                self._crypto.client.log.record("warning", "encryption", text)
+                self._crypto.trust.changed(before)
         return fresh
 
     def _is_false_own(self, device: Device) -> bool:

@@ -27,7 +27,9 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.crypto.account import Account
+from libmatrix.crypto.backup import Backup
 from libmatrix.crypto.claim import Claims
+from libmatrix.crypto.cross_signing import CrossSigning
 from libmatrix.crypto.decrypt import Decryptor
 from libmatrix.crypto.devices import Devices, refresh_quietly
 from libmatrix.crypto.key_requests import KeyRequests
@@ -36,8 +38,11 @@ from libmatrix.crypto.olm import Olm
 from libmatrix.crypto.outbound import Outbound, fetch_settings
 from libmatrix.crypto.records import Device
 from libmatrix.crypto.room_keys import RoomKeys
+from libmatrix.crypto.secret_sharing import SecretSharing
+from libmatrix.crypto.secrets import SecretStorage
 from libmatrix.crypto.store import CryptoStore
 from libmatrix.crypto.to_device import Handler, Incoming, ToDevice
+from libmatrix.crypto.trust import Trust
 from libmatrix.crypto.trust_levels import Policy
 from libmatrix.errors import MatrixError, is_defect, map_error, places
 from libmatrix.rooms import ENCRYPTION
@@ -69,7 +74,7 @@ class Crypto:
         self.is_closed = False
         self.on_missing_key: list[Callable[[str, str], None]] = []
         self.store: CryptoStore = CryptoStore(client.state, client.options.store_path, vault)
-        self.devices = Devices(self)
+        self.devices: Devices = Devices(self)
         self.account = self._open_account()
         self.olm = Olm(self)
         self.claims = Claims(self)
@@ -92,6 +97,11 @@ class Crypto:
         self.late = Late(self)
         self.to_device.on_incoming("m.room_key", self._take_room_key)
         self.to_device.on_incoming("m.room_key.withheld", self._take_withheld)
+        self.trust: Trust = Trust(self)
+        self.cross_signing: CrossSigning = CrossSigning(self)
+        self.secrets: SecretStorage = SecretStorage(self)
+        self.secret_sharing = SecretSharing(self)
+        self.backup: Backup = Backup(self)
 
     def _open_account(self) -> Account:
         account = Account(self)
@@ -314,6 +324,7 @@ class Crypto:
         await self.devices.refresh_outdated()
         await self._unwedge()
         await self.key_requests.answer()
+        self.backup.upload.wake()
 
     async def _unwedge(self) -> None:
         wedged, self._wedged = self._wedged, set()

@@ -1,0 +1,176 @@
+-- Identity, secret storage, key backup and key files. MATRIX_HOMESERVER; MATRIX_USER and
+-- MATRIX_PASSWORD, and the same with 2 for another user; MATRIX_FOLDER to write to.
+local T = ...
+local matrix = T.matrix
+local check = matrix.check
+
+local function env(name)
+  return os.getenv(name) or error(name .. " is not set", 0)
+end
+
+local asked = 0
+matrix.on_call(function(question)
+  T.equal(question.name, "user_interactive_auth")
+  asked = asked + 1
+  return {
+    auth = {
+      type = "m.login.password",
+      identifier = { type = "m.id.user", user = env "MATRIX_USER" },
+      password = env "MATRIX_PASSWORD",
+    },
+  }
+end)
+
+local function log_in(suffix, f, options)
+  options = options or {}
+  options.homeserver = env "MATRIX_HOMESERVER"
+  return matrix.with_client(options, function(client)
+    local me = check(client:login_password(env("MATRIX_USER" .. suffix), env("MATRIX_PASSWORD" .. suffix)))
+    return f(client, me)
+  end)
+end
+
+local function refused(payload, code)
+  T.equal(payload.ok, false)
+  T.equal(payload.error.code, code)
+end
+
+local function sync_until(client, done)
+  for _ = 1, 60 do
+    if done() then
+      return
+    end
+    check(client:sync_once { timeout_ms = 1000 })
+  end
+  error("it did not come", 2)
+end
+
+local function listen(client)
+  local heard = {}
+  client:subscribe("any", function(event)
+    if event.body then
+      heard[event.body] = event
+    end
+  end)
+  return function(body)
+    sync_until(client, function()
+      return heard[body]
+    end)
+    return heard[body]
+  end
+end
+
+T.test("a bot is trusted by one call, and reads what was said before", function()
+  matrix.run(function()
+    log_in("", function(owner, me)
+      local password = { password = env "MATRIX_PASSWORD" }
+      refused(owner:verify_own_device { recovery_key = "EsTc nonsense" }, "E_RECOVERY_KEY")
+      local made = check(owner:bootstrap_cross_signing(password))
+      T.equal(made.is_new, true)
+      T.equal(check(owner:bootstrap_cross_signing()).is_new, false)
+      local status = check(owner:cross_signing_status())
+      T.equal(status.master_key, made.master_key)
+      T.equal(status.is_device_signed, true)
+
+      local version = check(owner:create_backup()).version
+      local storage = check(owner:create_secret_storage { passphrase = "open sesame", name = "Bot" })
+      T.equal(#storage.secrets, 4)
+      check(owner:put_secret("org.example.token", "s3cret"))
+
+      local room_id = check(owner:create_room {
+        initial_state = {
+          { type = "m.room.encryption", state_key = "", content = { algorithm = "m.megolm.v1.aes-sha2" } },
+        },
+      }).room_id
+      check(owner:sync_once())
+      check(owner:send_text(room_id, "before the bot"))
+      T.equal(check(owner:upload_backup()).version, version)
+      T.equal(check(owner:backup_state()).count, 1)
+
+      log_in("", function(bot, it)
+        local wait = listen(bot)
+        local done = check(bot:verify_own_device())
+        T.equal(done.master_key, made.master_key)
+        T.equal(done.backup_version, version)
+        T.equal(#done.secrets, 4)
+        local trust = check(owner:device_trust(me.user_id, it.device_id, { reload = true }))
+        T.equal(trust.trust, "verified")
+        T.equal(wait("before the bot").encryption.is_decrypted, true)
+        T.equal(check(bot:get_secret "org.example.token").secret, "s3cret")
+        refused(bot:get_secret "org.example.none", "M_NOT_FOUND")
+        T.equal(check(bot:list_secrets()).is_open, true)
+        local one = wait("before the bot").encryption.session_id
+        T.equal(check(bot:restore_room_key(room_id, one)).is_imported, false)
+        T.equal(check(bot:restore_backup { room_id = room_id }).failed_count, 0)
+      end, { recovery_key = storage.recovery_key })
+
+      log_in("", function(third, it)
+        check(third:open_secret_storage { passphrase = "open sesame" })
+        refused(third:enable_backup { recovery_key = storage.recovery_key }, "E_RECOVERY_KEY")
+        T.equal(check(third:enable_backup()).has_key, true)
+        check(third:disable_backup())
+        T.equal(check(third:backup_state()).is_enabled, false)
+        -- By hand: each compares what the other shows.
+        check(third:cross_signing_status())
+        local seen = check(owner:device_trust(me.user_id, it.device_id, { reload = true }))
+        T.equal(seen.trust, "unverified")
+        check(owner:sign_device(it.device_id, { device_key = seen.device_key }))
+        check(third:sign_user(me.user_id, { master_key = made.master_key }))
+        local got
+        third:request_secret("m.cross_signing.self_signing", function(payload)
+          got = payload
+        end)
+        sync_until(third, function()
+          check(owner:sync_once())
+          return got
+        end)
+        T.equal(check(got).device_id, me.device_id)
+      end)
+
+      local file = env "MATRIX_FOLDER" .. "/keys.txt"
+      T.equal(check(owner:export_room_keys("sesame", { path = file, rounds = 1000 })).count, 1)
+      log_in("", function(fourth)
+        local wait = listen(fourth)
+        check(fourth:sync_once())
+        refused(fourth:import_room_keys("wrong", { path = file }), "E_KEY_FILE")
+        T.equal(check(fourth:import_room_keys("sesame", { path = file })).imported_count, 1)
+        T.equal(wait("before the bot").encryption.is_late, true)
+        local text = check(fourth:export_room_keys("other", { rounds = 1 })).text
+        T.equal(check(fourth:import_room_keys("other", { text = text })).imported_count, 0)
+      end)
+
+      check(owner:delete_backup { version = version })
+      refused(owner:delete_backup(), "E_NO_BACKUP")
+    end)
+  end)
+end)
+
+T.test("users are vouched for, and their change is told", function()
+  matrix.run(function()
+    log_in("", function(alice)
+      log_in("2", function(bob, he)
+        local password = { password = env "MATRIX_PASSWORD2" }
+        local first = check(bob:bootstrap_cross_signing(password)).master_key
+        -- The identity is there already: the owner is asked before it is replaced.
+        check(alice:reset_cross_signing())
+        T.equal(asked, 1)
+        refused(alice:sign_user(he.user_id, { master_key = ("A"):rep(43) }), "E_IDENTITY_MISMATCH")
+        check(alice:sign_user(he.user_id, { master_key = first }))
+        T.equal(check(alice:user_trust(he.user_id)).trust, "verified")
+        local changes = {}
+        alice:subscribe("identity", function(change)
+          changes[#changes + 1] = change
+        end)
+        local second = check(bob:reset_cross_signing(password)).master_key
+        T.equal(check(alice:user_trust(he.user_id, { reload = true })).trust, "violated")
+        sync_until(alice, function()
+          return #changes > 0
+        end)
+        T.equal(changes[1].master_key, second)
+        T.equal(changes[1].trust, "violated")
+        T.equal(check(alice:accept_identity(he.user_id)).trust, "unverified")
+        refused(alice:accept_identity "@nobody:localhost", "E_NO_IDENTITY")
+      end)
+    end)
+  end)
+end)
