@@ -151,17 +151,32 @@ class SyncFixture:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                target = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
-                _, _, since = target.partition(b"since=s")
-                index = int(since.split(b"&")[0] or b"0")
-                writer.write(self._answers[index] if index < len(self._answers) else self._idle)
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(content_length(head))
+                target = head.split(b" ", 2)[1]
+                writer.write(self._sync(target) if b"/sync" in target else _OTHER)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
+    def _sync(self, target: bytes) -> bytes:
+        _, _, since = target.partition(b"since=s")
+        index = int(since.split(b"&")[0] or b"0")
+        return self._answers[index] if index < len(self._answers) else self._idle
+
+
+def content_length(head: bytes) -> int:
+    """The length of the body that follows a request's head."""
+    _, _, rest = head.lower().partition(b"content-length:")
+    return int(rest.split(b"\r\n")[0] or b"0")
+
 
 def _answer(body: bytes) -> bytes:
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+# To all else that a client asks before it syncs: who it is, its filter, its rooms.
+_OTHER = _answer(b'{"user_id":"@bench:localhost","filter_id":"1","joined_rooms":[]}')

@@ -22,11 +22,11 @@ static double peak_mib(void) {
 }
 
 static void on_event(const matrix_reply *reply, void *user_data) {
-    size_t size;
+    const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));
 
     (void)user_data;
-    matrix_reply_json(reply, &size);
-    bytes += size;
+    CHECK(event && event->event_id[0] == '$');
+    bytes += event->body ? strlen(event->body) : 0;
     events++;
 }
 

@@ -24,6 +24,10 @@ int matrix_bridge_is_full(uint64_t context) {
     return core->is_full(context);
 }
 
+int matrix_bridge_is_tame(const char *text, size_t size) {
+    return core->is_tame(text, size);
+}
+
 void matrix_bridge_ready(void) {
     core->ready();
 }

@@ -19,6 +19,7 @@ ffibuilder.cdef(
     size_t matrix_bridge_take(const char **json);
     int matrix_bridge_post(const char *frames, size_t size);
     int matrix_bridge_is_full(uint64_t context);
+    int matrix_bridge_is_tame(const char *text, size_t size);
     void matrix_bridge_ready(void);
     void matrix_bridge_failed(const char *code, const char *message);
     int matrix_bridge_stopping(void);

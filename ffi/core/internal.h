@@ -43,6 +43,14 @@ struct item {
     enum item_kind kind;
 };
 
+/** How far dispatch is in a run of events. */
+struct run_place {
+    uint32_t delivered;
+    uint32_t event;
+    size_t offset; /* of the event among the texts */
+    size_t taken;  /* bytes that do not count for the queue any more */
+};
+
 /** Frames as the runtime posted them; shared by the queue and the replies that point into it. */
 struct block {
     struct item item;
@@ -51,6 +59,7 @@ struct block {
     size_t read;     /* how far dispatch is */
     uint32_t frames; /* in all */
     uint32_t passed; /* log records that gave way before this one, when this is one */
+    struct run_place place;
     char data[];
 };
 
@@ -80,6 +89,7 @@ struct client {
 struct subscription {
     uint64_t id;
     uint64_t client;
+    const char *kind; /* static */
     matrix_callback callback;
     void *user_data;
 };

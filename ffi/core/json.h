@@ -69,6 +69,10 @@ struct map_header {
 /** The header of a map, or NULL for one that core_parse() did not make. */
 struct map_header *core_map_header(const matrix_value *map);
 
+/** The last entry of that key, which is the one that counts for the runtime; NULL when there is
+ * none, or `map` is NULL or no map. */
+const matrix_entry *core_last_member(const matrix_value *map, const char *key, size_t size);
+
 /** Reads JSON text into `root`, all memory from `arena`. False when it is not JSON or too deep. */
 bool core_parse(struct arena *arena, const char *text, size_t size, matrix_value *root);
 

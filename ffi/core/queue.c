@@ -183,6 +183,13 @@ static void make_alone(struct piece *piece, const struct matrix_frame *frame, co
     }
 }
 
+static size_t count_events(const struct matrix_frame *frame) {
+    if (frame->kind == MATRIX_FRAME_RUN) {
+        return frame->extra;
+    }
+    return frame->kind == MATRIX_FRAME_EVENT;
+}
+
 /* One frame at `start`; false when there is no whole one. */
 static bool read_frame(const char *start, const char *end, struct matrix_frame *frame) {
     if ((size_t)(end - start) <= sizeof *frame) {
@@ -218,8 +225,8 @@ static struct piece *cut_piece(const char **start, const char *end, uint64_t *co
             *start = at;
             return piece;
         }
-        piece->events += frame.kind == MATRIX_FRAME_EVENT;
-        piece->event_bytes += frame.kind == MATRIX_FRAME_EVENT ? frame.size : 0;
+        piece->events += count_events(&frame);
+        piece->event_bytes += count_events(&frame) ? frame.size : 0;
         piece->has_progress |= frame.kind == MATRIX_FRAME_PROGRESS;
     }
     if (piece) {

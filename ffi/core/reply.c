@@ -27,13 +27,16 @@ matrix_reply *core_reply_new(void) {
 void core_reply_reset(matrix_reply *reply) {
     core_block_release(reply->block);
     free(reply->copy);
+    free(reply->event_copy);
     arena_reset(&reply->arena);
     reply->block = NULL;
     reply->copy = NULL;
+    reply->event_copy = NULL;
     reply->parsed = false;
     reply->text_given = false;
     reply->text = "";
     reply->size = 0;
+    reply->source.kind = NULL;
     reply->target = 0;
 }
 
@@ -48,6 +51,15 @@ void core_reply_set_frame(matrix_reply *reply, struct block *block,
     reply->block = block;
 }
 
+void core_reply_set_event(matrix_reply *reply, struct block *block,
+                          const struct event_source *source, uint64_t target) {
+    reply->kind = MATRIX_REPLY_EVENT;
+    reply->ok = true;
+    reply->target = target;
+    reply->source = *source;
+    reply->block = block;
+}
+
 void core_reply_set_ended(matrix_reply *reply, const struct request *request) {
     reply->kind = MATRIX_REPLY_RESULT;
     reply->ok = false;
@@ -56,9 +68,38 @@ void core_reply_set_ended(matrix_reply *reply, const struct request *request) {
     reply->size = request->ended->size;
 }
 
+static char *copy_text(const char **text, size_t size, char *to) {
+    memcpy(to, *text, size);
+    to[size] = 0;
+    *text = to;
+    return to + size + 1;
+}
+
+/* One place for all that the block held of an event. */
+static void detach_event(matrix_reply *reply) {
+    struct event_source *source = &reply->source;
+    char *copy = malloc(source->room_id_size + source->user_id_size + source->size + 3);
+    char *to = copy;
+
+    if (copy) {
+        to = copy_text(&source->room_id, source->room_id_size, to);
+        to = copy_text(&source->user_id, source->user_id_size, to);
+        copy_text(&source->text, source->size, to);
+        core_block_release(reply->block);
+        reply->block = NULL;
+        reply->event_copy = copy;
+    }
+}
+
 void core_reply_detach(matrix_reply *reply) {
     char *copy;
 
+    if (reply->block && reply->source.kind) {
+        if (reply->block->size >= LARGE_BLOCK && reply->source.size <= reply->block->size / 4) {
+            detach_event(reply);
+        }
+        return;
+    }
     if (!reply->block || reply->text_given || reply->block->size < LARGE_BLOCK ||
         reply->size > reply->block->size / 4) {
         return;
@@ -98,7 +139,8 @@ const matrix_value *matrix_reply_value(const matrix_reply *reply) {
     }
     if (!reply->parsed) {
         own->parsed = true;
-        if (!core_parse(&own->arena, reply->text, reply->size, &own->value)) {
+        if (reply->source.kind ? !core_event_value(&own->arena, &reply->source, &own->value)
+                               : !core_parse(&own->arena, reply->text, reply->size, &own->value)) {
             own->value = empty;
         }
     }
@@ -117,7 +159,29 @@ const matrix_error *matrix_reply_error(const matrix_reply *reply) {
     return error && error->code && error->message ? error : &unreadable;
 }
 
+/* The text of an event that came without one. */
+static void make_text(matrix_reply *reply) {
+    const matrix_value *record = matrix_reply_value(reply);
+    struct buffer buffer;
+
+    buffer_init(&buffer);
+    if (record->as.map.count) {
+        core_event_write(&reply->source, record, &buffer);
+    }
+    reply->copy = buffer.no_memory ? NULL : malloc(buffer.used + 1);
+    if (reply->copy) {
+        memcpy(reply->copy, buffer.data, buffer.used);
+        reply->copy[buffer.used] = 0;
+        reply->text = reply->copy;
+        reply->size = buffer.used;
+    }
+    buffer_free(&buffer);
+}
+
 const char *matrix_reply_json(const matrix_reply *reply, size_t *size) {
+    if (reply && reply->source.kind && !reply->copy) {
+        make_text(writable(reply));
+    }
     if (!reply || reply->size == 0) {
         if (size) {
             *size = strlen("{}");

@@ -13,6 +13,7 @@
 
 #include "inbox.h"
 #include "load.h"
+#include "tame.h"
 
 #define STACK_SIZE (8u << 20) /* as a main thread has: Python and its extensions count on it */
 #define EXIT_WAIT_MS 500
@@ -158,6 +159,10 @@ static void runtime_ready(void) {
     atexit(at_exit);
 }
 
+static int is_tame(const char *text, size_t size) {
+    return core_is_tame(text, size);
+}
+
 static int runtime_stopping(void) {
     return core_stopping();
 }
@@ -171,6 +176,7 @@ static void *run(void *unused) {
         .take = core_inbox_take,
         .post = core_post,
         .is_full = core_is_full,
+        .is_tame = is_tame,
         .ready = runtime_ready,
         .failed = runtime_failed,
         .stopping = runtime_stopping,

@@ -5,6 +5,7 @@
 
 #include "dispatch.h"
 #include "inbox.h"
+#include "run.h"
 
 /* ---- taking frames off the queue ------------------------------------------------------------ */
 
@@ -15,24 +16,34 @@ static void pop_item(struct context *context) {
     }
 }
 
-/* Reads the next frame of the first block. The block in `delivery` then holds a reference of its
- * own. */
-static const char *pop_frame(struct context *context, struct matrix_frame *frame,
-                             struct delivery *delivery) {
-    struct block *block = (struct block *)(void *)context->first;
-    const char *text;
+/* The next frame of the first block, and its payload. */
+static const char *peek_frame(const struct context *context, struct matrix_frame *frame) {
+    const struct block *block = (const struct block *)(const void *)context->first;
 
     memcpy(frame, block->data + block->read, sizeof *frame);
-    text = block->data + block->read + sizeof *frame;
+    return block->data + block->read + sizeof *frame;
+}
+
+/* The block in `delivery` then holds a reference of its own. */
+static void hold_block(struct context *context, struct delivery *delivery) {
+    delivery->block = (struct block *)(void *)context->first;
+    atomic_fetch_add_explicit(&delivery->block->references, 1, memory_order_relaxed);
+}
+
+/* Passes the frame; holds its block as well. */
+static void pop_frame(struct context *context, const struct matrix_frame *frame,
+                      struct delivery *delivery) {
+    struct block *block = (struct block *)(void *)context->first;
+
     block->read += sizeof *frame + frame->size + 1;
+    block->place = (struct run_place){0};
     block->item.sequence++;
     if (block->read == block->size) {
+        delivery->block = block;
         pop_item(context); /* the queue's reference is now ours */
     } else {
-        atomic_fetch_add_explicit(&block->references, 1, memory_order_relaxed);
+        hold_block(context, delivery);
     }
-    delivery->block = block;
-    return text;
 }
 
 /* Hands the frame to the callback in delivery->hook, if there is one. */
@@ -84,21 +95,55 @@ static void find_progress(struct context *context, const struct matrix_frame *fr
     }
 }
 
-static void find_event(struct context *context, const struct matrix_frame *frame,
+/* So much of the queue does not count any more. */
+static void note_taken(struct context *context, size_t events, size_t bytes,
                        struct delivery *delivery) {
-    const struct subscription *subscription =
-        handle_map_find(&context->subscriptions, frame->target);
-
-    context->events--;
-    context->event_bytes -= frame->size;
+    context->events -= events;
+    context->event_bytes -= bytes;
     if (context->told_full && context->events <= context->limits.events &&
         context->event_bytes <= context->limits.event_bytes) {
         context->told_full = false;
         core_inbox_note(context, "drained", 0, 0, "", &delivery->wake);
     }
+}
+
+static void find_event(struct context *context, const struct matrix_frame *frame,
+                       struct delivery *delivery) {
+    const struct subscription *subscription =
+        handle_map_find(&context->subscriptions, frame->target);
+
+    note_taken(context, 1, frame->size, delivery);
     if (subscription) {
         delivery->hook = (struct hook){subscription->callback, subscription->user_data};
     }
+}
+
+/* One event of a run. */
+static enum step step_run(struct context *context, const struct matrix_frame *frame,
+                          const char *payload, struct delivery *delivery) {
+    struct block *block = (struct block *)(void *)context->first;
+    uint64_t left = frame->extra - block->place.delivered;
+    const struct subscription *subscription = NULL;
+    struct run_event event;
+    enum run_state state = core_run_next(frame, payload, &block->place, &event);
+
+    note_taken(context, state == RUN_MORE ? 1 : left, event.taken, delivery);
+    if (state == RUN_MORE) {
+        hold_block(context, delivery);
+    } else {
+        pop_frame(context, frame, delivery);
+    }
+    if (state != RUN_BROKEN) {
+        subscription = handle_map_find(&context->subscriptions, event.target);
+    }
+    if (!subscription) {
+        return STEP_INTERNAL;
+    }
+    delivery->hook = (struct hook){subscription->callback, subscription->user_data};
+    event.source.kind = subscription->kind;
+    core_reply_set_event(delivery->reply, delivery->block, &event.source, event.target);
+    delivery->block = NULL;
+    return STEP_CALLBACK;
 }
 
 static void find_call(struct context *context, const struct matrix_frame *frame,
@@ -116,8 +161,12 @@ static void find_call(struct context *context, const struct matrix_frame *frame,
 
 static enum step step_block(struct context *context, struct delivery *delivery) {
     struct matrix_frame frame;
-    const char *text = pop_frame(context, &frame, delivery);
+    const char *text = peek_frame(context, &frame);
 
+    if (frame.kind == MATRIX_FRAME_RUN) {
+        return step_run(context, &frame, text, delivery);
+    }
+    pop_frame(context, &frame, delivery);
     switch (frame.kind) {
     case MATRIX_FRAME_RESULT:
         find_result(context, &frame, delivery);

@@ -99,6 +99,7 @@ matrix_status matrix_subscribe(matrix_client client, const char *kind, matrix_ma
         return core_refuse_status("subscribe", client.id, filter, MATRIX_E_NO_MEMORY, "client");
     }
     own->client = client.id;
+    own->kind = found->name;
     own->callback = callback;
     own->user_data = user_data;
     status = make(own, found, filter, &id);

@@ -179,6 +179,18 @@ bool core_parse(struct arena *arena, const char *text, size_t size, matrix_value
     return done;
 }
 
+const matrix_entry *core_last_member(const matrix_value *map, const char *key, size_t size) {
+    size_t index = map && map->type == MATRIX_TYPE_MAP ? map->as.map.count : 0;
+
+    while (index--) {
+        const matrix_entry *entry = &map->as.map.entries[index];
+        if (entry->key_size == size && memcmp(entry->key, key, size) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
 /* ---- the getters of matrix.h ---------------------------------------------------------------- */
 
 const matrix_value *matrix_value_get(const matrix_value *map, const char *key) {

@@ -19,6 +19,9 @@ class Bridge(Protocol):
     def is_full(self, context: int) -> bool:
         """Whether the context is above its event limit; if so, "drained" follows once."""
 
+    def is_tame(self, text: bytes) -> bool:
+        """Whether JSON text is surely within the limits of events; False leaves it open."""
+
     def ready(self) -> None:
         """The runtime takes messages from now on."""
 

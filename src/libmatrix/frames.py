@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from struct import Struct
+
+from msgspec import Raw
 
 from libmatrix.bridge import Bridge
 
@@ -14,13 +17,17 @@ CALL = 4
 LOG = 5
 MARK = 6
 CLOSED = 7
+RUN = 8
 
 OK = 1
+HISTORIC = 1
+FILLED = 2
 
-# struct matrix_frame of bridge.h.
+# struct matrix_frame and struct matrix_run of bridge.h.
 _HEADER = Struct("=IHHQQQ")
-pack_head = _pack = _HEADER.pack
-NUL = _NUL = b"\0"
+_RUN = Struct("=IIII")
+_pack = _HEADER.pack
+_NUL = b"\0"
 
 # Posted early beyond this, so that the host works while the runtime does.
 _MOST_PARTS = 3 * 1024
@@ -32,6 +39,29 @@ def frame(
 ) -> bytes:
     """One frame: header, payload, NUL."""
     return _pack(len(payload), kind, flags, context, target, extra) + payload + _NUL
+
+
+def run(
+    context: int,
+    flags: int,
+    room_id: str,
+    user_id: str,
+    deliveries: list[int] | array[int],
+    raws: list[Raw],
+) -> tuple[int, list[bytes | Raw]]:
+    """The frame of a run: its bytes in all, and its parts, which are to be joined.
+
+    `deliveries` holds a subscription and the place of its event in `raws` by turns.
+    """
+    room, user = room_id.encode(), user_id.encode()
+    sizes = array("I", map(len, raws))
+    count = len(deliveries) // 2
+    names = b"%b\0%b\0" % (room, user)
+    size = _RUN.size + 16 * count + 4 * len(sizes) + len(names) + sum(sizes)
+    head = _pack(size, RUN, flags, context, 0, count)
+    run_head = _RUN.pack(count, len(sizes), len(room), len(user))
+    where = array("Q", deliveries).tobytes()
+    return len(head) + size + 1, [head, run_head, where, sizes.tobytes(), names, *raws, _NUL]
 
 
 class Outbox:
@@ -72,7 +102,7 @@ class Outbox:
             self._size = 0
             self._post(block)
 
-    def post_events(self, frames: list[bytes]) -> bool:
+    def post_events(self, frames: list[bytes | Raw]) -> bool:
         """Posts event frames after all that is queued; True when the host should catch up first."""
         self.flush()
         return self._post(b"".join(frames))

@@ -46,6 +46,10 @@ class NativeBridge:
         """Whether the context is above its event limit; if so, "drained" follows once."""
         return bool(self._lib.matrix_bridge_is_full(context))
 
+    def is_tame(self, text: bytes) -> bool:
+        """Whether JSON text is surely within the limits of events; False leaves it open."""
+        return bool(self._lib.matrix_bridge_is_tame(text, len(text)))
+
     def ready(self) -> None:
         """The runtime takes messages from now on."""
         self._lib.matrix_bridge_ready()

@@ -1,4 +1,8 @@
-"""Payloads of room events: what an event says, as fields."""
+"""The record `event`: what an event says, as fields.
+
+Events of a sync that came in clear go to the core as they are, which makes the same record of them
+(ffi/core/event.c). Here it is made of those that were encrypted, and those that are answers.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,12 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from libmatrix import frames
 from libmatrix.events import EventHead, read_timeline_event
-from libmatrix.subscriptions import MEMBER, MESSAGE, Subscription
-from libmatrix.sync_post import Post
+from libmatrix.subscriptions import MEMBER, MESSAGE, REACTION, REDACTION
 from libmatrix.table_gen import Event
 
-# Shorter ones hold an age and nothing else.
-_LEAST_UNSIGNED = 24
-_REDACTION = "m.room.redaction"
-_REACTION = "m.reaction"
 ENCRYPTED = "m.room.encrypted"
-
-_encode = msgspec.json.Encoder().encode
 
 
 class _InReplyTo(msgspec.Struct, gc=False):
@@ -76,6 +74,11 @@ class Marks(NamedTuple):
     is_historic: bool
     is_filled: bool = False
 
+    @property
+    def flags(self) -> int:
+        """The same for a run."""
+        return self.is_historic * frames.HISTORIC | self.is_filled * frames.FILLED
+
 
 class Decrypted(NamedTuple):
     """What takes the place of an encrypted event's own type and content."""
@@ -126,37 +129,6 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class Payload(msgspec.Struct, omit_defaults=True, gc=False):
-    """The record `event` without its kind; in order, because that is quicker to make."""
-
-    room_id: str
-    event_id: str
-    type: str
-    sender: str
-    origin_server_ts: int
-    is_own: bool
-    is_historic: bool
-    is_filled: bool
-    is_redacted: bool
-    content: Raw
-    raw: Raw
-    body: str | None = None
-    msgtype: str | None = None
-    state_key: str | None = None
-    membership: str | None = None
-    redacts: str | None = None
-    rel_type: str | None = None
-    relates_to: str | None = None
-    thread_id: str | None = None
-    reply_to: str | None = None
-    replaces: str | None = None
-    new_body: str | None = None
-    reaction_key: str | None = None
-    txn_id: str | None = None
-    prev_content: Raw | None = None
-    encryption: Raw | None = None
-
-
 def make_event(
     room_id: str,
     raw: bytes,
@@ -173,12 +145,8 @@ def make_event(
     `MalformedEventError` for an event that a sync would leave out.
     """
     data = bytes(raw)
-    head = read_timeline_event(data)
-    head, encryption = unlock(decrypt, room_id, head, Raw(data))
-    payload = _make(
-        room_id, head, Raw(data), _read(head), head.sender == user_id, marks, encryption
-    )
-    return Event(kind=kind, **msgspec.structs.asdict(payload))
+    head, encryption = unlock(decrypt, room_id, read_timeline_event(data), Raw(data))
+    return make_record(room_id, head, Raw(data), user_id, kind, marks, encryption)
 
 
 def unlock(
@@ -192,105 +160,82 @@ def unlock(
     return msgspec.structs.replace(head, type=said.type, content=said.content), said.encryption
 
 
-def give_event(
-    wishes: list[Subscription],
+def make_record(
     room_id: str,
     head: EventHead,
     raw: Raw,
-    is_own: bool,
-    marks: Marks,
-    post: Post,
-    encryption: Raw | None = None,
-) -> None:
-    """Gives an event to those of the subscriptions that want it; built once, for the first."""
-    content = _read(head)
-    payload = b""
-    for wish in wishes:
-        if wish.takes_all or wish.wants(room_id, head, content.msgtype, is_own):
-            if not payload:
-                event = _make(room_id, head, raw, content, is_own, marks, encryption)
-                # Without its first field, which is the kind.
-                payload = _encode(event)[1:]
-            post.add_event(wish.handle, wish.prefix, payload)
-
-
-def _read(head: EventHead) -> _Content:
-    try:
-        return _decode_content(head.content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _read_loosely(head.content)
-
-
-def _make(
-    room_id: str,
-    head: EventHead,
-    raw: Raw,
-    content: _Content,
-    is_own: bool,
+    user_id: str,
+    kind: str,
     marks: Marks,
     encryption: Raw | None,
-) -> Payload:
-    kind = head.type
-    is_historic, is_filled = marks
-    event = Payload(
-        room_id,
-        head.event_id,
-        kind,
-        head.sender,
-        head.origin_server_ts,
-        is_own,
-        is_historic,
-        is_filled,
-        False,
-        head.content,
-        raw,
-    )
-    if kind == MESSAGE:
-        event.body = content.body
-        event.msgtype = content.msgtype
-    else:
-        _take_other(event, head, content)
-    if content.relation is not None:
-        _relate(event, content, content.relation)
-    if len(head.unsigned) >= _LEAST_UNSIGNED:
-        _take_unsigned(event, head.unsigned)
-    event.encryption = encryption
-    return event
-
-
-def _take_other(event: Payload, head: EventHead, content: _Content) -> None:
-    event.state_key = head.state_key
-    if head.type == _REDACTION:
-        event.redacts = content.redacts or _text(_decode_top(event.raw).redacts)
+) -> Event:
+    """The record of an event that is known to be sound, and may have been encrypted."""
+    content = _read(head.content)
+    fields: dict[str, Any] = {}
+    if head.type == MESSAGE:
+        fields.update(body=content.body, msgtype=content.msgtype)
+    elif head.type == REDACTION:
+        fields["redacts"] = content.redacts or _text(_decode_top(raw).redacts)
     elif head.type == MEMBER:
-        event.membership = content.membership
+        fields["membership"] = content.membership
+    if content.relation is not None:
+        _relate(fields, head, content, content.relation)
+    return Event(
+        kind=kind,
+        room_id=room_id,
+        event_id=head.event_id,
+        type=head.type,
+        sender=head.sender,
+        origin_server_ts=head.origin_server_ts,
+        is_own=head.sender == user_id,
+        is_historic=marks.is_historic,
+        is_filled=marks.is_filled,
+        content=head.content,
+        raw=raw,
+        state_key=head.state_key,
+        encryption=encryption,
+        **fields,
+        **_unsigned(head.unsigned),
+    )
 
 
-def _relate(event: Payload, content: _Content, relation: _Relation) -> None:
+def _read(raw: Raw) -> _Content:
+    try:
+        return _decode_content(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _read_loosely(raw)
+
+
+def _relate(
+    fields: dict[str, Any], head: EventHead, content: _Content, relation: _Relation
+) -> None:
     """Edits, replies, threads, reactions."""
     kind, target = relation.rel_type, relation.event_id
     if kind and target:
-        event.rel_type, event.relates_to = kind, target
+        fields.update(rel_type=kind, relates_to=target)
     if kind == "m.thread":
-        event.thread_id = target
-    elif kind == "m.replace" and event.state_key is None:
-        event.replaces = target
+        fields["thread_id"] = target
+    elif kind == "m.replace" and head.state_key is None:
+        fields["replaces"] = target
         if content.new_content is not None:
-            event.new_body = _text(content.new_content.body)
-    elif kind == "m.annotation" and event.type == _REACTION:
-        event.reaction_key = relation.key
+            fields["new_body"] = _text(content.new_content.body)
+    elif kind == "m.annotation" and head.type == REACTION:
+        fields["reaction_key"] = relation.key
     reply = relation.in_reply_to
     # In a thread it may be there only for clients that know no threads.
     if reply is not None and not (kind == "m.thread" and relation.is_falling_back):
-        event.reply_to = reply.event_id
+        fields["reply_to"] = reply.event_id
 
 
-def _take_unsigned(event: Payload, raw: Raw) -> None:
+def _unsigned(raw: Raw) -> dict[str, Any]:
+    """What the homeserver adds to an event."""
     try:
-        unsigned = _decode_unsigned(raw)
+        unsigned = _decode_unsigned(raw) if raw else _Unsigned()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return
-    event.txn_id = _text(unsigned.transaction_id)
-    if unsigned.prev_content:
-        event.prev_content = unsigned.prev_content
-    event.is_redacted = bool(unsigned.redacted_because) and unsigned.redacted_because != b"null"
+        unsigned = _Unsigned()
+    redaction = unsigned.redacted_because
+    return {
+        "txn_id": _text(unsigned.transaction_id),
+        "prev_content": unsigned.prev_content or None,
+        "is_redacted": bytes(redaction) not in (b"", b"null"),
+    }

@@ -212,13 +212,15 @@ class RoomUpdate:
         if summary is None:
             return
         room = self.room
+        before = room.heroes, room.joined_count, room.invited_count
         if summary.heroes is not None:
             room.heroes = summary.heroes
         if summary.joined is not None:
             room.joined_count = max(summary.joined, 0)
         if summary.invited is not None:
             room.invited_count = max(summary.invited, 0)
-        self._needs_name = True
+        if before != (room.heroes, room.joined_count, room.invited_count):
+            self._needs_name = True
 
     def take_membership(self, membership: Membership) -> None:
         """Takes what the user is to the room now."""

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 from msgspec import Raw
 
+from libmatrix.events import Brief, EventHead, msgtype_of
 from libmatrix.log import Log
 from libmatrix.table_gen import EVENTS, Input
 
-if TYPE_CHECKING:
-    from libmatrix.events import EventHead
-
 MESSAGE = "m.room.message"
 MEMBER = "m.room.member"
-_KIND_OF_TYPE = {MESSAGE: "message", "m.reaction": "reaction", "m.room.redaction": "redaction"}
+REACTION = "m.reaction"
+REDACTION = "m.room.redaction"
+_KIND_OF_TYPE = {MESSAGE: "message", REACTION: "reaction", REDACTION: "redaction"}
 _FIELDS = ("room_id", "type", "sender", "state_key", "msgtype")
 
 
 class Subscription:
     """One wish, its filter taken apart."""
 
-    __slots__ = (*_FIELDS, "fill_gaps", "handle", "kind", "not_own", "prefix", "takes_all")
+    __slots__ = (*_FIELDS, "fill_gaps", "handle", "kind", "not_own", "takes_all")
 
     room_id: str | None
     type: str | None
@@ -33,23 +31,21 @@ class Subscription:
     def __init__(self, handle: int, kind: str, wanted: Input) -> None:
         self.handle = handle
         self.kind = kind
-        # How the payload begins.
-        self.prefix = b'{"kind":"%s",' % kind.encode()
         for name in _FIELDS:
             setattr(self, name, getattr(wanted, name, None))
         self.not_own = bool(getattr(wanted, "not_own", False))
         self.fill_gaps = bool(getattr(wanted, "fill_gaps", False))
         self.takes_all = not self.not_own and all(getattr(self, name) is None for name in _FIELDS)
 
-    def wants(self, room_id: str, head: EventHead, msgtype: str | None, is_own: bool) -> bool:
+    def wants(self, room_id: str, head: Brief | EventHead, raw: Raw, user_id: str) -> bool:
         """Whether a room event passes the filter."""
         return self.takes_all or (
             (self.room_id is None or self.room_id == room_id)
             and (self.sender is None or self.sender == head.sender)
             and (self.type is None or self.type == head.type)
             and (self.state_key is None or self.state_key == head.state_key)
-            and (self.msgtype is None or self.msgtype == msgtype)
-            and not (self.not_own and is_own)
+            and (self.msgtype is None or self.msgtype == msgtype_of(head, raw))
+            and not (self.not_own and head.sender == user_id)
         )
 
     def matches(
@@ -79,14 +75,19 @@ class Routes:
             kind: [each for each in wishes if each.kind == name] + self.any
             for kind, name in _KIND_OF_TYPE.items()
         }
+        # Who gets every event that is no state, if nobody wants only some of them.
+        self.catch_all: tuple[int, ...] | None = None
+        is_same = all(wishes == self.any for wishes in self.by_type.values())
+        if is_same and all(wish.takes_all for wish in self.any):
+            self.catch_all = tuple(wish.handle for wish in self.any)
 
-    def of_timeline(self, head: EventHead) -> list[Subscription]:
+    def of_timeline(self, head: Brief | EventHead) -> list[Subscription]:
         """For an event of a timeline."""
         if head.state_key is None:
             return self.by_type.get(head.type, self.any)
         return self.of_state(head) + self.any
 
-    def of_state(self, head: EventHead) -> list[Subscription]:
+    def of_state(self, head: Brief | EventHead) -> list[Subscription]:
         """For a state event that is in no timeline."""
         return self.member if head.type == MEMBER else self.state
 

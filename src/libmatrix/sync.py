@@ -107,8 +107,9 @@ class Syncer:
             if self._is_closed:
                 raise NotLoggedInError
             response, broken = decode_sync(body)
+            is_tame = not broken and self._client.host.bridge.is_tame(body)
             del body
-            delivery = Delivery(self._client, response, crypto, is_historic=since is None)
+            delivery = Delivery(self._client, response, crypto, since is None, is_tame)
             for place in broken:
                 delivery.report_broken(place)
             try:

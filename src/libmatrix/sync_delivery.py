@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import copy
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -9,18 +11,21 @@ from msgspec import Raw
 from libmatrix.events import (
     EventHead,
     MalformedEventError,
+    are_alike,
     read_event,
-    read_timeline_event,
+    read_state,
+    read_timeline,
 )
 from libmatrix.gaps import fill_gaps
 from libmatrix.room_changes import announce_change, announce_invite
-from libmatrix.room_events import ENCRYPTED, Marks, give_event, unlock
+from libmatrix.room_events import ENCRYPTED, Marks, unlock
 from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
 from libmatrix.state import Changes
+from libmatrix.subscriptions import Routes
 from libmatrix.sync_extras import Extras
-from libmatrix.sync_post import BLOCK_BYTES, TURN, Post
+from libmatrix.sync_post import Post, pieces
 from libmatrix.sync_response import JoinedRoom, LeftRoom, SyncResponse, Timeline
-from libmatrix.table_gen import Membership, Room, SyncOnceResult
+from libmatrix.table_gen import Membership, SyncOnceResult
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -34,13 +39,20 @@ class Delivery:
     """Handles one response. What is to last is gathered in `changes`."""
 
     def __init__(
-        self, client: Client, response: SyncResponse, crypto: Crypto | None, *, is_historic: bool
+        self,
+        client: Client,
+        response: SyncResponse,
+        crypto: Crypto | None,
+        is_historic: bool,
+        is_tame: bool,
     ) -> None:
         self._client = client
         self._crypto = crypto
         self._state = client.state
         self._user_id = client.session.user_id or ""
         self._response = response
+        # What the bridge said of all of it.
+        self._is_tame = is_tame
         self._marks = _HISTORIC if is_historic else _LIVE
         self._since = client.state.next_batch
         self._subscriptions = client.subscriptions
@@ -127,8 +139,7 @@ class Delivery:
             # Members who came, went or changed meanwhile are told only when they speak.
             self.changes.lost_members.add(room_id)
             self._state.loaded_members.discard(room_id)
-        for raw in missed:
-            await self._take_missed(update, raw)
+        await self._take_missed(update, missed)
         await self._take_room_events(update, joined, is_new=not was_joined)
         self._extras.take_ephemeral(room_id, joined.ephemeral.events)
         self._take_account_data(room, joined.account_data.events)
@@ -168,9 +179,10 @@ class Delivery:
         room = RoomState(room_id=room_id, membership=membership, is_stripped=True)
         update = self._keep(room)
         own, sound = None, []
-        for index, raw in enumerate(events):
-            head = self._read(update, "invite state", index, bytes(raw))
-            if head is not None and head.state_key is not None:
+        for index, (raw, head) in enumerate(self._read_state(events)):
+            if isinstance(head, MalformedEventError):
+                self._left_out(update, "invite state", index, raw, head)
+            elif head.state_key is not None:
                 update.apply(head)
                 sound.append(raw)
                 if head.type == MEMBER and head.state_key == self._user_id:
@@ -201,68 +213,84 @@ class Delivery:
 
     def _take_state(self, update: RoomUpdate, events: list[Raw], known: set[str]) -> None:
         """State beside the timeline; those in `known` are given to the host with the timeline."""
-        room_id = update.room.room_id
-        for index, raw in enumerate(events):
-            data = bytes(raw)
-            head = self._read(update, "state", index, data)
-            if head is None or head.state_key is None:
-                continue
-            self._apply(update, head, raw)
-            wishes = self._subscriptions.routes.of_state(head)
-            if wishes and head.event_id not in known:
-                is_own = head.sender == self._user_id
-                give_event(wishes, room_id, head, raw, is_own, self._marks, self._post)
+        run = self._post.run(update.room.room_id, self._marks.flags)
+        routes = self._subscriptions.routes
+        for index, (raw, head) in enumerate(self._read_state(events)):
+            if isinstance(head, MalformedEventError):
+                self._left_out(update, "state", index, raw, head)
+            elif head.state_key is not None:
+                self._apply(update, head, raw)
+                wishes = routes.of_state(head)
+                if wishes and head.event_id not in known:
+                    run.give(wishes, head, raw)
+
+    def _read_state(
+        self, events: list[Raw]
+    ) -> Iterator[tuple[Raw, EventHead | MalformedEventError]]:
+        return zip(events, read_state(events, self._is_tame), strict=True)
 
     async def _take_timeline(
         self, update: RoomUpdate, events: list[Raw], live_from: int, *, changes: bool
     ) -> None:
-        subscriptions, post, user_id = self._subscriptions, self._post, self._user_id
-        is_tame = self._response.is_tame
-        room_id, marks, last_id = update.room.room_id, self._marks, update.room.last_event_id
-        for index, raw in enumerate(events):
-            data = bytes(raw)
-            try:
-                head = read_timeline_event(data, is_tame)
-            except MalformedEventError as error:
-                self._left_out(update, "timeline", index, data, error)
-                continue
-            self._event_count += 1
-            last_id = head.event_id
-            encryption = None
-            if head.type == ENCRYPTED:
-                head, encryption = unlock(self._client.decrypt, room_id, head, raw)
-            # Asked each time: a handler may subscribe while this waits for room.
-            routes = subscriptions.routes
-            if head.state_key is not None:
-                if changes:
-                    self._apply(update, head, raw)
-                wishes = routes.of_timeline(head)
-            else:
-                wishes = routes.by_type.get(head.type, routes.any)
-            if wishes:
-                how = marks if index >= live_from else _HISTORIC
-                is_own = head.sender == user_id
-                give_event(wishes, room_id, head, raw, is_own, how, post, encryption)
-            if post.size >= BLOCK_BYTES or not (index + 1) % TURN:
-                await post.passed(TURN)
-        update.room.last_event_id = last_id
-        await post.passed(len(events) % TURN)
+        for start, raws in pieces(events[:live_from]):
+            self._take_piece(update, start, raws, _HISTORIC, changes=changes)
+            await self._post.passed(len(raws))
+        for start, raws in pieces(events[live_from:] if live_from else events):
+            self._take_piece(update, live_from + start, raws, self._marks, changes=changes)
+            await self._post.passed(len(raws))
 
-    async def _take_missed(self, update: RoomUpdate, raw: Raw) -> None:
-        """An event that filled a gap: only for who asked for it, and no change of the room."""
-        data = bytes(raw)
-        try:
-            head = read_timeline_event(data)
-        except MalformedEventError as error:
-            self._left_out(update, "gap", 0, data, error)
+    async def _take_missed(self, update: RoomUpdate, events: list[Raw]) -> None:
+        """Events that filled a gap: only for who asked for them, and no change of the room."""
+        for start, raws in pieces(events):
+            self._take_piece(update, start, raws, _FILLED, changes=False)
+            await self._post.passed(len(raws))
+
+    def _take_piece(
+        self, update: RoomUpdate, start: int, raws: list[Raw], marks: Marks, *, changes: bool
+    ) -> None:
+        """Events of a timeline, or of a gap in it."""
+        place = "gap" if marks.is_filled else "timeline"
+        # Asked for each piece: a handler may subscribe while this waits for room.
+        subscriptions = self._subscriptions
+        routes = subscriptions.filler_routes if marks.is_filled else subscriptions.routes
+        run = self._post.run(update.room.room_id, marks.flags)
+        heads = read_timeline(raws, self._is_tame and not marks.is_filled)
+        if routes.catch_all is not None and are_alike(heads, self._client.decrypt and ENCRYPTED):
+            if not marks.is_filled:
+                self._event_count += len(heads)
+                update.room.last_event_id = heads[-1].event_id
+            run.give_all(routes.catch_all, raws)
             return
+        for index, (raw, head) in enumerate(zip(raws, heads, strict=True), start):
+            if isinstance(head, MalformedEventError):
+                self._left_out(update, place, index, raw, head)
+                continue
+            if not marks.is_filled:
+                self._event_count += 1
+                update.room.last_event_id = head.event_id
+            if head.state_key is None:
+                if head.type == ENCRYPTED and self._give_decrypted(routes, update, raw, marks):
+                    run = self._post.run(update.room.room_id, marks.flags)
+                    continue
+                wishes = routes.by_type.get(head.type, routes.any)
+            else:
+                if changes:
+                    self._apply(update, read_event(bytes(raw), True), raw)
+                wishes = routes.of_timeline(head)
+            if wishes:
+                run.give(wishes, head, raw)
+
+    def _give_decrypted(self, routes: Routes, update: RoomUpdate, raw: Raw, marks: Marks) -> bool:
+        """Gives what an encrypted event says in its place; False when nobody can tell."""
+        if self._client.decrypt is None:
+            return False
         room_id = update.room.room_id
-        head, encryption = unlock(self._client.decrypt, room_id, head, raw)
-        wishes = self._subscriptions.filler_routes.of_timeline(head)
-        if wishes:
-            is_own = head.sender == self._user_id
-            give_event(wishes, room_id, head, raw, is_own, _FILLED, self._post, encryption)
-        await self._post.passed(1)
+        head, encryption = unlock(self._client.decrypt, room_id, read_event(bytes(raw), True), raw)
+        if encryption is None:
+            return False
+        wishes = routes.by_type.get(head.type, routes.any)
+        self._post.give_clear(wishes, room_id, head, raw, marks, encryption)
+        return True
 
     def _apply(self, update: RoomUpdate, head: EventHead, raw: Raw) -> None:
         if head.state_key is not None:
@@ -270,36 +298,34 @@ class Delivery:
             states = self.changes.states.setdefault(update.room.room_id, {})
             states[head.type, head.state_key] = raw
 
-    def _read(self, update: RoomUpdate, part: str, index: int, data: bytes) -> EventHead | None:
-        """An event's head; None when it is malformed, which is reported."""
-        try:
-            return read_event(data, self._response.is_tame)
-        except MalformedEventError as error:
-            self._left_out(update, part, index, data, error)
-            return None
-
     def _left_out(
-        self, update: RoomUpdate, part: str, index: int, data: bytes, error: MalformedEventError
+        self, update: RoomUpdate, part: str, index: int, raw: Raw, error: MalformedEventError
     ) -> None:
         room = update.room
         self._log(f"{room.room_id}: event {index} of its {part} was left out: {error}")
         # Whatever is wrong with it, it may mean that others encrypt: nothing in clear then.
-        if ENCRYPTION.encode() in data:
+        if ENCRYPTION.encode() in bytes(raw):
             room.is_encrypted = True
 
     def _state_ids(self, timeline: Timeline) -> set[str]:
         """The state events that the timeline will give to the host."""
         if not self._subscriptions.routes.member:
             return set()
-        return {head.event_id for head in _heads(timeline) if head and head.state_key is not None}
+        heads = read_timeline(timeline.events, self._is_tame)
+        return {
+            head.event_id
+            for head in heads
+            if not isinstance(head, MalformedEventError) and head.state_key is not None
+        }
 
     def _find_join(self, timeline: Timeline) -> int:
         """Where the user's own join is: what was before it in a room that is new is history."""
         if self._marks.is_historic:
             return 0
-        for index, head in enumerate(_heads(timeline)):
-            is_own = head is not None and head.state_key == self._user_id
-            if head and is_own and head.type == MEMBER and member_of(head).membership == "join":
+        for index, (_, head) in enumerate(self._read_state(timeline.events)):
+            if isinstance(head, MalformedEventError) or head.state_key != self._user_id:
+                continue
+            if head.type == MEMBER and member_of(head).membership == "join":
                 return index
         return 0
 
@@ -313,15 +339,16 @@ class Delivery:
 
     # -- what became of rooms -----------------------------------------------------------------
 
-    def _before(self, room_id: str) -> Room | None:
+    def _before(self, room_id: str) -> RoomState | None:
         """The room as hosts knew it."""
         room = self._state.rooms.get(room_id)
-        return None if room is None else room.record(room_id in self._direct)
+        return None if room is None else copy(room)
 
-    def _announce(self, before: Room | None, room: RoomState) -> None:
+    def _announce(self, before: RoomState | None, room: RoomState) -> None:
         wishes = self._subscriptions.wishes("room")
         if wishes:
-            announce_change(self._post, wishes, before, room.record(self._is_direct(room)))
+            old = None if before is None else before.record(room.room_id in self._direct)
+            announce_change(self._post, wishes, old, room.record(self._is_direct(room)))
 
     def _announce_direct(self) -> None:
         """Rooms that only became direct, or ceased to be."""
@@ -340,14 +367,3 @@ class Delivery:
     def _log(self, message: str) -> None:
         self._malformed_count += 1
         self._client.log.record("warning", "sync", message, "E_MALFORMED_EVENT")
-
-
-def _heads(timeline: Timeline) -> list[EventHead | None]:
-    """The events' heads, None for those that are malformed."""
-    heads: list[EventHead | None] = []
-    for raw in timeline.events:
-        try:
-            heads.append(read_event(bytes(raw)))
-        except MalformedEventError:
-            heads.append(None)
-    return heads

@@ -10,7 +10,6 @@ import msgspec
 from msgspec import Raw, Struct
 
 from libmatrix.errors import ResponseError
-from libmatrix.events import is_tame
 
 T = TypeVar("T", bound=Struct)
 
@@ -111,8 +110,6 @@ class SyncResponse(Struct, gc=False):
     # Counts by algorithm; of fallback keys, the algorithms that have an unused one.
     device_one_time_keys_count: dict[str, Any] | None = None
     device_unused_fallback_key_types: list[Any] | None = None
-    # Set here, whatever the answer says: `is_tame` of all of it, so that no event need be asked.
-    is_tame: bool = False
 
 
 _decode = msgspec.json.Decoder(SyncResponse).decode
@@ -125,7 +122,6 @@ def decode_sync(body: bytes) -> tuple[SyncResponse, list[str]]:
         response = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         response, broken = salvage(body, SyncResponse)
-    response.is_tame = not broken and is_tame(body)
     if not response.next_batch:
         raise ResponseError("the answer to sync has no next_batch")
     return response, broken

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from libmatrix.room_events import Payload
-from libmatrix.table_gen import EVENTS, Event
+from libmatrix.table_gen import EVENTS
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 from tests.support.sync_script import ME, SESSION, answer, joined, member, message, state
@@ -52,15 +50,6 @@ def host() -> Iterator[RuntimeHost]:
 
 def heard(host: RuntimeHost, subscription: int) -> list[Any]:
     return [frame.payload for frame in host.events if frame.target == subscription]
-
-
-def test_the_payload_is_the_record() -> None:
-    def shape(struct: Any) -> dict[str, Any]:
-        return {field.name: field.default for field in msgspec.structs.fields(struct)}
-
-    whole = shape(Event)
-    del whole["kind"]
-    assert shape(Payload) == whole
 
 
 def test_one_malformed_event_of_each_kind_harms_nothing(host: RuntimeHost) -> None:

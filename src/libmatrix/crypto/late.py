@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from libmatrix import frames
 from libmatrix.events import read_timeline_event
-from libmatrix.room_events import ENCRYPTED, Marks, give_event, unlock
+from libmatrix.room_events import ENCRYPTED, Marks, unlock
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
@@ -111,9 +111,8 @@ class Late:
             decryptor.is_late = False
         if head.type == ENCRYPTED:
             return False
-        is_own = head.sender == self._crypto.user_id
         wishes = client.subscriptions.routes.of_timeline(head)
-        give_event(wishes, room_id, head, raw, is_own, _MARKS, post, encryption)
+        post.give_clear(wishes, room_id, head, raw, _MARKS, encryption)
         return True
 
     def _find(self) -> set[tuple[str, str]]:
