@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.fixture import Fixture
+from bench.history_fixture import EVENTS as HISTORY_EVENTS
+from bench.history_fixture import ROOM, HistoryFixture, pages
 from bench.idle_fixture import IdleFixture
 from bench.sync_fixture import (
     BIG_EVENTS,
@@ -182,6 +184,38 @@ def room_lists() -> None:
             print(f"{program:12}{ours:10.1f}{theirs:10.1f}{ours / theirs:8.2f}{size:8.1f}")
 
 
+def history() -> None:
+    """A room's history into Lua tables beside nio's room_messages, turn by turn."""
+    script, nio = ROOT / "bench" / "history.lua", os.environ.get("MATRIX_NIO_PYTHON")
+    for size in (100, 1000):
+        heading(f"history: {HISTORY_EVENTS} events in pages of {size} (medians of {SYNC_RUNS})")
+        rows: dict[str, list[Row]] = {}
+        with HistoryFixture(pages(size)) as url:
+            commands: dict[str, list[object]] = {}
+            for name, abi in (("lua5.4", "5.4"), ("luajit", "5.1")):
+                path = f"LUA_CPATH={STAGE}/lib/lua/{abi}/?.so"
+                commands[name] = ["env", path, name, script, url, ROOM, size, HISTORY_EVENTS]
+            if nio:
+                peer = ROOT / "bench" / "nio_history.py"
+                commands["nio"] = [nio, peer, url, ROOM, size, HISTORY_EVENTS]
+            for _ in range(SYNC_RUNS):
+                for label, command in commands.items():
+                    rows.setdefault(label, []).extend(lines(command))
+        show_history(rows)
+
+
+def show_history(rows: dict[str, list[Row]]) -> None:
+    """With the ratio to nio, where it ran."""
+    found = {
+        label: statistics.median(float(str(row["seconds"])) for row in each)
+        for label, each in rows.items()
+    }
+    print(f"{'':12}{'seconds':>9}{'events/s':>12}{'of nio':>10}")
+    for label, seconds in found.items():
+        ratio = f"{found['nio'] / seconds:10.1f}" if "nio" in found else ""
+        print(f"{label:12}{seconds:9.3f}{HISTORY_EVENTS / seconds:12,.0f}{ratio}")
+
+
 def tree_bytes(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files if not file.is_symlink())
@@ -208,6 +242,7 @@ def main() -> None:
         syncing(Path(folder))
         room_lists()
         many(Path(folder))
+    history()
     sizes()
 
 

@@ -32,7 +32,8 @@ def _content(number: int) -> tuple[str, dict[str, Any]]:
     return "m.room.message", text
 
 
-def _message(number: int) -> dict[str, Any]:
+def message(number: int) -> dict[str, Any]:
+    """An event as rooms are full of."""
     kind, content = _content(number)
     return {
         "type": kind,
@@ -91,7 +92,7 @@ def big() -> list[bytes]:
     rooms = {}
     for room in range(BIG_ROOMS):
         first = room * BIG_EVENTS
-        events = [_message(first + number) for number in range(BIG_EVENTS)]
+        events = [message(first + number) for number in range(BIG_EVENTS)]
         rooms[f"!room{room}:localhost"] = _room(events, _states(room))
     return [_body("s1", rooms)]
 
@@ -115,7 +116,7 @@ def stream() -> list[bytes]:
         rooms = {}
         for room in range(STREAM_ROOMS):
             first = (sync * STREAM_ROOMS + room) * STREAM_EVENTS
-            events = [_message(first + number) for number in range(STREAM_EVENTS)]
+            events = [message(first + number) for number in range(STREAM_EVENTS)]
             rooms[f"!room{room}:localhost"] = _room(events, [])
         bodies.append(_body(f"s{sync + 1}", rooms))
     return bodies
@@ -125,8 +126,8 @@ class SyncFixture:
     """`with SyncFixture(bodies) as url:`; the body for `since=sN` is the one with index N."""
 
     def __init__(self, bodies: list[bytes]) -> None:
-        self._answers = [_answer(body) for body in bodies]
-        self._idle = _answer(json.dumps({"next_batch": f"s{len(bodies)}"}).encode())
+        self.answers = [render_answer(body) for body in bodies]
+        self._idle = render_answer(json.dumps({"next_batch": f"s{len(bodies)}"}).encode())
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -154,17 +155,20 @@ class SyncFixture:
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(content_length(head))
                 target = head.split(b" ", 2)[1]
-                writer.write(self._sync(target) if b"/sync" in target else _OTHER)
+                writer.write(self.answer(target))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    def _sync(self, target: bytes) -> bytes:
+    def answer(self, target: bytes) -> bytes:
+        """What a request for this target is answered."""
+        if b"/sync" not in target:
+            return OTHER
         _, _, since = target.partition(b"since=s")
         index = int(since.split(b"&")[0] or b"0")
-        return self._answers[index] if index < len(self._answers) else self._idle
+        return self.answers[index] if index < len(self.answers) else self._idle
 
 
 def content_length(head: bytes) -> int:
@@ -173,10 +177,11 @@ def content_length(head: bytes) -> int:
     return int(rest.split(b"\r\n")[0] or b"0")
 
 
-def _answer(body: bytes) -> bytes:
+def render_answer(body: bytes) -> bytes:
+    """An HTTP answer with this JSON."""
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 # To all else that a client asks before it syncs: who it is, its filter, its rooms.
-_OTHER = _answer(b'{"user_id":"@bench:localhost","filter_id":"1","joined_rooms":[]}')
+OTHER = render_answer(b'{"user_id":"@bench:localhost","filter_id":"1","joined_rooms":[]}')

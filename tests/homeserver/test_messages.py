@@ -60,3 +60,26 @@ def event_of(server: Homeserver, scene: Scene, event_id: str) -> dict[str, Any]:
     """An event as the homeserver has it."""
     path = f"{V3}/rooms/{quote(scene.room_id)}/event/{quote(event_id)}"
     return dict(server.request("GET", path, scene.bob.token))
+
+
+def test_every_size_around_the_limit(stage: Path, homeserver: Homeserver) -> None:
+    """What is small enough arrives whole, what is not is refused, and what follows goes on."""
+    scene = make_scene(homeserver)
+    send = "client:send_text(%s, string.rep('x', {size}))"
+    with driver(stage, homeserver, scene.alice) as host:
+        refused_from = 0
+        for size in (1, 4095, 4096, 32_768, 60_000, *range(64_700, 65_700, 50), 65_536, 65_537):
+            answer = host.do(send.format(size=size), scene.room_id)
+            if answer["ok"]:
+                assert not refused_from or size < refused_from
+                found = event_of(homeserver, scene, answer["event_id"])
+                assert len(found["content"]["body"]) == size
+            else:
+                assert answer["error"]["code"] in ("E_TOO_LARGE", "M_TOO_LARGE")
+                assert size > 64_000
+                refused_from = min(refused_from or size, size)
+        assert refused_from <= 65_537
+        assert (
+            host.do(send.format(size=10_000_000), scene.room_id)["error"]["code"] == "E_TOO_LARGE"
+        )
+        assert host.get("client:send_text(%s, 'after all')", scene.room_id)["event_id"]
