@@ -32,12 +32,22 @@ local function simple(kind)
   end
 end
 
-local function integer(_, value)
+local function range(field)
+  if not field.least then
+    return "at most " .. field.most
+  end
+  return field.most and "from " .. field.least .. " to " .. field.most or "at least " .. field.least
+end
+
+local function integer(field, value)
   if type(value) ~= "number" then
     return expected("integer", value)
   end
   if value % 1 ~= 0 then
     return nil, "expected integer, got the number " .. tostring(value)
+  end
+  if (field.least and value < field.least) or (field.most and value > field.most) then
+    return nil, "must be " .. range(field) .. ", got " .. tostring(value)
   end
   return value
 end

@@ -3,7 +3,7 @@
 --
 -- A field has name and type (bool, int, double, string, bytes, json, enum, record, list), for a
 -- list item (the same without list), for enum and record (alone or as item) the enum's or record's
--- name, and required and secret where they are true.
+-- name, least and most where it is limited, and required and secret where they are true.
 local list = {}
 
 -- Texts in order; C counts them from 1.
@@ -337,14 +337,14 @@ list.records = {
 }
 
 list.context_options = {
-  { name = "max_requests", type = "int" },
-  { name = "max_request_bytes", type = "int" },
-  { name = "max_event_bytes", type = "int" },
-  { name = "max_events", type = "int" },
+  { name = "max_requests", type = "int", least = 1 },
+  { name = "max_request_bytes", type = "int", least = 1 },
+  { name = "max_event_bytes", type = "int", least = 1 },
+  { name = "max_events", type = "int", least = 1 },
 }
 
 list.client_options = {
-  { name = "homeserver", type = "string", required = true },
+  { name = "homeserver", type = "string" },
   { name = "user_id", type = "string" },
   { name = "device_id", type = "string" },
   { name = "access_token", type = "string", secret = true },
@@ -352,9 +352,9 @@ list.client_options = {
   { name = "ca_file", type = "string" },
   { name = "proxy", type = "string", secret = true },
   { name = "user_agent", type = "string" },
-  { name = "connect_timeout_ms", type = "int" },
-  { name = "request_timeout_ms", type = "int" },
-  { name = "max_response_bytes", type = "int" },
+  { name = "connect_timeout_ms", type = "int", least = 1 },
+  { name = "request_timeout_ms", type = "int", least = 0 },
+  { name = "max_response_bytes", type = "int", least = 1 },
   { name = "use_environment", type = "bool" },
   { name = "refresh_token", type = "string", secret = true },
   { name = "session", type = "string", secret = true },
@@ -623,7 +623,7 @@ list.operations = {
     },
     options = {
       { name = "password", type = "string", secret = true },
-      { name = "auth_timeout_ms", type = "int" },
+      { name = "auth_timeout_ms", type = "int", least = 1 },
     },
     result = {},
   },
@@ -634,7 +634,7 @@ list.operations = {
     },
     options = {
       { name = "password", type = "string", secret = true },
-      { name = "auth_timeout_ms", type = "int" },
+      { name = "auth_timeout_ms", type = "int", least = 1 },
     },
     result = {},
   },
@@ -643,7 +643,7 @@ list.operations = {
     arguments = {},
     options = {
       { name = "password", type = "string", secret = true },
-      { name = "auth_timeout_ms", type = "int" },
+      { name = "auth_timeout_ms", type = "int", least = 1 },
     },
     result = {
       { name = "device_ids", type = "list", item = "string", required = true },
@@ -654,11 +654,11 @@ list.operations = {
     arguments = {},
     options = {
       { name = "payload", type = "json" },
-      { name = "delay_ms", type = "int" },
-      { name = "progress_count", type = "int" },
+      { name = "delay_ms", type = "int", least = 0 },
+      { name = "progress_count", type = "int", least = 0 },
       { name = "host_call", type = "string" },
-      { name = "host_call_timeout_ms", type = "int" },
-      { name = "busy_ms", type = "int" },
+      { name = "host_call_timeout_ms", type = "int", least = 1 },
+      { name = "busy_ms", type = "int", least = 0 },
     },
     result = {
       { name = "payload", type = "json" },
@@ -1400,7 +1400,7 @@ list.operations = {
       { name = "client_id", type = "string" },
       { name = "create_account", type = "bool" },
       { name = "device_id", type = "string" },
-      { name = "timeout_ms", type = "int" },
+      { name = "timeout_ms", type = "int", least = 1 },
     },
     result = {
       { name = "user_id", type = "string", required = true },
@@ -2010,7 +2010,7 @@ list.operations = {
       { name = "token", type = "string", secret = true },
       { name = "device_id", type = "string" },
       { name = "device_display_name", type = "string" },
-      { name = "auth_timeout_ms", type = "int" },
+      { name = "auth_timeout_ms", type = "int", least = 1 },
     },
     result = {
       { name = "user_id", type = "string", required = true },
@@ -2197,7 +2197,7 @@ list.operations = {
       { name = "identity_provider", type = "string" },
       { name = "device_id", type = "string" },
       { name = "device_display_name", type = "string" },
-      { name = "timeout_ms", type = "int" },
+      { name = "timeout_ms", type = "int", least = 1 },
     },
     result = {
       { name = "user_id", type = "string", required = true },
@@ -2314,7 +2314,7 @@ list.operations = {
     name = "sync_once",
     arguments = {},
     options = {
-      { name = "timeout_ms", type = "int" },
+      { name = "timeout_ms", type = "int", least = 0 },
       { name = "filter", type = "json" },
       { name = "full_state", type = "bool" },
       { name = "set_presence", type = "enum", enum = "presence" },
@@ -2332,12 +2332,12 @@ list.operations = {
     name = "sync_loop_start",
     arguments = {},
     options = {
-      { name = "timeout_ms", type = "int" },
+      { name = "timeout_ms", type = "int", least = 0 },
       { name = "filter", type = "json" },
       { name = "set_presence", type = "enum", enum = "presence" },
       { name = "full_state", type = "bool" },
-      { name = "backoff_min_ms", type = "int" },
-      { name = "backoff_max_ms", type = "int" },
+      { name = "backoff_min_ms", type = "int", least = 1 },
+      { name = "backoff_max_ms", type = "int", least = 1 },
     },
     result = {},
   },

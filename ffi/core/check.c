@@ -3,6 +3,7 @@
 #include "map.h"
 #include "utf8.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,21 @@ static bool check_list(const char *path, const struct field *field, yyjson_val *
     return true;
 }
 
+bool core_check_range(const char *path, const struct field *field, int64_t value,
+                      struct reason *reason) {
+    if (value >= field->least && value <= field->most) {
+        return true;
+    }
+    if (field->most == INT64_MAX) {
+        return core_reason(reason, "%s: must be at least %" PRId64, path, field->least);
+    }
+    if (field->least == INT64_MIN) {
+        return core_reason(reason, "%s: must be at most %" PRId64, path, field->most);
+    }
+    return core_reason(reason, "%s: must be from %" PRId64 " to %" PRId64, path, field->least,
+                       field->most);
+}
+
 static bool has_type(enum field_type type, yyjson_val *value) {
     switch (type) {
     case FIELD_BOOL:
@@ -179,6 +195,9 @@ static bool check_value(const char *path, const struct field *field, enum field_
                         yyjson_val *value, struct reason *reason) {
     if (!has_type(type, value)) {
         return core_reason(reason, "%s: must be %s", path, type_names[type]);
+    }
+    if (type == FIELD_INT) {
+        return core_check_range(path, field, yyjson_get_sint(value), reason);
     }
     if (type == FIELD_ENUM &&
         !is_in_enum(field->enumeration, yyjson_get_str(value), yyjson_get_len(value))) {
@@ -256,8 +275,10 @@ static bool check_entry(const struct field *field, const struct map_entry *entry
         return entry->type == MATRIX_TYPE_BOOL ||
                core_reason(reason, "%s: must be a bool", field->name);
     case FIELD_INT:
-        return entry->type == MATRIX_TYPE_INT ||
-               core_reason(reason, "%s: must be an integer", field->name);
+        if (entry->type != MATRIX_TYPE_INT) {
+            return core_reason(reason, "%s: must be an integer", field->name);
+        }
+        return core_check_range(field->name, field, strtoll(entry->json, NULL, 10), reason);
     case FIELD_STRING:
         return entry->type == MATRIX_TYPE_STRING ||
                core_reason(reason, "%s: must be a string", field->name);

@@ -60,6 +60,19 @@ static matrix_status make(struct context *context, uint64_t context_id, const ma
     return MATRIX_OK;
 }
 
+static bool has_text(const matrix_map *options, const char *name) {
+    const struct map_entry *entry = core_map_find(options, name);
+
+    return entry && entry->type == MATRIX_TYPE_STRING;
+}
+
+/* A session says where its homeserver is, and a store may hold one. */
+static bool check_options(const matrix_map *options, struct reason *reason) {
+    return core_check_map(options, NULL, &matrix_client_options, reason) &&
+           (has_text(options, "homeserver") || has_text(options, "session") ||
+            has_text(options, "store_path") || core_reason(reason, "homeserver: is missing"));
+}
+
 matrix_status matrix_create_client(matrix_context context, matrix_map *options,
                                    matrix_client *client) {
     struct reason reason = {"client: is NULL"};
@@ -77,7 +90,7 @@ matrix_status matrix_create_client(matrix_context context, matrix_map *options,
         return core_refuse_status("create_client", 0, options, MATRIX_E_INVALID_HANDLE, "context");
     }
     pthread_mutex_unlock(&own->lock);
-    if (!client || !core_check_map(options, NULL, &matrix_client_options, &reason)) {
+    if (!client || !check_options(options, &reason)) {
         return core_refuse("create_client", context.id, options, MATRIX_E_INVALID_ARGUMENT,
                            reason.text);
     }

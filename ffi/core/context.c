@@ -95,20 +95,19 @@ static void give_back_slot(struct context *context) {
     pthread_mutex_unlock(&registry);
 }
 
-static bool read_limit(const matrix_map *options, const char *name, int64_t fallback, size_t *limit,
-                       struct reason *reason) {
-    int64_t value = core_map_int(options, name, fallback);
-
-    *limit = (size_t)value;
-    return value >= 1 || core_reason(reason, "%s: must be at least 1", name);
+static size_t read_limit(const matrix_map *options, const char *name, int64_t fallback) {
+    return (size_t)core_map_int(options, name, fallback);
 }
 
 static bool read_limits(const matrix_map *options, struct limits *limits, struct reason *reason) {
-    return core_check_map(options, NULL, &matrix_context_options, reason) &&
-           read_limit(options, "max_requests", 65536, &limits->requests, reason) &&
-           read_limit(options, "max_request_bytes", 64 << 20, &limits->request_bytes, reason) &&
-           read_limit(options, "max_event_bytes", 16 << 20, &limits->event_bytes, reason) &&
-           read_limit(options, "max_events", 65536, &limits->events, reason);
+    if (!core_check_map(options, NULL, &matrix_context_options, reason)) {
+        return false;
+    }
+    limits->requests = read_limit(options, "max_requests", 65536);
+    limits->request_bytes = read_limit(options, "max_request_bytes", 64 << 20);
+    limits->event_bytes = read_limit(options, "max_event_bytes", 16 << 20);
+    limits->events = read_limit(options, "max_events", 65536);
+    return true;
 }
 
 static matrix_status open_fd(struct wakeup *wakeup) {

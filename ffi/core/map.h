@@ -50,6 +50,9 @@ struct yyjson_doc *core_read_json(const char *text, size_t size, matrix_status *
 
 /** NULL when a value that was read is within the limits, else what is wrong with it. */
 const char *core_wrong_value(struct yyjson_val *value);
+/** Whether an integer is within what its field says. */
+bool core_check_range(const char *path, const struct field *field, int64_t value,
+                      struct reason *reason);
 /** JSON text given as argument `field`. */
 bool core_check_text(const struct field *field, const char *text, size_t size,
                      struct reason *reason);

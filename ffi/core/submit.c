@@ -91,7 +91,7 @@ static bool write_argument(const struct field *field, const union core_argument 
         return true;
     case FIELD_INT:
         buffer_integer(buffer, argument->integer);
-        return true;
+        return core_check_range(field->name, field, argument->integer, reason);
     case FIELD_DOUBLE:
         return write_number(field, argument->number, buffer, reason);
     case FIELD_STRING:

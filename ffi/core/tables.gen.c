@@ -111,8 +111,8 @@ const struct enumeration matrix_enum_backup_phase = {
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
-    {.name = "http_status", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_error, http_status), .has_offset = offsetof(matrix_error, has_http_status)},
-    {.name = "retry_after_ms", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_error, retry_after_ms), .has_offset = offsetof(matrix_error, has_retry_after_ms)},
+    {.name = "http_status", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_error, http_status), .has_offset = offsetof(matrix_error, has_http_status)},
+    {.name = "retry_after_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_error, retry_after_ms), .has_offset = offsetof(matrix_error, has_retry_after_ms)},
 };
 
 const struct record matrix_record_error = {
@@ -126,10 +126,10 @@ static const struct field room_fields[] = {
     {.name = "topic", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room, topic), .has_offset = SIZE_MAX},
     {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room, avatar_url), .has_offset = SIZE_MAX},
     {.name = "membership", .type = FIELD_ENUM, .enumeration = &matrix_enum_membership, .required = true, .secret = false, .offset = offsetof(matrix_room, membership), .has_offset = SIZE_MAX},
-    {.name = "joined_member_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_room, joined_member_count), .has_offset = SIZE_MAX},
-    {.name = "invited_member_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_room, invited_member_count), .has_offset = SIZE_MAX},
-    {.name = "notification_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_room, notification_count), .has_offset = SIZE_MAX},
-    {.name = "highlight_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_room, highlight_count), .has_offset = SIZE_MAX},
+    {.name = "joined_member_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_room, joined_member_count), .has_offset = SIZE_MAX},
+    {.name = "invited_member_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_room, invited_member_count), .has_offset = SIZE_MAX},
+    {.name = "notification_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_room, notification_count), .has_offset = SIZE_MAX},
+    {.name = "highlight_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_room, highlight_count), .has_offset = SIZE_MAX},
     {.name = "is_direct", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room, is_direct), .has_offset = SIZE_MAX},
     {.name = "is_encrypted", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room, is_encrypted), .has_offset = SIZE_MAX},
     {.name = "tags", .type = FIELD_JSON, .required = false, .secret = false, .offset = offsetof(matrix_room, tags), .has_offset = SIZE_MAX},
@@ -150,7 +150,7 @@ static const struct field event_fields[] = {
     {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_event, event_id), .has_offset = SIZE_MAX},
     {.name = "type", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_event, type), .has_offset = SIZE_MAX},
     {.name = "sender", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_event, sender), .has_offset = SIZE_MAX},
-    {.name = "origin_server_ts", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_event, origin_server_ts), .has_offset = SIZE_MAX},
+    {.name = "origin_server_ts", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_event, origin_server_ts), .has_offset = SIZE_MAX},
     {.name = "body", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, body), .has_offset = SIZE_MAX},
     {.name = "msgtype", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_event, msgtype), .has_offset = SIZE_MAX},
     {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_own), .has_offset = SIZE_MAX},
@@ -183,7 +183,7 @@ static const struct field log_record_fields[] = {
     {.name = "source", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_log_record, source), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_log_record, message), .has_offset = SIZE_MAX},
     {.name = "code", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_log_record, code), .has_offset = SIZE_MAX},
-    {.name = "dropped", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_log_record, dropped), .has_offset = SIZE_MAX},
+    {.name = "dropped", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_log_record, dropped), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_log_record = {
@@ -193,7 +193,7 @@ const struct record matrix_record_log_record = {
 static const struct field host_call_fields[] = {
     {.name = "name", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_host_call, name), .has_offset = SIZE_MAX},
     {.name = "payload", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_host_call, payload), .has_offset = SIZE_MAX},
-    {.name = "timeout_ms", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_host_call, timeout_ms), .has_offset = SIZE_MAX},
+    {.name = "timeout_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_host_call, timeout_ms), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_host_call = {
@@ -220,8 +220,8 @@ const struct record matrix_record_limited_room = {
 
 static const struct field sync_done_fields[] = {
     {.name = "next_batch", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, next_batch), .has_offset = SIZE_MAX},
-    {.name = "event_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, event_count), .has_offset = SIZE_MAX},
-    {.name = "malformed_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, malformed_count), .has_offset = SIZE_MAX},
+    {.name = "event_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, event_count), .has_offset = SIZE_MAX},
+    {.name = "malformed_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, malformed_count), .has_offset = SIZE_MAX},
     {.name = "joined_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, joined_room_ids), .has_offset = SIZE_MAX},
     {.name = "invited_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, invited_room_ids), .has_offset = SIZE_MAX},
     {.name = "left_room_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sync_done, left_room_ids), .has_offset = SIZE_MAX},
@@ -235,8 +235,8 @@ const struct record matrix_record_sync_done = {
 
 static const struct field sync_state_fields[] = {
     {.name = "state", .type = FIELD_ENUM, .enumeration = &matrix_enum_sync_phase, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, state), .has_offset = SIZE_MAX},
-    {.name = "delay_ms", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, delay_ms), .has_offset = SIZE_MAX},
-    {.name = "attempt", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, attempt), .has_offset = SIZE_MAX},
+    {.name = "delay_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, delay_ms), .has_offset = SIZE_MAX},
+    {.name = "attempt", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, attempt), .has_offset = SIZE_MAX},
     {.name = "code", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_sync_state, code), .has_offset = SIZE_MAX},
     {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_sync_state, reason), .has_offset = SIZE_MAX},
     {.name = "soft_logout", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_sync_state, soft_logout), .has_offset = SIZE_MAX},
@@ -289,7 +289,7 @@ static const struct field room_member_fields[] = {
     {.name = "name", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_room_member, name), .has_offset = SIZE_MAX},
     {.name = "displayname", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_member, displayname), .has_offset = SIZE_MAX},
     {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_member, avatar_url), .has_offset = SIZE_MAX},
-    {.name = "power_level", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_room_member, power_level), .has_offset = offsetof(matrix_room_member, has_power_level)},
+    {.name = "power_level", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_room_member, power_level), .has_offset = offsetof(matrix_room_member, has_power_level)},
     {.name = "is_creator", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_room_member, is_creator), .has_offset = SIZE_MAX},
 };
 
@@ -313,7 +313,7 @@ static const struct field room_preview_fields[] = {
     {.name = "topic", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, topic), .has_offset = SIZE_MAX},
     {.name = "canonical_alias", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, canonical_alias), .has_offset = SIZE_MAX},
     {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, avatar_url), .has_offset = SIZE_MAX},
-    {.name = "joined_member_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_room_preview, joined_member_count), .has_offset = SIZE_MAX},
+    {.name = "joined_member_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_room_preview, joined_member_count), .has_offset = SIZE_MAX},
     {.name = "join_rule", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, join_rule), .has_offset = SIZE_MAX},
     {.name = "room_type", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, room_type), .has_offset = SIZE_MAX},
     {.name = "version", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_room_preview, version), .has_offset = SIZE_MAX},
@@ -342,7 +342,7 @@ static const struct field space_child_fields[] = {
     {.name = "via", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_space_child, via), .has_offset = SIZE_MAX},
     {.name = "order", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_child, order), .has_offset = SIZE_MAX},
     {.name = "suggested", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_space_child, suggested), .has_offset = SIZE_MAX},
-    {.name = "origin_server_ts", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_space_child, origin_server_ts), .has_offset = offsetof(matrix_space_child, has_origin_server_ts)},
+    {.name = "origin_server_ts", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_space_child, origin_server_ts), .has_offset = offsetof(matrix_space_child, has_origin_server_ts)},
 };
 
 const struct record matrix_record_space_child = {
@@ -365,7 +365,7 @@ static const struct field space_room_fields[] = {
     {.name = "topic", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, topic), .has_offset = SIZE_MAX},
     {.name = "canonical_alias", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, canonical_alias), .has_offset = SIZE_MAX},
     {.name = "avatar_url", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, avatar_url), .has_offset = SIZE_MAX},
-    {.name = "joined_member_count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_space_room, joined_member_count), .has_offset = SIZE_MAX},
+    {.name = "joined_member_count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_space_room, joined_member_count), .has_offset = SIZE_MAX},
     {.name = "join_rule", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, join_rule), .has_offset = SIZE_MAX},
     {.name = "room_type", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, room_type), .has_offset = SIZE_MAX},
     {.name = "version", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_space_room, version), .has_offset = SIZE_MAX},
@@ -386,7 +386,7 @@ static const struct field receipt_fields[] = {
     {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, event_id), .has_offset = SIZE_MAX},
     {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, user_id), .has_offset = SIZE_MAX},
     {.name = "type", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_receipt, type), .has_offset = SIZE_MAX},
-    {.name = "origin_server_ts", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_receipt, origin_server_ts), .has_offset = offsetof(matrix_receipt, has_origin_server_ts)},
+    {.name = "origin_server_ts", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_receipt, origin_server_ts), .has_offset = offsetof(matrix_receipt, has_origin_server_ts)},
     {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_receipt, thread_id), .has_offset = SIZE_MAX},
     {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_receipt, is_own), .has_offset = SIZE_MAX},
 };
@@ -410,7 +410,7 @@ static const struct field presence_change_fields[] = {
     {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, user_id), .has_offset = SIZE_MAX},
     {.name = "presence", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, presence), .has_offset = SIZE_MAX},
     {.name = "status_msg", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_presence_change, status_msg), .has_offset = SIZE_MAX},
-    {.name = "last_active_ago", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_presence_change, last_active_ago), .has_offset = offsetof(matrix_presence_change, has_last_active_ago)},
+    {.name = "last_active_ago", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_presence_change, last_active_ago), .has_offset = offsetof(matrix_presence_change, has_last_active_ago)},
     {.name = "is_currently_active", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, is_currently_active), .has_offset = SIZE_MAX},
     {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_presence_change, is_own), .has_offset = SIZE_MAX},
 };
@@ -446,7 +446,7 @@ const struct record matrix_record_to_device_event = {
 static const struct field device_fields[] = {
     {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_device, device_id), .has_offset = SIZE_MAX},
     {.name = "display_name", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_device, display_name), .has_offset = SIZE_MAX},
-    {.name = "last_seen_ts", .type = FIELD_INT, .required = false, .secret = false, .offset = offsetof(matrix_device, last_seen_ts), .has_offset = offsetof(matrix_device, has_last_seen_ts)},
+    {.name = "last_seen_ts", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_device, last_seen_ts), .has_offset = offsetof(matrix_device, has_last_seen_ts)},
     {.name = "last_seen_ip", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_device, last_seen_ip), .has_offset = SIZE_MAX},
     {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_device, is_own), .has_offset = SIZE_MAX},
 };
@@ -468,7 +468,7 @@ const struct record matrix_record_device_alert = {
 static const struct field thread_fields[] = {
     {.name = "event", .type = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_thread, event), .has_offset = SIZE_MAX},
     {.name = "latest_event", .type = FIELD_RECORD, .record = &matrix_record_event, .required = false, .secret = false, .offset = offsetof(matrix_thread, latest_event), .has_offset = SIZE_MAX},
-    {.name = "count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_thread, count), .has_offset = SIZE_MAX},
+    {.name = "count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_thread, count), .has_offset = SIZE_MAX},
     {.name = "has_participated", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_thread, has_participated), .has_offset = SIZE_MAX},
 };
 
@@ -490,7 +490,7 @@ const struct record matrix_record_search_result = {
 static const struct field poll_answer_fields[] = {
     {.name = "id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, id), .has_offset = SIZE_MAX},
     {.name = "text", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, text), .has_offset = SIZE_MAX},
-    {.name = "count", .type = FIELD_INT, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, count), .has_offset = SIZE_MAX},
+    {.name = "count", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, count), .has_offset = SIZE_MAX},
     {.name = "user_ids", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_poll_answer, user_ids), .has_offset = SIZE_MAX},
 };
 
@@ -553,7 +553,7 @@ static const struct field delete_device_arguments[] = {
 
 static const struct field delete_device_options[] = {
     {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
-    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field delete_devices_arguments[] = {
@@ -562,21 +562,21 @@ static const struct field delete_devices_arguments[] = {
 
 static const struct field delete_devices_options[] = {
     {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
-    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field delete_other_devices_options[] = {
     {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
-    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field ping_options[] = {
     {.name = "payload", .type = FIELD_JSON, .required = false, .secret = false},
-    {.name = "delay_ms", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "progress_count", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "delay_ms", .type = FIELD_INT, .least = 0, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "progress_count", .type = FIELD_INT, .least = 0, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "host_call", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "host_call_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "busy_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "host_call_timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "busy_ms", .type = FIELD_INT, .least = 0, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field direct_room_arguments[] = {
@@ -630,7 +630,7 @@ static const struct field public_rooms_options[] = {
     {.name = "server", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "search_term", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "room_types", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
-    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "since", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "include_all_networks", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "third_party_instance_id", .type = FIELD_STRING, .required = false, .secret = false},
@@ -673,7 +673,7 @@ static const struct field event_context_arguments[] = {
 };
 
 static const struct field event_context_options[] = {
-    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
 };
 
@@ -685,13 +685,13 @@ static const struct field history_options[] = {
     {.name = "direction", .type = FIELD_ENUM, .enumeration = &matrix_enum_direction, .required = false, .secret = false},
     {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "to_token", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
 };
 
 static const struct field timestamp_to_event_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
-    {.name = "timestamp", .type = FIELD_INT, .required = true, .secret = false},
+    {.name = "timestamp", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false},
 };
 
 static const struct field timestamp_to_event_options[] = {
@@ -709,7 +709,7 @@ static const struct field relations_options[] = {
     {.name = "direction", .type = FIELD_ENUM, .enumeration = &matrix_enum_direction, .required = false, .secret = false},
     {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "to_token", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "recurse", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
@@ -725,7 +725,7 @@ static const struct field threads_arguments[] = {
 static const struct field threads_options[] = {
     {.name = "participated", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field open_cursor_arguments[] = {
@@ -736,17 +736,17 @@ static const struct field open_cursor_options[] = {
     {.name = "direction", .type = FIELD_ENUM, .enumeration = &matrix_enum_direction, .required = false, .secret = false},
     {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "event_id", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "timestamp", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "page_size", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "timestamp", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "page_size", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
 };
 
 static const struct field read_cursor_arguments[] = {
-    {.name = "cursor", .type = FIELD_INT, .required = true, .secret = false},
+    {.name = "cursor", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false},
 };
 
 static const struct field close_cursor_arguments[] = {
-    {.name = "cursor", .type = FIELD_INT, .required = true, .secret = false},
+    {.name = "cursor", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false},
 };
 
 static const struct field search_messages_arguments[] = {
@@ -758,9 +758,9 @@ static const struct field search_messages_options[] = {
     {.name = "senders", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
     {.name = "keys", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
     {.name = "order_by", .type = FIELD_ENUM, .enumeration = &matrix_enum_search_order, .required = false, .secret = false},
-    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "before_limit", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "after_limit", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "before_limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "after_limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
@@ -771,7 +771,7 @@ static const struct field export_room_keys_arguments[] = {
 static const struct field export_room_keys_options[] = {
     {.name = "path", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "rounds", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "rounds", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field import_room_keys_arguments[] = {
@@ -1016,7 +1016,7 @@ static const struct field login_oauth_options[] = {
     {.name = "client_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "create_account", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field login_oauth_device_options[] = {
@@ -1033,7 +1033,7 @@ static const struct field start_poll_arguments[] = {
 };
 
 static const struct field start_poll_options[] = {
-    {.name = "max_selections", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "max_selections", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "kind", .type = FIELD_ENUM, .enumeration = &matrix_enum_poll_kind, .required = false, .secret = false},
     {.name = "thread_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "reply_to", .type = FIELD_STRING, .required = false, .secret = false},
@@ -1073,7 +1073,7 @@ static const struct field set_typing_arguments[] = {
 };
 
 static const struct field set_typing_options[] = {
-    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field send_receipt_arguments[] = {
@@ -1168,8 +1168,8 @@ static const struct field enable_encryption_arguments[] = {
 };
 
 static const struct field enable_encryption_options[] = {
-    {.name = "rotation_period_ms", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "rotation_period_msgs", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "rotation_period_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "rotation_period_msgs", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field set_power_levels_arguments[] = {
@@ -1178,21 +1178,21 @@ static const struct field set_power_levels_arguments[] = {
 
 static const struct field set_power_levels_options[] = {
     {.name = "users", .type = FIELD_JSON, .required = false, .secret = false},
-    {.name = "users_default", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "users_default", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "events", .type = FIELD_JSON, .required = false, .secret = false},
-    {.name = "events_default", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "state_default", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "invite", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "kick", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "ban", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "redact", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "notify_room", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "events_default", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "state_default", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "invite", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "kick", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "ban", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "redact", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "notify_room", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field set_power_level_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
     {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
-    {.name = "level", .type = FIELD_INT, .required = true, .secret = false},
+    {.name = "level", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false},
 };
 
 static const struct field pinned_events_arguments[] = {
@@ -1331,7 +1331,7 @@ static const struct field request_secret_arguments[] = {
 };
 
 static const struct field request_secret_options[] = {
-    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field login_password_arguments[] = {
@@ -1361,7 +1361,7 @@ static const struct field register_account_options[] = {
     {.name = "token", .type = FIELD_STRING, .required = false, .secret = true},
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field logout_options[] = {
@@ -1435,8 +1435,8 @@ static const struct field space_hierarchy_arguments[] = {
 };
 
 static const struct field space_hierarchy_options[] = {
-    {.name = "limit", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "max_depth", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "max_depth", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "suggested_only", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "since", .type = FIELD_STRING, .required = false, .secret = false},
 };
@@ -1453,7 +1453,7 @@ static const struct field login_sso_options[] = {
     {.name = "identity_provider", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "device_display_name", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field state_event_arguments[] = {
@@ -1520,19 +1520,19 @@ static const struct field set_account_data_options[] = {
 };
 
 static const struct field sync_once_options[] = {
-    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .least = 0, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
     {.name = "full_state", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "set_presence", .type = FIELD_ENUM, .enumeration = &matrix_enum_presence, .required = false, .secret = false},
 };
 
 static const struct field sync_loop_start_options[] = {
-    {.name = "timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "timeout_ms", .type = FIELD_INT, .least = 0, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
     {.name = "set_presence", .type = FIELD_ENUM, .enumeration = &matrix_enum_presence, .required = false, .secret = false},
     {.name = "full_state", .type = FIELD_BOOL, .required = false, .secret = false},
-    {.name = "backoff_min_ms", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "backoff_max_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "backoff_min_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "backoff_max_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field upload_filter_arguments[] = {
@@ -1571,12 +1571,12 @@ static const struct field mark_room_unread_options[] = {
 
 static const struct field bootstrap_cross_signing_options[] = {
     {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
-    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field reset_cross_signing_options[] = {
     {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
-    {.name = "auth_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "auth_timeout_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 static const struct field verify_own_device_options[] = {
@@ -1705,16 +1705,16 @@ static const struct field to_device_filter[] = {
 };
 
 static const struct field context_options[] = {
-    {.name = "max_requests", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "max_request_bytes", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "max_event_bytes", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "max_events", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "max_requests", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "max_request_bytes", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "max_event_bytes", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "max_events", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
 };
 
 const struct fields matrix_context_options = {context_options, 4};
 
 static const struct field client_options[] = {
-    {.name = "homeserver", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "homeserver", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "user_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "access_token", .type = FIELD_STRING, .required = false, .secret = true},
@@ -1722,9 +1722,9 @@ static const struct field client_options[] = {
     {.name = "ca_file", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "proxy", .type = FIELD_STRING, .required = false, .secret = true},
     {.name = "user_agent", .type = FIELD_STRING, .required = false, .secret = false},
-    {.name = "connect_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "request_timeout_ms", .type = FIELD_INT, .required = false, .secret = false},
-    {.name = "max_response_bytes", .type = FIELD_INT, .required = false, .secret = false},
+    {.name = "connect_timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "request_timeout_ms", .type = FIELD_INT, .least = 0, .most = INT64_MAX, .required = false, .secret = false},
+    {.name = "max_response_bytes", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "use_environment", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "refresh_token", .type = FIELD_STRING, .required = false, .secret = true},
     {.name = "session", .type = FIELD_STRING, .required = false, .secret = true},

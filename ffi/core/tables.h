@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum field_type {
     FIELD_BOOL,
@@ -33,6 +34,8 @@ struct field {
     enum field_type item;                  /* for FIELD_LIST */
     const struct enumeration *enumeration; /* for FIELD_ENUM, alone or as item */
     const struct record *record;           /* for FIELD_RECORD, alone or as item */
+    int64_t least;                         /* for FIELD_INT, alone or as item */
+    int64_t most;
     bool required;
     bool secret;
     size_t offset;     /* records: of the member in the struct */

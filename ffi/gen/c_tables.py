@@ -92,6 +92,9 @@ def _field(field: Field, struct: str) -> list[str]:
         out.append(f".enumeration = &matrix_enum_{kind.name}")
     if kind.kind is Kind.RECORD:
         out.append(f".record = &matrix_record_{kind.name}")
+    if kind.kind is Kind.INT:
+        out.append(f".least = {_int64(field.least, 'INT64_MIN')}")
+        out.append(f".most = {_int64(field.most, 'INT64_MAX')}")
     out.append(f".required = {str(field.required).lower()}")
     out.append(f".secret = {str(field.secret).lower()}")
     if struct:
@@ -99,6 +102,12 @@ def _field(field: Field, struct: str) -> list[str]:
         flag = f"offsetof({struct}, has_{field.name})" if has_flag(field) else "SIZE_MAX"
         out.append(f".has_offset = {flag}")
     return out
+
+
+def _int64(value: int | None, otherwise: str) -> str:
+    if value is None or value == -(2**63):  # which C cannot write
+        return otherwise
+    return str(value)
 
 
 def _reference(name: str, fields: tuple[Field, ...]) -> str:

@@ -84,9 +84,28 @@ def _read_field(entry: Entry, role: Role, scope: Scope) -> Field:
     default = _read_default(entry, kind, scope) if role.may_default else None
     if required and default is not None:
         raise entry.fail("what is required has no default")
-    field = Field(name, kind, entry.text("doc"), required, default, entry.flag("secret"))
+    least, most = _read_range(entry, kind, role, default)
+    doc, secret = entry.text("doc"), entry.flag("secret")
     entry.finish()
-    return field
+    return Field(name, kind, doc, required, default, secret, least, most)
+
+
+def _read_range(
+    entry: Entry, kind: Type, role: Role, default: Default
+) -> tuple[int | None, int | None]:
+    """What `min` and `max` say."""
+    if not (entry.has("min") or entry.has("max")):
+        return None, None
+    if kind.kind is not Kind.INT or role.is_output:
+        raise entry.fail("only integers that are passed in have 'min' and 'max'")
+    least = entry.integer("min") if entry.has("min") else None
+    most = entry.integer("max") if entry.has("max") else None
+    low, high = -INT64 if least is None else least, INT64 - 1 if most is None else most
+    if not -INT64 <= low < high < INT64:
+        raise entry.fail("'min' and 'max' leave nothing, or do not fit into 64 bits")
+    if isinstance(default, int) and not low <= default <= high:
+        raise entry.fail("the default is not within 'min' and 'max'")
+    return least, most
 
 
 def _check_name(entry: Entry, name: str, role: Role) -> None:

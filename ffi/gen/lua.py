@@ -11,7 +11,7 @@ HEAD = f"""\
 --
 -- A field has name and type (bool, int, double, string, bytes, json, enum, record, list), for a
 -- list item (the same without list), for enum and record (alone or as item) the enum's or record's
--- name, and required and secret where they are true.
+-- name, least and most where it is limited, and required and secret where they are true.
 local list = {{}}
 """.splitlines()
 
@@ -69,5 +69,7 @@ def _field(field: Field) -> list[str]:
         out.append(f"item = {quoted(kind.kind.value)}")
     if kind.kind in (Kind.ENUM, Kind.RECORD):
         out.append(f"{kind.kind.value} = {quoted(kind.name)}")
+    limits = (("least", field.least), ("most", field.most))
+    out += [f"{word} = {value}" for word, value in limits if value is not None]
     out += [f"{word} = true" for word in ("required", "secret") if getattr(field, word)]
     return out

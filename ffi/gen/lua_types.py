@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .model import Api, Event, Field, Kind, Operation, Type
 from .names import camel
-from .text import NOTE, lines, quoted, spec_url
+from .text import NOTE, lines, quoted, range_text, spec_url
 
 HEAD = f"""\
 ---@meta matrix
@@ -55,7 +55,9 @@ def _class(name: str, doc: str, fields: tuple[Field, ...], base: str = "") -> li
 
 def _field(field: Field) -> str:
     mark = "" if field.required else "?"
-    return f"---@field {field.name}{mark} {_type(field.type)} {field.doc}"
+    limits = range_text(field)
+    about = f"{field.doc} ({limits})" if limits else field.doc
+    return f"---@field {field.name}{mark} {_type(field.type)} {about}"
 
 
 def _type(kind: Type) -> str:

@@ -54,6 +54,9 @@ class Field:
     required: bool
     default: Default = None
     secret: bool = False
+    # Of an integer that is passed in: what it may be, both included.
+    least: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True)

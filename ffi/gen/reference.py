@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import examples
 from .model import Api, Area, Enumeration, Event, Field, Kind, Operation, Record
 from .names import kebab
-from .text import NOTE, default_text, lines, spec_url
+from .text import NOTE, default_text, lines, range_text, spec_url
 
 BANNER = f"<!-- {NOTE} -->"
 INDEX_PROSE = """\
@@ -124,6 +124,8 @@ def _default(field: Field) -> str:
 
 def _about(field: Field, *, is_option: bool) -> str:
     text = field.doc.replace("|", "\\|")
+    if limits := range_text(field):
+        text += f"; {limits}"
     if field.secret:
         text += "; *secret*"
     if not is_option and not field.required:

@@ -52,6 +52,15 @@ def default_text(field: Field) -> str:
     return json.dumps(field.default, ensure_ascii=False)
 
 
+def range_text(field: Field) -> str:
+    """What an integer may be, for people: ``0 to 100``; "" when it may be anything."""
+    least = None if field.least is None else f"{field.least:,}"
+    most = None if field.most is None else f"{field.most:,}"
+    if least is None:
+        return f"at most {most}" if most else ""
+    return f"{least} to {most}" if most else f"at least {least}"
+
+
 def traits(field: Field, *, is_option: bool) -> str:
     """Type, default and the like, for people: ``string, secret``."""
     parts = [str(field.type)]
@@ -59,6 +68,8 @@ def traits(field: Field, *, is_option: bool) -> str:
         parts.append("required")
     if not is_option and not field.required:
         parts.append("optional")
+    if limits := range_text(field):
+        parts.append(limits)
     if field.default is not None:
         parts.append(f"default {default_text(field)}")
     if field.secret:

@@ -352,14 +352,14 @@
 
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
----@field max_requests? integer requests that may be open at once
----@field max_request_bytes? integer bytes of requests the runtime has not taken yet
----@field max_event_bytes? integer bytes of events the host has not taken; above it the sync pauses
----@field max_events? integer events the host has not taken; above it the sync pauses
+---@field max_requests? integer requests that may be open at once (at least 1)
+---@field max_request_bytes? integer bytes of requests the runtime has not taken yet (at least 1)
+---@field max_event_bytes? integer bytes of events the host has not taken; above it the sync pauses (at least 1)
+---@field max_events? integer events the host has not taken; above it the sync pauses (at least 1)
 
 ---Options of matrix_create_client.
 ---@class matrix.ClientOptions
----@field homeserver string the homeserver: its base URL, or a server name as example.org to look up
+---@field homeserver? string the homeserver: its base URL, or a server name as example.org to look up; not needed with session, or with a store that has a session
 ---@field user_id? string the user; a login as somebody else is undone and refused
 ---@field device_id? string the device to log in as; made by the homeserver otherwise
 ---@field access_token? string an existing session's token
@@ -367,9 +367,9 @@
 ---@field ca_file? string PEM file of the authorities to trust instead of the system's
 ---@field proxy? string http, https or socks5 URL of a proxy
 ---@field user_agent? string User-Agent header
----@field connect_timeout_ms? integer to make a connection, ms
----@field request_timeout_ms? integer for one request, beyond a sync's own timeout, ms
----@field max_response_bytes? integer the largest body accepted
+---@field connect_timeout_ms? integer to make a connection, ms (at least 1)
+---@field request_timeout_ms? integer for one request, beyond a sync's own timeout, ms; 0 for no limit (at least 0)
+---@field max_response_bytes? integer the largest body accepted (at least 1)
 ---@field use_environment? boolean heed HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE
 ---@field refresh_token? string an existing session's refresh token, with access_token
 ---@field session? string what export_session gave: the session to go on with
@@ -863,7 +863,7 @@ function Client:rename_device(device_id, display_name) end
 ---Options of delete_device.
 ---@class matrix.DeleteDeviceOptions
 ---@field password? string the account's password, where that is what is asked for
----@field auth_timeout_ms? integer how long the host may take for one stage, ms
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms (at least 1)
 
 ---Outcome of delete_device.
 ---@class matrix.DeleteDevicePayload: matrix.Payload
@@ -882,7 +882,7 @@ function Client:delete_device(device_id, options) end
 ---Options of delete_devices.
 ---@class matrix.DeleteDevicesOptions
 ---@field password? string the account's password, where that is what is asked for
----@field auth_timeout_ms? integer how long the host may take for one stage, ms
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms (at least 1)
 
 ---Outcome of delete_devices.
 ---@class matrix.DeleteDevicesPayload: matrix.Payload
@@ -901,7 +901,7 @@ function Client:delete_devices(device_ids, options) end
 ---Options of delete_other_devices.
 ---@class matrix.DeleteOtherDevicesOptions
 ---@field password? string the account's password, where that is what is asked for
----@field auth_timeout_ms? integer how long the host may take for one stage, ms
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms (at least 1)
 
 ---Outcome of delete_other_devices.
 ---@class matrix.DeleteOtherDevicesPayload: matrix.Payload
@@ -925,11 +925,11 @@ function Client:delete_other_devices(options) end
 ---Options of ping.
 ---@class matrix.PingOptions
 ---@field payload? any given back as it is
----@field delay_ms? integer wait this long before answering, ms
----@field progress_count? integer make so many progress reports on the way
+---@field delay_ms? integer wait this long before answering, ms (at least 0)
+---@field progress_count? integer make so many progress reports on the way (at least 0)
 ---@field host_call? string ask the host this question and give its answer back
----@field host_call_timeout_ms? integer how long to wait for that answer, ms
----@field busy_ms? integer keep the runtime thread busy this long, ms
+---@field host_call_timeout_ms? integer how long to wait for that answer, ms (at least 1)
+---@field busy_ms? integer keep the runtime thread busy this long, ms (at least 0)
 ---@field on_progress? fun(progress: matrix.PingProgress) how far it is
 
 ---Outcome of ping.
@@ -1976,7 +1976,7 @@ function Client:send_event(room_id, type, content, options) end
 ---@field client_id? string a client id the authorization server knows already
 ---@field create_account? boolean opens at making an account
 ---@field device_id? string device to log in as; else the client's, else a new one
----@field timeout_ms? integer how long the user may take, ms
+---@field timeout_ms? integer how long the user may take, ms (at least 1)
 
 ---Outcome of login_oauth.
 ---@class matrix.LoginOauthPayload: matrix.Payload
@@ -2859,7 +2859,7 @@ function Client:login_token(token, options) end
 ---@field token? string a registration token
 ---@field device_id? string the device to make; else the client's, else a new one
 ---@field device_display_name? string name of the device; else the client's
----@field auth_timeout_ms? integer how long the host may take for one stage, ms
+---@field auth_timeout_ms? integer how long the host may take for one stage, ms (at least 1)
 
 ---Outcome of register_account.
 ---@class matrix.RegisterAccountPayload: matrix.Payload
@@ -3131,7 +3131,7 @@ function Client:sso_url(redirect_url, options) end
 ---@field identity_provider? string id of one of login_flows' identity_providers
 ---@field device_id? string device to log in as; else the client's, else a new one
 ---@field device_display_name? string name of a new device; else the client's
----@field timeout_ms? integer how long the user may take, ms
+---@field timeout_ms? integer how long the user may take, ms (at least 1)
 
 ---Outcome of login_sso.
 ---@class matrix.LoginSsoPayload: matrix.Payload
@@ -3302,7 +3302,7 @@ function Client:set_account_data(type, content, options) end
 
 ---Options of sync_once.
 ---@class matrix.SyncOnceOptions
----@field timeout_ms? integer how long the homeserver may wait for something new, ms
+---@field timeout_ms? integer how long the homeserver may wait for something new, ms (at least 0)
 ---@field filter? any a filter, or the id of one
 ---@field full_state? boolean all state again
 ---@field set_presence? matrix.Presence presence while syncing
@@ -3328,12 +3328,12 @@ function Client:sync_once(options) end
 
 ---Options of sync_loop_start.
 ---@class matrix.SyncLoopStartOptions
----@field timeout_ms? integer how long the homeserver may wait for something new, ms
+---@field timeout_ms? integer how long the homeserver may wait for something new, ms (at least 0)
 ---@field filter? any a filter, or the id of one
 ---@field set_presence? matrix.Presence presence while syncing
 ---@field full_state? boolean all state again in the first sync
----@field backoff_min_ms? integer the shortest pause after a failure, ms
----@field backoff_max_ms? integer the longest pause, unless the homeserver asks for a longer one, ms
+---@field backoff_min_ms? integer the shortest pause after a failure, ms (at least 1)
+---@field backoff_max_ms? integer the longest pause, unless the homeserver asks for a longer one, ms (at least 1)
 
 ---Outcome of sync_loop_start.
 ---@class matrix.SyncLoopStartPayload: matrix.Payload

@@ -64,11 +64,13 @@ def make_path(*parts: str, prefix: str = _PREFIX) -> str:
 class Api:
     """A client's way to its homeserver."""
 
-    def __init__(self, client: Client, homeserver: str) -> None:
-        """`homeserver`: a base URL or a server name; nothing is asked yet."""
+    def __init__(self, client: Client, homeserver: str | None) -> None:
+        """`homeserver`: a base URL or a server name; None while only a session may say it."""
         self.base_url: str | None = None
         self._server_name = ""
-        if is_url(homeserver):
+        if homeserver is None:
+            pass
+        elif is_url(homeserver):
             self.base_url = check_base_url(homeserver)
         else:
             self._server_name = check_server_name(homeserver)
@@ -143,6 +145,11 @@ class Api:
         """Whether a request that was refused may go again, with another token."""
         renewal = self._client.renewal
         return await renewal.refused(token, is_soft=error.soft_logout, is_final=has_renewed)
+
+    @property
+    def knows_homeserver(self) -> bool:
+        """Whether there is a base URL, or a name to look up."""
+        return bool(self.base_url or self._server_name)
 
     async def locate(self) -> str:
         """The homeserver's base URL; a server name is looked up once."""

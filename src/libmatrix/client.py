@@ -342,6 +342,8 @@ class Client:
         self.renewal.watch(self.session)
         if self.api.base_url is None:
             self.api.base_url = self.session.homeserver
+        if not self.api.knows_homeserver:
+            raise ArgumentError("homeserver: is missing; there is no session that has it")
 
     def _session_of_options(self, stored: Session) -> Session:
         options = self.options

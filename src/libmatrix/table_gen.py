@@ -847,8 +847,9 @@ class ClientOptions(Input, frozen=True, kw_only=True):
         {"access_token", "proxy", "refresh_token", "session", "store_passphrase", "recovery_key"}
     )
 
-    # the homeserver: its base URL, or a server name as example.org to look up
-    homeserver: str
+    # the homeserver: its base URL, or a server name as example.org to look up; not needed with
+    # session, or with a store that has a session
+    homeserver: str | None = None
     # the user; a login as somebody else is undone and refused
     user_id: str | None = None
     # the device to log in as; made by the homeserver otherwise
@@ -865,7 +866,7 @@ class ClientOptions(Input, frozen=True, kw_only=True):
     user_agent: str | None = None
     # to make a connection, ms
     connect_timeout_ms: int = 10000
-    # for one request, beyond a sync's own timeout, ms
+    # for one request, beyond a sync's own timeout, ms; 0 for no limit
     request_timeout_ms: int = 60000
     # the largest body accepted
     max_response_bytes: int = 268435456

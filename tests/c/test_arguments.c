@@ -41,6 +41,9 @@ static void by_name(void) {
     refuse("create_room", "{\"is_direct\":1}", "is_direct: must be a bool");
     refuse("ping", "{\"delay_ms\":1.5}", "delay_ms: must be an integer");
     refuse("ping", "{\"delay_ms\":\"1\"}", "delay_ms: must be an integer");
+    refuse("ping", "{\"delay_ms\":-1}", "delay_ms: must be at least 0");
+    refuse("sync_loop_start", "{\"backoff_min_ms\":0}", "backoff_min_ms: must be at least 1");
+    refuse("login_sso", "{\"timeout_ms\":-9223372036854775808}", "timeout_ms: must be at least 1");
     accept("ping", "{\"delay_ms\":null,\"payload\":null}");
     accept("create_room", "{\"preset\":\"public_chat\",\"invite\":[\"@a:b\"],\"is_direct\":true}");
     accept("whoami", "{}");
@@ -73,12 +76,12 @@ static void long_keys(void) {
 static const char *const colours[] = {"red", "green"};
 static const struct enumeration colour = {"colour", colours, 2};
 static const struct field parts[] = {
-    {.name = "x", .type = FIELD_INT, .required = true},
+    {.name = "x", .type = FIELD_INT, .least = INT64_MIN, .most = 3, .required = true},
     {.name = "deep", .type = FIELD_LIST, .item = FIELD_ENUM, .enumeration = &colour}};
 static const struct record point = {.name = "point", .fields = {parts, 2}};
 static const struct field arguments[] = {
     {.name = "flag", .type = FIELD_BOOL, .required = true},
-    {.name = "count", .type = FIELD_INT, .required = true},
+    {.name = "count", .type = FIELD_INT, .least = -5, .most = 5, .required = true},
     {.name = "ratio", .type = FIELD_DOUBLE, .required = true},
     {.name = "data", .type = FIELD_BYTES, .required = true},
     {.name = "any", .type = FIELD_JSON, .required = true},
@@ -118,6 +121,9 @@ static void every_type(void) {
     CHECK_STATUS(core_submit(client, &operation, broken, in, matrix_ignore, NULL, NULL),           \
                  MATRIX_E_INVALID_ARGUMENT);                                                       \
     CHECK_TEXT(matrix_map_error(in), reason)
+    REFUSE(1, {.integer = 6}, "count: must be from -5 to 5");
+    REFUSE(1, {.integer = -6}, "count: must be from -5 to 5");
+    REFUSE(7, {.string = "[{\"x\":4}]"}, "points[0].x: must be at most 3");
     REFUSE(2, {.number = 1e300 * 1e300}, "ratio: is not a finite number");
     REFUSE(4, {.string = "{"}, "any: is not valid JSON");
     REFUSE(4, {.string = NULL}, "any: is NULL");
@@ -139,7 +145,10 @@ static void every_type(void) {
 static void client_options(void) {
     static const char *const bad[][2] = {
         {"{}", "homeserver: is missing"},
+        {"{\"homeserver\":null,\"user_id\":\"@a:b\"}", "homeserver: is missing"},
         {"{\"homeserver\":5}", "homeserver: must be a string"},
+        {"{\"homeserver\":\"http://h\",\"request_timeout_ms\":-1}",
+         "request_timeout_ms: must be at least 0"},
         {"{\"homeserver\":\"http://h\",\"acces_token\":\"x\"}", "acces_token: is no known key"},
         {"{\"homeserver\":\"http://h\",\"use_environment\":\"y\"}",
          "use_environment: must be a bool"},
@@ -156,6 +165,11 @@ static void client_options(void) {
         matrix_map_free(options);
     }
     CHECK_STATUS(matrix_create_client(context, NULL, &client), MATRIX_E_INVALID_ARGUMENT);
+    for (size_t i = 0; i < 2; i++) {
+        options = map_of(i ? "{\"session\":\"{}\"}" : "{\"store_path\":\"/x\"}");
+        CHECK_OK(matrix_create_client(context, options, &client));
+        matrix_map_free(options);
+    }
     options = map_of("{\"homeserver\":\"http://h\",\"user_id\":null,\"connect_timeout_ms\":5}");
     CHECK_STATUS(matrix_create_client((matrix_context){5}, options, &client),
                  MATRIX_E_INVALID_HANDLE);

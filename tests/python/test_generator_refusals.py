@@ -68,8 +68,8 @@ REFUSED_OPERATIONS = {
     "args is no list": (operation("args = 1"), "'args' must be a list of tables"),
     "argument is no table": (operation("args = [1]"), "args[1]: is no table"),
     "unknown key of a field": (
-        argument('name = "x", type = "int", min = 1'),
-        "probe.args[1] x: unknown key 'min'",
+        argument('name = "x", type = "int", least = 1'),
+        "probe.args[1] x: unknown key 'least'",
     ),
     "argument with a default": (
         argument('name = "x", type = "int", default = 1'),
@@ -106,6 +106,18 @@ REFUSED_OPERATIONS = {
     "default no enum value": (
         option('name = "x", type = "presence", default = "away"'),
         "'away' is no value of presence",
+    ),
+    "range of a string": (option('name = "x", type = "string", min = 1'), "only integers"),
+    "range of a result": (result('name = "x", type = "int", min = 1'), "only integers"),
+    "range of nothing": (option('name = "x", type = "int", min = 2, max = 1'), "leave nothing"),
+    "range beyond int64": (
+        option('name = "x", type = "int", max = 9223372036854775808'),
+        "64 bits",
+    ),
+    "range of text": (option('name = "x", type = "int", min = "1"'), "'min' must be an integer"),
+    "default out of range": (
+        option('name = "x", type = "int", default = 0, min = 1'),
+        "the default is not within",
     ),
     "default beyond int64": (
         option('name = "x", type = "int", default = 9223372036854775808'),

@@ -345,3 +345,33 @@ def test_logout_locally_asks_nobody(host: RuntimeHost, tmp_path: Path) -> None:
         both = host.refuse(client, "logout", local_only=True, everywhere=True)
         assert both["code"] == "E_INVALID_ARGUMENT"
         assert b"access-1" not in stored(tmp_path)
+
+
+# -- where the homeserver is ----------------------------------------------------------------------
+
+
+def test_a_session_says_where_its_homeserver_is(host: RuntimeHost, tmp_path: Path) -> None:
+    """With it, or with a store that has one, `homeserver` is not needed."""
+    with ScriptedServer(Tokens()) as server:
+        first = host.client(server.url, store_path=str(tmp_path / "one"))
+        log_in(host, first)
+        text = host.call(first, "export_session")["session"]
+        host.send("close_client", first)
+        places = [
+            {"session": text},
+            {"store_path": str(tmp_path / "one")},
+            {"session": text, "store_path": str(tmp_path / "two")},
+        ]
+        for place in places:
+            client = host.client(None, **place)
+            host.call(client, "whoami")
+            assert host.call(client, "account")["homeserver"] == server.url
+            host.send("close_client", client)
+
+
+def test_without_any_session_the_homeserver_is_missing(host: RuntimeHost, tmp_path: Path) -> None:
+    client = host.client(None, store_path=str(tmp_path))
+    for operation in ("account", "login_flows"):
+        error = host.refuse(client, operation)
+        assert error["code"] == "E_INVALID_ARGUMENT"
+        assert error["message"].startswith("homeserver: is missing")

@@ -122,8 +122,6 @@ def test_only_one_loop(host: RuntimeHost) -> None:
         host.call(it.client, "sync_loop_stop")
         it.start()
         host.call(it.client, "sync_loop_stop")
-    error = host.refuse(it.client, "sync_loop_start", backoff_min_ms=-1)
-    assert error["code"] == "E_INVALID_ARGUMENT"
     assert host.refuse(host.client(), "sync_loop_start")["code"] == "E_NOT_LOGGED_IN"
 
 

@@ -208,7 +208,7 @@ class RuntimeHost:
         self._last += 1
         return self._last
 
-    def client(self, homeserver: str = "http://127.0.0.1:9", **options: Any) -> int:
+    def client(self, homeserver: str | None = "http://127.0.0.1:9", **options: Any) -> int:
         """Makes a client; without encryption, which asks the homeserver things of its own."""
         client = self.handle()
         body = {"homeserver": homeserver, "encryption": False, **options}

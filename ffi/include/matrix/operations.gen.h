@@ -219,7 +219,7 @@ MATRIX_API matrix_status matrix_rename_device(matrix_client client, const char *
  *
  * Options:
  *   password (string, secret): the account's password, where that is what is asked for
- *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *   auth_timeout_ms (int, at least 1, default 600000): how long the host may take for one stage, ms
  *
  * Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
  */
@@ -237,7 +237,7 @@ MATRIX_API matrix_status matrix_delete_device(matrix_client client, const char *
  *
  * Options:
  *   password (string, secret): the account's password, where that is what is asked for
- *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *   auth_timeout_ms (int, at least 1, default 600000): how long the host may take for one stage, ms
  *
  * Errors: M_FORBIDDEN, M_UNAUTHORIZED, E_NOT_HANDLED, E_NOT_LOGGED_IN
  */
@@ -251,7 +251,7 @@ MATRIX_API matrix_status matrix_delete_devices(matrix_client client, const char 
  *
  * Options:
  *   password (string, secret): the account's password, where that is what is asked for
- *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *   auth_timeout_ms (int, at least 1, default 600000): how long the host may take for one stage, ms
  *
  * Result:
  *   device_ids (list<string>): what was deleted
@@ -270,11 +270,11 @@ MATRIX_API matrix_status matrix_delete_other_devices(matrix_client client, matri
  *
  * Options:
  *   payload (json): given back as it is
- *   delay_ms (int, default 0): wait this long before answering, ms
- *   progress_count (int, default 0): make so many progress reports on the way
+ *   delay_ms (int, at least 0, default 0): wait this long before answering, ms
+ *   progress_count (int, at least 0, default 0): make so many progress reports on the way
  *   host_call (string): ask the host this question and give its answer back
- *   host_call_timeout_ms (int, default 30000): how long to wait for that answer, ms
- *   busy_ms (int, default 0): keep the runtime thread busy this long, ms
+ *   host_call_timeout_ms (int, at least 1, default 30000): how long to wait for that answer, ms
+ *   busy_ms (int, at least 0, default 0): keep the runtime thread busy this long, ms
  *
  * Result:
  *   payload (json, optional): what was given
@@ -1436,7 +1436,7 @@ MATRIX_API matrix_status matrix_send_event(matrix_client client, const char *roo
  *   client_id (string): a client id the authorization server knows already
  *   create_account (bool, default false): opens at making an account
  *   device_id (string): device to log in as; else the client's, else a new one
- *   timeout_ms (int, default 300000): how long the user may take, ms
+ *   timeout_ms (int, at least 1, default 300000): how long the user may take, ms
  *
  * Result:
  *   user_id (string): the full user id
@@ -2404,7 +2404,7 @@ MATRIX_API matrix_status matrix_login_token(matrix_client client, const char *to
  *   token (string, secret): a registration token
  *   device_id (string): the device to make; else the client's, else a new one
  *   device_display_name (string): name of the device; else the client's
- *   auth_timeout_ms (int, default 600000): how long the host may take for one stage, ms
+ *   auth_timeout_ms (int, at least 1, default 600000): how long the host may take for one stage, ms
  *
  * Result:
  *   user_id (string): the full user id
@@ -2698,7 +2698,7 @@ MATRIX_API matrix_status matrix_sso_url(matrix_client client, const char *redire
  *   identity_provider (string): id of one of login_flows' identity_providers
  *   device_id (string): device to log in as; else the client's, else a new one
  *   device_display_name (string): name of a new device; else the client's
- *   timeout_ms (int, default 300000): how long the user may take, ms
+ *   timeout_ms (int, at least 1, default 300000): how long the user may take, ms
  *
  * Result:
  *   user_id (string): the full user id
@@ -2879,7 +2879,7 @@ MATRIX_API matrix_status matrix_set_account_data(matrix_client client, const cha
  * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync
  *
  * Options:
- *   timeout_ms (int, default 0): how long the homeserver may wait for something new, ms
+ *   timeout_ms (int, at least 0, default 0): how long the homeserver may wait for something new, ms
  *   filter (json): a filter, or the id of one
  *   full_state (bool, default false): all state again
  *   set_presence (presence, default "online"): presence while syncing; one of online, unavailable,
@@ -2905,14 +2905,15 @@ MATRIX_API matrix_status matrix_sync_once(matrix_client client, matrix_map *opti
  * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync
  *
  * Options:
- *   timeout_ms (int, default 30000): how long the homeserver may wait for something new, ms
+ *   timeout_ms (int, at least 0, default 30000): how long the homeserver may wait for something
+ *     new, ms
  *   filter (json): a filter, or the id of one
  *   set_presence (presence, default "online"): presence while syncing; one of online, unavailable,
  *     offline
  *   full_state (bool, default false): all state again in the first sync
- *   backoff_min_ms (int, default 1000): the shortest pause after a failure, ms
- *   backoff_max_ms (int, default 60000): the longest pause, unless the homeserver asks for a longer
- *     one, ms
+ *   backoff_min_ms (int, at least 1, default 1000): the shortest pause after a failure, ms
+ *   backoff_max_ms (int, at least 1, default 60000): the longest pause, unless the homeserver asks
+ *     for a longer one, ms
  *
  * Errors: E_NOT_LOGGED_IN, E_ALREADY_RUNNING, E_INVALID_ARGUMENT
  */

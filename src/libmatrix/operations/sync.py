@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libmatrix.client import Client
-from libmatrix.errors import ArgumentError
 from libmatrix.filters import upload
 from libmatrix.table_gen import (
     SyncLoopStartArguments,
@@ -29,9 +28,6 @@ async def sync_once(client: Client, arguments: SyncOnceArguments) -> SyncOnceRes
 async def sync_loop_start(client: Client, arguments: SyncLoopStartArguments) -> SyncLoopStartResult:
     """Syncs until it is stopped; answers when the loop runs."""
     client.require_login()
-    for name in ("timeout_ms", "backoff_min_ms", "backoff_max_ms"):
-        if getattr(arguments, name) < 0:
-            raise ArgumentError(f"{name}: must not be negative")
     client.syncer.start(arguments)
     return SyncLoopStartResult()
 
