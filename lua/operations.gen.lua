@@ -28,6 +28,7 @@ list.enums = {
   user_trust_level = { "no_identity", "unverified", "verified", "changed", "violated" },
   device_trust_level = { "unverified", "cross_signed", "verified", "blocked" },
   backup_phase = { "enabled", "disabled", "deleted", "untrusted" },
+  send_state = { "queued", "sending", "sent", "failed" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -74,6 +75,7 @@ list.errors = {
   E_NO_BACKUP = -40,
   E_BACKUP_UNTRUSTED = -41,
   E_KEY_FILE = -42,
+  E_SEND_UNCERTAIN = -43,
 }
 
 list.records = {
@@ -131,6 +133,7 @@ list.records = {
     { name = "is_redacted", type = "bool", required = true },
     { name = "is_filled", type = "bool", required = true },
     { name = "encryption", type = "json" },
+    { name = "is_local", type = "bool" },
   },
   log_record = {
     { name = "level", type = "enum", enum = "log_level", required = true },
@@ -334,6 +337,34 @@ list.records = {
     { name = "state", type = "enum", enum = "backup_phase", required = true },
     { name = "version", type = "string", required = true },
   },
+  send_update = {
+    { name = "kind", type = "string", required = true },
+    { name = "send_id", type = "int", required = true },
+    { name = "txn_id", type = "string", required = true },
+    { name = "room_id", type = "string", required = true },
+    { name = "type", type = "string", required = true },
+    { name = "state", type = "enum", enum = "send_state", required = true },
+    { name = "event_id", type = "string" },
+    { name = "failure", type = "record", record = "error" },
+    { name = "delay_ms", type = "int" },
+    { name = "attempt", type = "int", required = true },
+    { name = "is_restored", type = "bool", required = true },
+    { name = "content", type = "json" },
+  },
+  pending_send = {
+    { name = "send_id", type = "int", required = true },
+    { name = "txn_id", type = "string", required = true },
+    { name = "room_id", type = "string", required = true },
+    { name = "type", type = "string", required = true },
+    { name = "state", type = "enum", enum = "send_state", required = true },
+    { name = "queued_ts", type = "int", required = true },
+    { name = "attempt", type = "int", required = true },
+    { name = "is_restored", type = "bool", required = true },
+    { name = "failure", type = "record", record = "error" },
+    { name = "state_key", type = "string" },
+    { name = "redacts", type = "string" },
+    { name = "content", type = "json", required = true },
+  },
 }
 
 list.context_options = {
@@ -364,6 +395,7 @@ list.client_options = {
   { name = "send_keys_to", type = "enum", enum = "device_policy" },
   { name = "show_messages_from", type = "enum", enum = "device_policy" },
   { name = "recovery_key", type = "string", secret = true },
+  { name = "send_timeout_ms", type = "int" },
 }
 
 list.events = {
@@ -375,6 +407,7 @@ list.events = {
       { name = "msgtype", type = "string" },
       { name = "not_own", type = "bool" },
       { name = "fill_gaps", type = "bool" },
+      { name = "local_echo", type = "bool" },
     },
   },
   sync = {
@@ -394,6 +427,7 @@ list.events = {
       { name = "state_key", type = "string" },
       { name = "not_own", type = "bool" },
       { name = "fill_gaps", type = "bool" },
+      { name = "local_echo", type = "bool" },
     },
   },
   state = {
@@ -497,6 +531,13 @@ list.events = {
   backup = {
     payload = "backup_change",
     filter = {},
+  },
+  send = {
+    payload = "send_update",
+    filter = {
+      { name = "room_id", type = "string" },
+      { name = "with_content", type = "bool" },
+    },
   },
 }
 
@@ -1957,6 +1998,34 @@ list.operations = {
       { name = "device_id", type = "string", required = true },
     },
   },
+  sends = {
+    name = "sends",
+    arguments = {},
+    options = {
+      { name = "room_id", type = "string" },
+    },
+    result = {
+      { name = "sends", type = "list", item = "record", record = "pending_send", required = true },
+    },
+  },
+  cancel_send = {
+    name = "cancel_send",
+    arguments = {
+      { name = "send_id", type = "int", required = true },
+    },
+    options = {},
+    result = {
+      { name = "is_cancelled", type = "bool", required = true },
+    },
+  },
+  retry_sends = {
+    name = "retry_sends",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "count", type = "int", required = true },
+    },
+  },
   login_flows = {
     name = "login_flows",
     arguments = {},
@@ -2626,6 +2695,9 @@ list.operation_names = {
   "get_secret",
   "list_secrets",
   "request_secret",
+  "sends",
+  "cancel_send",
+  "retry_sends",
   "login_flows",
   "login_password",
   "login_token",

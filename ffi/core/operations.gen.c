@@ -1201,6 +1201,30 @@ matrix_status matrix_request_secret(matrix_client client, const char *name, matr
                        callback, user_data, request);
 }
 
+matrix_status matrix_sends(matrix_client client, matrix_map *options, matrix_callback callback,
+                           void *user_data, matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_SENDS], NULL, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_cancel_send(matrix_client client, int64_t send_id, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.integer = send_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_CANCEL_SEND], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_retry_sends(matrix_client client, matrix_map *options,
+                                 matrix_callback callback, void *user_data,
+                                 matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_RETRY_SENDS], NULL, options, callback,
+                       user_data, request);
+}
+
 matrix_status matrix_login_flows(matrix_client client, matrix_map *options,
                                  matrix_callback callback, void *user_data,
                                  matrix_request *request) {

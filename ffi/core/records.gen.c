@@ -93,6 +93,8 @@ const char *matrix_status_string(matrix_status status) {
         return "E_BACKUP_UNTRUSTED";
     case MATRIX_E_KEY_FILE:
         return "E_KEY_FILE";
+    case MATRIX_E_SEND_UNCERTAIN:
+        return "E_SEND_UNCERTAIN";
     }
     return "E_UNKNOWN";
 }
@@ -235,6 +237,13 @@ const char *matrix_backup_phase_string(matrix_backup_phase value) {
         return "unknown";
     }
     return matrix_enum_backup_phase.values[value - 1];
+}
+
+const char *matrix_send_state_string(matrix_send_state value) {
+    if (value < 1 || (size_t)value > matrix_enum_send_state.count) {
+        return "unknown";
+    }
+    return matrix_enum_send_state.values[value - 1];
 }
 
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
@@ -384,4 +393,14 @@ const matrix_identity_change *matrix_reply_as_identity_change(const matrix_reply
 const matrix_backup_change *matrix_reply_as_backup_change(const matrix_reply *reply,
                                                           const matrix_value *value) {
     return core_record(reply, value, &matrix_record_backup_change);
+}
+
+const matrix_send_update *matrix_reply_as_send_update(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_send_update);
+}
+
+const matrix_pending_send *matrix_reply_as_pending_send(const matrix_reply *reply,
+                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_pending_send);
 }

@@ -108,6 +108,11 @@ const struct enumeration matrix_enum_backup_phase = {
     .name = "backup_phase", .values = backup_phase_values, .count = 4
 };
 
+static const char *const send_state_values[] = {"queued", "sending", "sent", "failed"};
+const struct enumeration matrix_enum_send_state = {
+    .name = "send_state", .values = send_state_values, .count = 4
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -172,10 +177,11 @@ static const struct field event_fields[] = {
     {.name = "is_redacted", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_redacted), .has_offset = SIZE_MAX},
     {.name = "is_filled", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_event, is_filled), .has_offset = SIZE_MAX},
     {.name = "encryption", .type = FIELD_JSON, .required = false, .secret = false, .offset = offsetof(matrix_event, encryption), .has_offset = SIZE_MAX},
+    {.name = "is_local", .type = FIELD_BOOL, .required = false, .secret = false, .offset = offsetof(matrix_event, is_local), .has_offset = offsetof(matrix_event, has_is_local)},
 };
 
 const struct record matrix_record_event = {
-    .name = "event", .fields = {event_fields, 27}, .size = sizeof(matrix_event)
+    .name = "event", .fields = {event_fields, 28}, .size = sizeof(matrix_event)
 };
 
 static const struct field log_record_fields[] = {
@@ -518,6 +524,44 @@ static const struct field backup_change_fields[] = {
 
 const struct record matrix_record_backup_change = {
     .name = "backup_change", .fields = {backup_change_fields, 3}, .size = sizeof(matrix_backup_change)
+};
+
+static const struct field send_update_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_send_update, kind), .has_offset = SIZE_MAX},
+    {.name = "send_id", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_send_update, send_id), .has_offset = SIZE_MAX},
+    {.name = "txn_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_send_update, txn_id), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_send_update, room_id), .has_offset = SIZE_MAX},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_send_update, type), .has_offset = SIZE_MAX},
+    {.name = "state", .type = FIELD_ENUM, .enumeration = &matrix_enum_send_state, .required = true, .secret = false, .offset = offsetof(matrix_send_update, state), .has_offset = SIZE_MAX},
+    {.name = "event_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_send_update, event_id), .has_offset = SIZE_MAX},
+    {.name = "failure", .type = FIELD_RECORD, .record = &matrix_record_error, .required = false, .secret = false, .offset = offsetof(matrix_send_update, failure), .has_offset = SIZE_MAX},
+    {.name = "delay_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_send_update, delay_ms), .has_offset = offsetof(matrix_send_update, has_delay_ms)},
+    {.name = "attempt", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_send_update, attempt), .has_offset = SIZE_MAX},
+    {.name = "is_restored", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_send_update, is_restored), .has_offset = SIZE_MAX},
+    {.name = "content", .type = FIELD_JSON, .required = false, .secret = false, .offset = offsetof(matrix_send_update, content), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_send_update = {
+    .name = "send_update", .fields = {send_update_fields, 12}, .size = sizeof(matrix_send_update)
+};
+
+static const struct field pending_send_fields[] = {
+    {.name = "send_id", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, send_id), .has_offset = SIZE_MAX},
+    {.name = "txn_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, txn_id), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, room_id), .has_offset = SIZE_MAX},
+    {.name = "type", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, type), .has_offset = SIZE_MAX},
+    {.name = "state", .type = FIELD_ENUM, .enumeration = &matrix_enum_send_state, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, state), .has_offset = SIZE_MAX},
+    {.name = "queued_ts", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, queued_ts), .has_offset = SIZE_MAX},
+    {.name = "attempt", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, attempt), .has_offset = SIZE_MAX},
+    {.name = "is_restored", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, is_restored), .has_offset = SIZE_MAX},
+    {.name = "failure", .type = FIELD_RECORD, .record = &matrix_record_error, .required = false, .secret = false, .offset = offsetof(matrix_pending_send, failure), .has_offset = SIZE_MAX},
+    {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_pending_send, state_key), .has_offset = SIZE_MAX},
+    {.name = "redacts", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_pending_send, redacts), .has_offset = SIZE_MAX},
+    {.name = "content", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_pending_send, content), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_pending_send = {
+    .name = "pending_send", .fields = {pending_send_fields, 12}, .size = sizeof(matrix_pending_send)
 };
 
 static const struct field enable_backup_options[] = {
@@ -1334,6 +1378,14 @@ static const struct field request_secret_options[] = {
     {.name = "timeout_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
+static const struct field sends_options[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field cancel_send_arguments[] = {
+    {.name = "send_id", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false},
+};
+
 static const struct field login_password_arguments[] = {
     {.name = "user", .type = FIELD_STRING, .required = true, .secret = false},
     {.name = "password", .type = FIELD_STRING, .required = true, .secret = true},
@@ -1627,6 +1679,7 @@ static const struct field message_filter[] = {
     {.name = "msgtype", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "fill_gaps", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "local_echo", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
 static const struct field any_filter[] = {
@@ -1636,6 +1689,7 @@ static const struct field any_filter[] = {
     {.name = "state_key", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "fill_gaps", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "local_echo", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
 static const struct field state_filter[] = {
@@ -1704,6 +1758,11 @@ static const struct field to_device_filter[] = {
     {.name = "not_own", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
+static const struct field send_filter[] = {
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "with_content", .type = FIELD_BOOL, .required = false, .secret = false},
+};
+
 static const struct field context_options[] = {
     {.name = "max_requests", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "max_request_bytes", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
@@ -1734,9 +1793,10 @@ static const struct field client_options[] = {
     {.name = "send_keys_to", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_policy, .required = false, .secret = false},
     {.name = "show_messages_from", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_policy, .required = false, .secret = false},
     {.name = "recovery_key", .type = FIELD_STRING, .required = false, .secret = true},
+    {.name = "send_timeout_ms", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
 };
 
-const struct fields matrix_client_options = {client_options, 20};
+const struct fields matrix_client_options = {client_options, 21};
 
 const struct operation matrix_operations[] = {
     [OPERATION_CREATE_BACKUP] = {
@@ -2411,6 +2471,24 @@ const struct operation matrix_operations[] = {
         .options = {request_secret_options, 1},
         .has_progress = false,
     },
+    [OPERATION_SENDS] = {
+        .name = "sends",
+        .arguments = {NULL, 0},
+        .options = {sends_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_CANCEL_SEND] = {
+        .name = "cancel_send",
+        .arguments = {cancel_send_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_RETRY_SENDS] = {
+        .name = "retry_sends",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
     [OPERATION_LOGIN_FLOWS] = {
         .name = "login_flows",
         .arguments = {NULL, 0},
@@ -2673,10 +2751,10 @@ const struct operation matrix_operations[] = {
 const size_t matrix_operation_count = OPERATION_COUNT;
 
 const struct event_kind matrix_event_kinds[] = {
-    {.name = "message", .filter = {message_filter, 5}, .payload = &matrix_record_event},
+    {.name = "message", .filter = {message_filter, 6}, .payload = &matrix_record_event},
     {.name = "sync", .filter = {NULL, 0}, .payload = &matrix_record_sync_done},
     {.name = "sync_state", .filter = {NULL, 0}, .payload = &matrix_record_sync_state},
-    {.name = "any", .filter = {any_filter, 6}, .payload = &matrix_record_event},
+    {.name = "any", .filter = {any_filter, 7}, .payload = &matrix_record_event},
     {.name = "state", .filter = {state_filter, 5}, .payload = &matrix_record_event},
     {.name = "membership", .filter = {membership_filter, 4}, .payload = &matrix_record_event},
     {.name = "redaction", .filter = {redaction_filter, 3}, .payload = &matrix_record_event},
@@ -2692,8 +2770,9 @@ const struct event_kind matrix_event_kinds[] = {
     {.name = "device_alert", .filter = {NULL, 0}, .payload = &matrix_record_device_alert},
     {.name = "identity", .filter = {NULL, 0}, .payload = &matrix_record_identity_change},
     {.name = "backup", .filter = {NULL, 0}, .payload = &matrix_record_backup_change},
+    {.name = "send", .filter = {send_filter, 2}, .payload = &matrix_record_send_update},
 };
-const size_t matrix_event_kind_count = 19;
+const size_t matrix_event_kind_count = 20;
 
 const struct error_code matrix_error_codes[] = {
     {"E_INVALID_ARGUMENT", MATRIX_E_INVALID_ARGUMENT},
@@ -2738,5 +2817,6 @@ const struct error_code matrix_error_codes[] = {
     {"E_NO_BACKUP", MATRIX_E_NO_BACKUP},
     {"E_BACKUP_UNTRUSTED", MATRIX_E_BACKUP_UNTRUSTED},
     {"E_KEY_FILE", MATRIX_E_KEY_FILE},
+    {"E_SEND_UNCERTAIN", MATRIX_E_SEND_UNCERTAIN},
 };
-const size_t matrix_error_code_count = 42;
+const size_t matrix_error_code_count = 43;

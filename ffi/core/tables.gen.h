@@ -119,6 +119,9 @@ enum operation_index {
     OPERATION_GET_SECRET,
     OPERATION_LIST_SECRETS,
     OPERATION_REQUEST_SECRET,
+    OPERATION_SENDS,
+    OPERATION_CANCEL_SEND,
+    OPERATION_RETRY_SENDS,
     OPERATION_LOGIN_FLOWS,
     OPERATION_LOGIN_PASSWORD,
     OPERATION_LOGIN_TOKEN,
@@ -185,6 +188,7 @@ extern const struct enumeration matrix_enum_poll_kind;
 extern const struct enumeration matrix_enum_user_trust_level;
 extern const struct enumeration matrix_enum_device_trust_level;
 extern const struct enumeration matrix_enum_backup_phase;
+extern const struct enumeration matrix_enum_send_state;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -217,5 +221,7 @@ extern const struct record matrix_record_search_result;
 extern const struct record matrix_record_poll_answer;
 extern const struct record matrix_record_identity_change;
 extern const struct record matrix_record_backup_change;
+extern const struct record matrix_record_send_update;
+extern const struct record matrix_record_pending_send;
 
 #endif

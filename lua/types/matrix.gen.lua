@@ -62,6 +62,9 @@
 ---What became of a key backup: in use, not in use, gone, or replaced by one not trusted.
 ---@alias matrix.BackupPhase "enabled"|"disabled"|"deleted"|"untrusted"
 
+---Where a send is on its way.
+---@alias matrix.SendState "queued"|"sending"|"sent"|"failed"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -119,6 +122,7 @@
 ---@field is_redacted boolean emptied by a redaction before it came
 ---@field is_filled boolean fetched to fill a gap, see fill_gaps
 ---@field encryption? any of an event that came encrypted and is given here in clear: what is known of that
+---@field is_local? boolean a local echo: not at the homeserver yet, and event_id is no real one
 
 ---A line of the log. Tokens, keys and message bodies are never in it.
 ---@class matrix.LogRecord
@@ -350,6 +354,36 @@
 ---@field state matrix.BackupPhase what became of it
 ---@field version string its version
 
+---A send is at another point of its way.
+---@class matrix.SendUpdate
+---@field kind string send
+---@field send_id integer its number, of this client's store only
+---@field txn_id string its transaction id, which the event that comes back by sync has too
+---@field room_id string the room it goes to
+---@field type string the type of the event, as m.room.message
+---@field state matrix.SendState queued: kept, waits; sending: on its way; sent, failed: over
+---@field event_id? string sent: the event that was made
+---@field failure? matrix.Error failed: why; queued again: why the last attempt came to nothing
+---@field delay_ms? integer queued again: how long until the next attempt, ms
+---@field attempt integer attempts so far, of this run of the program
+---@field is_restored boolean from an earlier run of the program; no request waits for it
+---@field content? any the content in clear, when it was asked for
+
+---A send that is not over.
+---@class matrix.PendingSend
+---@field send_id integer its number, of this client's store only
+---@field txn_id string its transaction id
+---@field room_id string the room it goes to
+---@field type string the type of the event, as m.room.message
+---@field state matrix.SendState queued or sending
+---@field queued_ts integer when it was queued, ms since 1970
+---@field attempt integer attempts so far, of this run of the program
+---@field is_restored boolean from an earlier run of the program; no request waits for it
+---@field failure? matrix.Error why the last attempt came to nothing
+---@field state_key? string of a state event: what it is the state of
+---@field redacts? string of a redaction: the event it empties
+---@field content any the content in clear
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once (at least 1)
@@ -379,6 +413,7 @@
 ---@field send_keys_to? matrix.DevicePolicy the devices that room keys are sent to
 ---@field show_messages_from? matrix.DevicePolicy the devices whose encrypted messages are shown
 ---@field recovery_key? string opens the account's secret storage for verify_own_device; with use_environment else MATRIX_RECOVERY_KEY
+---@field send_timeout_ms? integer how long a send may wait and be tried, ms; 0: until it is over
 
 ---Filter of the event message.
 ---@class matrix.MessageFilter
@@ -387,6 +422,7 @@
 ---@field msgtype? string only messages of this kind, as m.text
 ---@field not_own? boolean leave out what this user sent
 ---@field fill_gaps? boolean fetch what a sync left out of a room, at most 1,000 events for each gap
+---@field local_echo? boolean also what this client sends, as soon as it is queued: is_local is set, and the event that comes by sync has the same txn_id
 
 ---Filter of the event sync.
 ---@class matrix.SyncFilter
@@ -402,6 +438,7 @@
 ---@field state_key? string only this state key
 ---@field not_own? boolean leave out what this user sent
 ---@field fill_gaps? boolean fetch what a sync left out of a room, at most 1,000 events for each gap
+---@field local_echo? boolean also what this client sends, as soon as it is queued: is_local is set, and the event that comes by sync has the same txn_id
 
 ---Filter of the event state.
 ---@class matrix.StateFilter
@@ -477,6 +514,11 @@
 
 ---Filter of the event backup.
 ---@class matrix.BackupFilter
+
+---Filter of the event send.
+---@class matrix.SendFilter
+---@field room_id? string only this room
+---@field with_content? boolean with the content of what is sent
 
 ---What every callback of a request is given, and every call inside `matrix.run` gives back.
 ---@class matrix.Payload
@@ -2790,6 +2832,42 @@ function Client:list_secrets() end
 ---@overload fun(self: matrix.Client, name: string, options: matrix.RequestSecretOptions?, callback: fun(payload: matrix.RequestSecretPayload)): matrix.Request
 function Client:request_secret(name, options) end
 
+---Options of sends.
+---@class matrix.SendsOptions
+---@field room_id? string only what goes to this room
+
+---Outcome of sends.
+---@class matrix.SendsPayload: matrix.Payload
+---@field sends matrix.PendingSend[] what is not over
+
+---Lists what waits to be sent or is on its way, in the order it was queued. Answered without the homeserver.
+---@param options? matrix.SendsOptions
+---@return matrix.SendsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.SendsPayload)): matrix.Request
+---@overload fun(self: matrix.Client, options: matrix.SendsOptions?, callback: fun(payload: matrix.SendsPayload)): matrix.Request
+function Client:sends(options) end
+
+---Outcome of cancel_send.
+---@class matrix.CancelSendPayload: matrix.Payload
+---@field is_cancelled boolean dropped; else it is on its way, and its outcome comes as always
+
+---Drops a send that waits; its request ends as cancelled. One that is on its way goes on, and is not tried again.
+---
+---Errors: E_INVALID_ARGUMENT
+---@param send_id integer its number, from an event or from sends
+---@return matrix.CancelSendPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, send_id: integer, callback: fun(payload: matrix.CancelSendPayload)): matrix.Request
+function Client:cancel_send(send_id) end
+
+---Outcome of retry_sends.
+---@class matrix.RetrySendsPayload: matrix.Payload
+---@field count integer rooms whose sends were waiting
+
+---Tries at once what waits after a failure, for a host that knows that the network is back.
+---@return matrix.RetrySendsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.RetrySendsPayload)): matrix.Request
+function Client:retry_sends() end
+
 ---Outcome of login_flows.
 ---@class matrix.LoginFlowsPayload: matrix.Payload
 ---@field types string[] types of login, as m.login.password
@@ -3645,6 +3723,8 @@ function Client:accept_identity(user_id) end
 ---"identity": A user has another identity: accept_identity takes it, sign_user verifies it.
 ---
 ---"backup": The key backup is used from now on, or not any more.
+---
+---"send": What becomes of each send: queued, sending, sent or failed. What an earlier run of the program left behind is told too.
 ---@param kind string
 ---@param filter? table
 ---@param callback fun(event: table)
@@ -3687,6 +3767,8 @@ function Client:accept_identity(user_id) end
 ---@overload fun(self: matrix.Client, kind: "identity", filter: matrix.IdentityFilter?, callback: fun(event: matrix.IdentityChange)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "backup", callback: fun(event: matrix.BackupChange)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "backup", filter: matrix.BackupFilter?, callback: fun(event: matrix.BackupChange)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "send", callback: fun(event: matrix.SendUpdate)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "send", filter: matrix.SendFilter?, callback: fun(event: matrix.SendUpdate)): matrix.Subscription
 function Client:subscribe(kind, filter, callback) end
 
 return matrix

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from libmatrix.context import Context
     from libmatrix.crypto.machine import Crypto
     from libmatrix.room_events import Decrypt
+    from libmatrix.sending_queue import SendQueue
     from libmatrix.state import State
     from libmatrix.sync import Syncer
 
@@ -61,10 +62,11 @@ class Client:
         self._decrypt: Decrypt | None = None
         # Until it is done, requests wait.
         self.preparing: asyncio.Task[None] | None = None
-        self._vault = Vault(options.store_passphrase)
+        self.vault = Vault(options.store_passphrase)
         self._state: State | None = None
         self._syncer: Syncer | None = None
         self._crypto: Crypto | None = None
+        self._sends: SendQueue | None = None
         self._api: Api | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_closed = False
@@ -81,21 +83,23 @@ class Client:
                 self._open_state()
             elif self.options.store_passphrase is not None:
                 raise ArgumentError("store_passphrase: there is no store_path")
-            if self._vault.is_locked:
+            if self.vault.is_locked:
                 self.preparing = self.host.loop.create_task(self._unlock())
             else:
                 self._restore()
+                self._resume_sends()
         except Exception as error:
             self._failed(error)
 
     async def _unlock(self) -> None:
         """Opens what the store keeps sealed; the key takes a while."""
         try:
-            session, was_clear = await self._vault.unlock()
+            session, was_clear = await self.vault.unlock()
             self.state.session = session
             if was_clear:
                 self.state.keep_session(session)
             self._restore()
+            self._resume_sends()
         except Exception as error:
             self._failed(error)
         finally:
@@ -126,6 +130,8 @@ class Client:
             tasks.append(self.preparing)
         if self._syncer is not None:
             self._syncer.close()
+        if self._sends is not None:
+            tasks += self._sends.close()
         tasks += self._close_crypto()
         self._close_state()
         if self._api is not None:
@@ -165,13 +171,13 @@ class Client:
         is not known which device this is; `open_crypto` finds that out.
         """
         if self._crypto is None:
-            self._require_encryption()
+            self.require_encryption()
             from libmatrix.crypto.machine import Crypto
 
             session = self.session
             if session.user_id is None or session.device_id is None:
                 raise NotLoggedInError
-            self._crypto = Crypto(self, self._vault, session.user_id, session.device_id)
+            self._crypto = Crypto(self, self.vault, session.user_id, session.device_id)
             self._decrypt = self._crypto.decryptor.open
         return self._crypto
 
@@ -190,7 +196,7 @@ class Client:
 
     async def open_crypto(self) -> Crypto:
         """The same, asking the homeserver who this is when only the token is known so far."""
-        self._require_encryption()
+        self.require_encryption()
         session = self.require_login()
         if session.user_id is None or session.device_id is None:
             from libmatrix.operations.session import whoami
@@ -217,6 +223,15 @@ class Client:
             lock = self._locks[name] = asyncio.Lock()
         return lock
 
+    @property
+    def sends(self) -> SendQueue:
+        """What waits to be sent."""
+        if self._sends is None:
+            from libmatrix.sending_queue import SendQueue
+
+            self._sends = SendQueue(self)
+        return self._sends
+
     # -- the session --------------------------------------------------------------------------
 
     def require_login(self) -> Session:
@@ -235,6 +250,8 @@ class Client:
         self.session = session
         self.renewal.watch(session)
         self._keep_session()
+        if self._sends is not None:
+            self._sends.session_changed()
 
     def identified(self, user_id: str, device_id: str | None) -> None:
         """The homeserver says whose token it is; needed when only the token was given."""
@@ -252,6 +269,8 @@ class Client:
         if self._syncer is not None:
             self._syncer.close()
             self._syncer = None
+        if self._sends is not None:
+            self._sends.logged_out()
         self._close_crypto()
         if self._state is not None:
             self._state.forget()
@@ -268,6 +287,8 @@ class Client:
             self._close_crypto()
         self.renewal.watch(self.session)
         self._keep_session()
+        if self._sends is not None:
+            self._sends.session_changed()
         text = "the access token is not valid" + ("; log in again" if is_soft else "")
         self.log.record("warning", "session", text, "M_UNKNOWN_TOKEN")
 
@@ -285,6 +306,14 @@ class Client:
             self._syncer.consumed(mark)
         if self._crypto is not None:
             self._crypto.late.consumed(mark)
+        if self._sends is not None:
+            self._sends.consumed(mark)
+
+    def subscribe(self, handle: int, kind: str, body: Raw) -> None:
+        """Takes a wish of the host."""
+        self.subscriptions.add(handle, kind, body)
+        if kind == "send" and self._sends is not None:
+            self._sends.subscribed()
 
     def reporter(self) -> Callable[[Output], None]:
         """Reports progress of the request being started; ask for it before the first wait."""
@@ -301,7 +330,8 @@ class Client:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _require_encryption(self) -> None:
+    def require_encryption(self) -> None:
+        """Raises `EncryptionError` when the client was made without."""
         if not self.options.encryption:
             raise EncryptionError("this client was made without encryption; nothing was sent")
 
@@ -314,8 +344,15 @@ class Client:
 
         if self._is_closed:
             raise StoreError("the store is closed")
-        self._state = State(self.options.store_path, self._vault, self.host.files)
+        self._state = State(self.options.store_path, self.vault, self.host.files)
         return self._state
+
+    def _resume_sends(self) -> None:
+        """Goes on with what an earlier run left to be sent."""
+        from libmatrix.sending_store import SendStore
+
+        if self._state is not None and SendStore.is_needed(self):
+            self.sends  # noqa: B018
 
     def _close_state(self) -> None:
         if self._state is not None:

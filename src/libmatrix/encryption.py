@@ -11,24 +11,44 @@ from libmatrix.rooms import ENCRYPTION
 if TYPE_CHECKING:
     from libmatrix.client import Client
 
+# What no client encrypts: the homeserver has to count reactions.
+_ALWAYS_CLEAR = frozenset({"m.reaction"})
 
-async def is_encrypted(client: Client, room_id: str) -> bool:
-    """False when the room is certainly not encrypted; raises when that cannot be found out.
 
-    What complete syncs said counts; otherwise the homeserver is asked, each time.
-    """
+def goes_in_clear(event_type: str) -> bool:
+    """Whether events of a type are not encrypted in any room."""
+    return event_type in _ALWAYS_CLEAR
+
+
+def known_to_be_encrypted(client: Client, room_id: str) -> bool | None:
+    """What complete syncs said of a room; None when they said nothing."""
     state = client.state
     room = state.rooms.get(room_id)
     if room is not None and room.is_encrypted:
         return True
     if room is not None and room.membership == "join" and not state.is_partial:
         return False
+    return None
+
+
+async def is_encrypted(client: Client, room_id: str) -> bool:
+    """Whether a room is encrypted; what no sync told is asked of the homeserver, each time."""
+    known = known_to_be_encrypted(client, room_id)
+    if known is not None:
+        return known
+    path = make_path("rooms", room_id, "state", ENCRYPTION, "")
     try:
-        await client.api.call("GET", make_path("rooms", room_id, "state", ENCRYPTION, ""))
+        await client.api.call("GET", path, may_repeat=False)
     except HomeserverError as error:
         if error.http_status == 404 and error.code == "M_NOT_FOUND":
             return False
         raise
-    if room is not None:
-        state.keep_encrypted(room)
+    turned_out_encrypted(client, room_id)
     return True
+
+
+def turned_out_encrypted(client: Client, room_id: str) -> None:
+    """Keeps that a room is encrypted before a sync says so."""
+    room = client.state.rooms.get(room_id)
+    if room is not None and not room.is_encrypted:
+        client.state.keep_encrypted(room)

@@ -14,6 +14,8 @@
     ├── NotLoggedInError           E_NOT_LOGGED_IN           there is no access token
     ├── AlreadyLoggedInError       E_ALREADY_LOGGED_IN       there is a session
     ├── AlreadyRunningError        E_ALREADY_RUNNING         the sync loop runs
+    ├── TooLargeError              E_TOO_LARGE               larger than the homeserver takes
+    ├── UncertainSendError         E_SEND_UNCERTAIN          a send may have worked or not
     ├── EncryptionError            E_ENCRYPTION_UNSUPPORTED  the room is encrypted; nothing was sent
     ├── StoreError                 E_STORE                   the store cannot be used
     │   ├── StoreLockedError       E_STORE_LOCKED            … because another client has it open
@@ -168,6 +170,18 @@ class EncryptionError(MatrixError):
     """The room is encrypted, or it cannot be ruled out; nothing was sent."""
 
     CODE = "E_ENCRYPTION_UNSUPPORTED"
+
+
+class TooLargeError(MatrixError):
+    """Larger than any homeserver takes; nothing was sent."""
+
+    CODE = "E_TOO_LARGE"
+
+
+class UncertainSendError(MatrixError):
+    """A send was tried and may have worked; it will not be tried again."""
+
+    CODE = "E_SEND_UNCERTAIN"
 
 
 class UnknownRoomError(MatrixError):

@@ -147,7 +147,7 @@ class Runtime:
     def _subscribe(self, _context: int, handle: int, target: int, kind: str, body: Raw) -> None:
         client = self._clients.get(handle)
         if client is not None:
-            client.subscriptions.add(target, kind, body)
+            client.subscribe(target, kind, body)
 
     def _unsubscribe(self, _context: int, handle: int, target: int, *_rest: Any) -> None:
         client = self._clients.get(handle)

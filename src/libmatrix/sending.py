@@ -1,4 +1,8 @@
-"""What goes into a room's timeline goes through here: messages, state events, redactions."""
+"""What goes into a room's timeline goes through here: messages, state events, redactions.
+
+Each is kept in the client's store before it is tried, see `sending_queue.py`. The functions return
+when the homeserver has taken it, and raise when it never will.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Raw
 
-from libmatrix.api import make_path
-from libmatrix.encryption import is_encrypted
+from libmatrix.sending_item import REDACTION, Draft, now_ms
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
 
-
-class _EventAnswer(msgspec.Struct):
-    event_id: str
+_encode = msgspec.json.Encoder().encode
 
 
 async def send_event(
@@ -27,20 +29,17 @@ async def send_event(
     txn_id: str | None = None,
 ) -> str:
     """Sends an event, encrypted where the room is; returns its event id."""
-    client.require_login()
-    if await is_encrypted(client, room_id):
-        crypto = await client.open_crypto()
-        event_type, content = await crypto.encrypt_event(room_id, event_type, content)
-    path = make_path("rooms", room_id, "send", event_type, txn_id or make_txn_id())
-    return (await client.api.put(_EventAnswer, path, content)).event_id
+    draft = Draft("event", event_type, txn_id or make_txn_id(), now_ms(), Raw(_encode(content)))
+    return await client.sends.send(room_id, draft)
 
 
 async def send_state(
     client: Client, room_id: str, event_type: str, state_key: str, content: dict[str, Any]
 ) -> str:
     """Sets a state event, which is never encrypted; returns its event id."""
-    path = make_path("rooms", room_id, "state", event_type, state_key)
-    return (await client.api.put(_EventAnswer, path, content)).event_id
+    body = Raw(_encode(content))
+    draft = Draft("state", event_type, make_txn_id(), now_ms(), body, state_key)
+    return await client.sends.send(room_id, draft)
 
 
 async def redact(
@@ -52,9 +51,9 @@ async def redact(
     txn_id: str | None = None,
 ) -> str:
     """Redacts an event; returns the event id of the redaction."""
-    path = make_path("rooms", room_id, "redact", event_id, txn_id or make_txn_id())
-    body = {} if reason is None else {"reason": reason}
-    return (await client.api.put(_EventAnswer, path, body)).event_id
+    body = Raw(_encode({} if reason is None else {"reason": reason}))
+    draft = Draft("redaction", REDACTION, txn_id or make_txn_id(), now_ms(), body, event_id)
+    return await client.sends.send(room_id, draft)
 
 
 def make_txn_id() -> str:

@@ -70,10 +70,17 @@ _MIGRATIONS = (
         " PRIMARY KEY (first, second)) WITHOUT ROWID;"
         for name in _CRYPTO
     ),
+    # What waits to be sent; with an outcome what is over and the host has not heard of yet.
+    """
+    CREATE TABLE send (
+        send_id INTEGER PRIMARY KEY AUTOINCREMENT, room_id TEXT NOT NULL, draft BLOB NOT NULL,
+        tried_ms INTEGER, frozen BLOB, outcome BLOB, ended_ms INTEGER
+    );
+    """,
 )
 
 _ROOM_TABLES = ("room", "state", "account_data", "members_loaded")
-_TABLES = ("meta", *_ROOM_TABLES, *_CRYPTO)
+_TABLES = ("meta", "send", *_ROOM_TABLES, *_CRYPTO)
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -162,6 +169,11 @@ class Store:
         """All keys of a table."""
         with self.reading() as connection:
             return connection.execute(f"SELECT first, second FROM {table}").fetchall()
+
+    def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """What a query of a table's own module finds."""
+        with self.reading() as connection:
+            return connection.execute(query, arguments).fetchall()
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -331,50 +343,51 @@ class Writer:
         if value is None:
             self._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
         else:
-            self._many("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
+            self.many("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
 
     def rooms(self, rows: Iterable[tuple[str, bytes]]) -> None:
         """Sets rooms."""
-        self._many("INSERT OR REPLACE INTO room VALUES (?, ?)", rows)
+        self.many("INSERT OR REPLACE INTO room VALUES (?, ?)", rows)
 
     def states(self, rows: Iterable[tuple[str, str, str, Any]]) -> None:
         """Sets state events."""
-        self._many("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows)
+        self.many("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows)
 
     def account_data(self, rows: Iterable[tuple[str, str, Any]]) -> None:
         """Sets account data."""
-        self._many("INSERT OR REPLACE INTO account_data VALUES (?, ?, ?)", rows)
+        self.many("INSERT OR REPLACE INTO account_data VALUES (?, ?, ?)", rows)
 
     def forget_state(self, room_ids: Iterable[str]) -> None:
         """Removes the state events of rooms."""
-        self._many("DELETE FROM state WHERE room_id = ?", [(room_id,) for room_id in room_ids])
+        self.many("DELETE FROM state WHERE room_id = ?", [(room_id,) for room_id in room_ids])
 
     def forget_members(self, room_ids: Iterable[str]) -> None:
         """Says that members of rooms may be missing."""
         rows = [(room_id,) for room_id in room_ids]
-        self._many("DELETE FROM members_loaded WHERE room_id = ?", rows)
+        self.many("DELETE FROM members_loaded WHERE room_id = ?", rows)
 
     def members_loaded(self, room_id: str) -> None:
         """Says that all members of a room are there."""
-        self._many("INSERT OR REPLACE INTO members_loaded VALUES (?)", [(room_id,)])
+        self.many("INSERT OR REPLACE INTO members_loaded VALUES (?)", [(room_id,)])
 
     def forget_type(self, room_id: str, kind: str) -> None:
         """Removes a room's state events of a type."""
-        self._many("DELETE FROM state WHERE room_id = ? AND type = ?", [(room_id, kind)])
+        self.many("DELETE FROM state WHERE room_id = ? AND type = ?", [(room_id, kind)])
 
     def forget_room(self, room_id: str) -> None:
         """Removes a room and all of it."""
         for table in _ROOM_TABLES:
-            self._many(f"DELETE FROM {table} WHERE room_id = ?", [(room_id,)])
+            self.many(f"DELETE FROM {table} WHERE room_id = ?", [(room_id,)])
 
     def crypto(
         self, table: str, rows: Iterable[tuple[str, str, bytes]], gone: Iterable[tuple[str, str]]
     ) -> None:
         """Sets and removes values of a table of encryption."""
-        self._many(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
-        self._many(f"DELETE FROM {table} WHERE first = ? AND second = ?", gone)
+        self.many(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
+        self.many(f"DELETE FROM {table} WHERE first = ? AND second = ?", gone)
 
-    def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    def many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Runs a statement of a table's own module for each of the rows."""
         self._connection.executemany(statement, rows)
 
 

@@ -20,7 +20,16 @@ _FIELDS = ("room_id", "type", "sender", "state_key", "msgtype")
 class Subscription:
     """One wish, its filter taken apart."""
 
-    __slots__ = (*_FIELDS, "fill_gaps", "handle", "kind", "not_own", "takes_all")
+    __slots__ = (
+        *_FIELDS,
+        "fill_gaps",
+        "handle",
+        "kind",
+        "local_echo",
+        "not_own",
+        "takes_all",
+        "with_content",
+    )
 
     room_id: str | None
     type: str | None
@@ -35,6 +44,8 @@ class Subscription:
             setattr(self, name, getattr(wanted, name, None))
         self.not_own = bool(getattr(wanted, "not_own", False))
         self.fill_gaps = bool(getattr(wanted, "fill_gaps", False))
+        self.local_echo = bool(getattr(wanted, "local_echo", False))
+        self.with_content = bool(getattr(wanted, "with_content", False))
         self.takes_all = not self.not_own and all(getattr(self, name) is None for name in _FIELDS)
 
     def wants(self, room_id: str, head: Brief | EventHead, raw: Raw, user_id: str) -> bool:
@@ -131,6 +142,8 @@ class Subscriptions:
         self._by_kind = by_kind
         everything = list(self._wishes.values())
         self.routes = Routes(everything)
+        # Only these get what this client sends before the homeserver has it.
+        self.echoes = Routes([wish for wish in everything if wish.local_echo])
         # Only these get what was fetched to fill a gap.
         self.fillers = [wish for wish in everything if wish.fill_gaps]
         self.filler_routes = Routes(self.fillers)

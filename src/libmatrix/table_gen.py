@@ -81,6 +81,7 @@ ErrorCode = Literal[
     "E_NO_BACKUP",
     "E_BACKUP_UNTRUSTED",
     "E_KEY_FILE",
+    "E_SEND_UNCERTAIN",
 ]
 
 ERROR_STATUS: dict[str, int] = {
@@ -126,6 +127,7 @@ ERROR_STATUS: dict[str, int] = {
     "E_NO_BACKUP": -40,
     "E_BACKUP_UNTRUSTED": -41,
     "E_KEY_FILE": -42,
+    "E_SEND_UNCERTAIN": -43,
 }
 """The number of each of libmatrix's own codes in C."""
 
@@ -281,6 +283,14 @@ BackupPhase = Literal[
 ]
 """What became of a key backup: in use, not in use, gone, or replaced by one not trusted."""
 
+SendState = Literal[
+    "queued",
+    "sending",
+    "sent",
+    "failed",
+]
+"""Where a send is on its way."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -393,6 +403,8 @@ class Event(Output, frozen=True, kw_only=True):
     is_filled: bool
     # of an event that came encrypted and is given here in clear: what is known of that
     encryption: Raw | None = None
+    # a local echo: not at the homeserver yet, and event_id is no real one
+    is_local: bool | None = None
 
 
 class LogRecord(Output, frozen=True, kw_only=True):
@@ -827,6 +839,64 @@ class BackupChange(Output, frozen=True, kw_only=True):
     version: str
 
 
+class SendUpdate(Output, frozen=True, kw_only=True):
+    """A send is at another point of its way."""
+
+    # send
+    kind: str
+    # its number, of this client's store only
+    send_id: int
+    # its transaction id, which the event that comes back by sync has too
+    txn_id: str
+    # the room it goes to
+    room_id: str
+    # the type of the event, as m.room.message
+    type: str
+    # queued: kept, waits; sending: on its way; sent, failed: over
+    state: SendState
+    # sent: the event that was made
+    event_id: str | None = None
+    # failed: why; queued again: why the last attempt came to nothing
+    failure: Error | None = None
+    # queued again: how long until the next attempt, ms
+    delay_ms: int | None = None
+    # attempts so far, of this run of the program
+    attempt: int
+    # from an earlier run of the program; no request waits for it
+    is_restored: bool
+    # the content in clear, when it was asked for
+    content: Raw | None = None
+
+
+class PendingSend(Output, frozen=True, kw_only=True):
+    """A send that is not over."""
+
+    # its number, of this client's store only
+    send_id: int
+    # its transaction id
+    txn_id: str
+    # the room it goes to
+    room_id: str
+    # the type of the event, as m.room.message
+    type: str
+    # queued or sending
+    state: SendState
+    # when it was queued, ms since 1970
+    queued_ts: int
+    # attempts so far, of this run of the program
+    attempt: int
+    # from an earlier run of the program; no request waits for it
+    is_restored: bool
+    # why the last attempt came to nothing
+    failure: Error | None = None
+    # of a state event: what it is the state of
+    state_key: str | None = None
+    # of a redaction: the event it empties
+    redacts: str | None = None
+    # the content in clear
+    content: Raw
+
+
 class ContextOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_init."""
 
@@ -889,6 +959,8 @@ class ClientOptions(Input, frozen=True, kw_only=True):
     # opens the account's secret storage for verify_own_device; with use_environment else
     # MATRIX_RECOVERY_KEY
     recovery_key: str | None = None
+    # how long a send may wait and be tried, ms; 0: until it is over
+    send_timeout_ms: int = 0
 
 
 class MessageFilter(Input, frozen=True, kw_only=True):
@@ -904,6 +976,9 @@ class MessageFilter(Input, frozen=True, kw_only=True):
     not_own: bool = False
     # fetch what a sync left out of a room, at most 1,000 events for each gap
     fill_gaps: bool = False
+    # also what this client sends, as soon as it is queued: is_local is set, and the event that
+    # comes by sync has the same txn_id
+    local_echo: bool = False
 
 
 class SyncFilter(Input, frozen=True, kw_only=True):
@@ -929,6 +1004,9 @@ class AnyFilter(Input, frozen=True, kw_only=True):
     not_own: bool = False
     # fetch what a sync left out of a room, at most 1,000 events for each gap
     fill_gaps: bool = False
+    # also what this client sends, as soon as it is queued: is_local is set, and the event that
+    # comes by sync has the same txn_id
+    local_echo: bool = False
 
 
 class StateFilter(Input, frozen=True, kw_only=True):
@@ -1061,6 +1139,15 @@ class IdentityFilter(Input, frozen=True, kw_only=True):
 
 class BackupFilter(Input, frozen=True, kw_only=True):
     """Filter of the event kind backup."""
+
+
+class SendFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind send."""
+
+    # only this room
+    room_id: str | None = None
+    # with the content of what is sent
+    with_content: bool = False
 
 
 class CreateBackupArguments(Input, frozen=True, kw_only=True):
@@ -3304,6 +3391,45 @@ class RequestSecretResult(Output, frozen=True, kw_only=True):
     device_id: str
 
 
+class SendsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of sends."""
+
+    # only what goes to this room
+    room_id: str | None = None
+
+
+class SendsResult(Output, frozen=True, kw_only=True):
+    """Result of sends."""
+
+    # what is not over
+    sends: list[PendingSend]
+
+
+class CancelSendArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of cancel_send."""
+
+    # its number, from an event or from sends
+    send_id: int
+
+
+class CancelSendResult(Output, frozen=True, kw_only=True):
+    """Result of cancel_send."""
+
+    # dropped; else it is on its way, and its outcome comes as always
+    is_cancelled: bool
+
+
+class RetrySendsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of retry_sends."""
+
+
+class RetrySendsResult(Output, frozen=True, kw_only=True):
+    """Result of retry_sends."""
+
+    # rooms whose sends were waiting
+    count: int
+
+
 class LoginFlowsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of login_flows."""
 
@@ -5059,6 +5185,30 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "sends": OperationSpec(
+        name="sends",
+        area="sending",
+        arguments=SendsArguments,
+        result=SendsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "cancel_send": OperationSpec(
+        name="cancel_send",
+        area="sending",
+        arguments=CancelSendArguments,
+        result=CancelSendResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "retry_sends": OperationSpec(
+        name="retry_sends",
+        area="sending",
+        arguments=RetrySendsArguments,
+        result=RetrySendsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
     "login_flows": OperationSpec(
         name="login_flows",
         area="session",
@@ -5426,5 +5576,6 @@ EVENTS: dict[str, EventSpec] = {
     "device_alert": EventSpec("device_alert", DeviceAlertFilter, DeviceAlert),
     "identity": EventSpec("identity", IdentityFilter, IdentityChange),
     "backup": EventSpec("backup", BackupFilter, BackupChange),
+    "send": EventSpec("send", SendFilter, SendUpdate),
 }
 """Every kind of event by name."""

@@ -2327,6 +2327,49 @@ MATRIX_API matrix_status matrix_request_secret(matrix_client client, const char 
                                                matrix_map *options, matrix_callback callback,
                                                void *user_data, matrix_request *request);
 
+/* ---- sending -------------------------------------------------------------------------------- */
+
+/**
+ * Lists what waits to be sent or is on its way, in the order it was queued. Answered without the
+ * homeserver. Since 0.1.
+ *
+ * Options:
+ *   room_id (string): only what goes to this room
+ *
+ * Result:
+ *   sends (list<pending_send>): what is not over
+ */
+MATRIX_API matrix_status matrix_sends(matrix_client client, matrix_map *options,
+                                      matrix_callback callback, void *user_data,
+                                      matrix_request *request);
+
+/**
+ * Drops a send that waits; its request ends as cancelled. One that is on its way goes on, and is
+ * not tried again. Since 0.1.
+ *
+ * Arguments:
+ *   send_id (int): its number, from an event or from sends
+ *
+ * Result:
+ *   is_cancelled (bool): dropped; else it is on its way, and its outcome comes as always
+ *
+ * Errors: E_INVALID_ARGUMENT
+ */
+MATRIX_API matrix_status matrix_cancel_send(matrix_client client, int64_t send_id,
+                                            matrix_map *options, matrix_callback callback,
+                                            void *user_data, matrix_request *request);
+
+/**
+ * Tries at once what waits after a failure, for a host that knows that the network is back. Since
+ * 0.1.
+ *
+ * Result:
+ *   count (int): rooms whose sends were waiting
+ */
+MATRIX_API matrix_status matrix_retry_sends(matrix_client client, matrix_map *options,
+                                            matrix_callback callback, void *user_data,
+                                            matrix_request *request);
+
 /* ---- session -------------------------------------------------------------------------------- */
 
 /**

@@ -131,6 +131,9 @@ typedef struct matrix_event {
      * absent
      */
     const matrix_value *encryption;
+    /** a local echo: not at the homeserver yet, and event_id is no real one; may be absent */
+    bool has_is_local;
+    bool is_local;
 } matrix_event;
 
 /** A line of the log. Tokens, keys and message bodies are never in it. */
@@ -546,6 +549,63 @@ typedef struct matrix_backup_change {
     const char *version;
 } matrix_backup_change;
 
+/** A send is at another point of its way. */
+typedef struct matrix_send_update {
+    /** send */
+    const char *kind;
+    /** its number, of this client's store only */
+    int64_t send_id;
+    /** its transaction id, which the event that comes back by sync has too */
+    const char *txn_id;
+    /** the room it goes to */
+    const char *room_id;
+    /** the type of the event, as m.room.message */
+    const char *type;
+    /** queued: kept, waits; sending: on its way; sent, failed: over */
+    matrix_send_state state;
+    /** sent: the event that was made; may be absent */
+    const char *event_id;
+    /** failed: why; queued again: why the last attempt came to nothing (error); may be absent */
+    const matrix_value *failure;
+    /** queued again: how long until the next attempt, ms; may be absent */
+    bool has_delay_ms;
+    int64_t delay_ms;
+    /** attempts so far, of this run of the program */
+    int64_t attempt;
+    /** from an earlier run of the program; no request waits for it */
+    bool is_restored;
+    /** the content in clear, when it was asked for; may be absent */
+    const matrix_value *content;
+} matrix_send_update;
+
+/** A send that is not over. */
+typedef struct matrix_pending_send {
+    /** its number, of this client's store only */
+    int64_t send_id;
+    /** its transaction id */
+    const char *txn_id;
+    /** the room it goes to */
+    const char *room_id;
+    /** the type of the event, as m.room.message */
+    const char *type;
+    /** queued or sending */
+    matrix_send_state state;
+    /** when it was queued, ms since 1970 */
+    int64_t queued_ts;
+    /** attempts so far, of this run of the program */
+    int64_t attempt;
+    /** from an earlier run of the program; no request waits for it */
+    bool is_restored;
+    /** why the last attempt came to nothing (error); may be absent */
+    const matrix_value *failure;
+    /** of a state event: what it is the state of; may be absent */
+    const char *state_key;
+    /** of a redaction: the event it empties; may be absent */
+    const char *redacts;
+    /** the content in clear */
+    const matrix_value *content;
+} matrix_pending_send;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -762,5 +822,19 @@ MATRIX_API const matrix_identity_change *matrix_reply_as_identity_change(const m
  */
 MATRIX_API const matrix_backup_change *matrix_reply_as_backup_change(const matrix_reply *reply,
                                                                      const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_send_update *matrix_reply_as_send_update(const matrix_reply *reply,
+                                                                 const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_pending_send *matrix_reply_as_pending_send(const matrix_reply *reply,
+                                                                   const matrix_value *value);
 
 #endif

@@ -111,7 +111,11 @@ typedef enum matrix_status {
     /** Nobody who is trusted has signed the key backup, and its key is not here. */
     MATRIX_E_BACKUP_UNTRUSTED = -41,
     /** The key file cannot be read or written, is broken, or its passphrase is wrong. */
-    MATRIX_E_KEY_FILE = -42
+    MATRIX_E_KEY_FILE = -42,
+    /**
+     * A send was tried and it is not known whether the homeserver took it; it is not tried again.
+     */
+    MATRIX_E_SEND_UNCERTAIN = -43
 } matrix_status;
 
 /**
@@ -373,5 +377,18 @@ typedef enum matrix_backup_phase {
 
 /** As text, as "enabled"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_backup_phase_string(matrix_backup_phase value);
+
+/** Where a send is on its way. */
+typedef enum matrix_send_state {
+    /** None, or one this library does not know. */
+    MATRIX_SEND_STATE_UNKNOWN = 0,
+    MATRIX_SEND_STATE_QUEUED = 1,
+    MATRIX_SEND_STATE_SENDING = 2,
+    MATRIX_SEND_STATE_SENT = 3,
+    MATRIX_SEND_STATE_FAILED = 4
+} matrix_send_state;
+
+/** As text, as "queued"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_send_state_string(matrix_send_state value);
 
 #endif

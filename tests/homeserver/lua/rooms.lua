@@ -257,7 +257,7 @@ T.test("any state event", function()
     refused(bob:send_state_event(room_id, "org.example.state", {}), "M_FORBIDDEN")
     refused(alice:send_state_event(room_id, "org.example.state", 7), "E_INVALID_ARGUMENT", "^content: ")
     refused(alice:send_state_event(room_id, "", {}), "E_INVALID_ARGUMENT", "^type: ")
-    refused(alice:send_state_event(room_id, "org.x", { text = ("x"):rep(66000) }), "M_TOO_LARGE")
+    refused(alice:send_state_event(room_id, "org.x", { text = ("x"):rep(66000) }), "E_TOO_LARGE")
   end)
 end)
 

@@ -1,0 +1,121 @@
+-- The queue of sends, from Lua: queued without a network, sent by the next client of the same store.
+local T = ...
+local matrix = T.matrix
+local pair = dofile "tests/homeserver/lua/pair.lua"
+local check = matrix.check
+
+local STORE = os.getenv "MATRIX_STORE" .. "/" .. tostring({}):match "[%xx]+$"
+-- Nobody listens there.
+local NOWHERE = "http://127.0.0.1:9"
+
+local function open(homeserver, store)
+  return matrix.create_client {
+    homeserver = homeserver,
+    user_id = os.getenv "MATRIX_USER_ID",
+    access_token = os.getenv "MATRIX_TOKEN",
+    store_path = store,
+  }
+end
+
+local function wait(client, holds)
+  for _ = 1, 2000 do
+    if holds() then
+      return
+    end
+    check(client:ping { delay_ms = 10 })
+  end
+  error("it did not happen", 2)
+end
+
+-- The states each send was in, by its txn_id, as one text.
+local function states_of(client)
+  local states = {}
+  client:subscribe("send", function(update)
+    states[update.txn_id] = (states[update.txn_id] or "") .. update.state .. " "
+    states[update.state] = (states[update.state] or 0) + 1
+  end)
+  return states
+end
+
+T.test("what is queued without a network is sent by the next client", function()
+  local outcomes = {}
+  matrix.run(function()
+    local client, room_id = open(NOWHERE, STORE), pair.room_id
+    local states = states_of(client)
+    for number = 1, 3 do
+      client:send_text(room_id, "number " .. number, { txn_id = "t" .. number }, function(payload)
+        outcomes[number] = payload
+      end)
+    end
+    -- Nothing said so far whether the room is encrypted: that is asked before the first attempt.
+    wait(client, function()
+      return states.queued and states.queued > 3
+    end)
+    local sends = check(client:sends { room_id = room_id }).sends
+    T.equal(#sends, 3)
+    T.equal(sends[2].content.body, "number 2")
+    T.equal(sends[2].txn_id, "t2")
+    T.equal(sends[1].failure.code, "E_CONNECTION")
+    T.equal(check(client:cancel_send(sends[2].send_id)).is_cancelled, true)
+    wait(client, function()
+      return outcomes[2]
+    end)
+    T.equal(outcomes[2].error.code, "E_CANCELLED")
+    T.equal(client:cancel_send(sends[2].send_id).error.code, "E_INVALID_ARGUMENT")
+    check(client:retry_sends())
+    client:close()
+  end)
+
+  pair.run(function(_, bob, room_id)
+    local heard = {}
+    bob:subscribe("message", { room_id = room_id }, function(event)
+      heard[#heard + 1] = event.body
+    end)
+    local client = open(os.getenv "MATRIX_HOMESERVER", STORE)
+    local states = states_of(client)
+    pair.sync_until(bob, function()
+      return #heard == 2
+    end)
+    T.same(heard, { "number 1", "number 3" })
+    wait(client, function()
+      return states.sent == 2
+    end)
+    T.equal(#check(client:sends()).sends, 0)
+    client:close()
+  end)
+end)
+
+T.test("an echo is there at once, and the event that follows has its txn_id", function()
+  pair.run(function(alice, _, room_id)
+    local states, events = states_of(alice), {}
+    check(alice:sync_once())
+    alice:subscribe("message", { room_id = room_id, local_echo = true }, function(event)
+      events[#events + 1] = event
+    end)
+    local sent = check(alice:send_text(room_id, "echo", { txn_id = "mine" }))
+    T.equal(#events, 1)
+    T.equal(events[1].is_local, true)
+    T.equal(events[1].body, "echo")
+    T.equal(events[1].is_own, true)
+    T.equal(states.mine, "queued sending sent ")
+    pair.sync_until(alice, function()
+      return #events == 2
+    end)
+    T.equal(events[2].event_id, sent.event_id)
+    T.equal(events[2].is_local, nil)
+    T.equal(events[2].txn_id, "mine")
+    T.equal(events[1].txn_id, "mine")
+  end)
+end)
+
+T.test("what is refused for good is told, and the next one goes", function()
+  pair.run(function(alice, _, room_id)
+    local states = states_of(alice)
+    T.equal(alice:send_text("!nowhere:localhost", "x", { txn_id = "a" }).error.code, "M_FORBIDDEN")
+    T.equal(states.a, "queued failed ")
+    local large = alice:send_text(room_id, ("x"):rep(65000))
+    T.equal(large.error.code, "M_TOO_LARGE")
+    T.equal(alice:send_text(room_id, ("x"):rep(65536)).error.code, "E_TOO_LARGE")
+    check(alice:send_text(room_id, ("x"):rep(63000)))
+  end)
+end)
