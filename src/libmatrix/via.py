@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from libmatrix.errors import HomeserverError
+from libmatrix.events import content
 from libmatrix.identifiers import server_of
 from libmatrix.members import list_members
+from libmatrix.permissions import Permissions, read_permissions
 from libmatrix.room_state import find_content
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
-    from libmatrix.table_gen import RoomMember
 
 _MOST = 3
 _HIGH = 50
+_LARGE = 1_000
 _ADDRESS = re.compile(r"\[.*\](:\d+)?|\d+\.\d+\.\d+\.\d+(:\d+)?")
 
 
@@ -33,31 +35,44 @@ async def via_servers(client: Client, room_id: str) -> list[str]:
     Of a room that the user is not in: the user's own server, and the one that the id names.
     """
     try:
-        members = await list_members(client, room_id)
+        joined = await _joined(client, room_id)
+        levels = await read_permissions(client, room_id)
         rules = await find_content(client, room_id, "m.room.server_acl", "")
     except HomeserverError as error:
         if error.http_status not in (403, 404):
             raise
         known = (server_of(await client.syncer.user_id()), server_of(room_id))
         return list(dict.fromkeys(server for server in known if server))
-    joined = [member for member in members if member.membership == "join"]
-    is_good = _checker(msgspec.json.decode(rules, type=_ServerAcl) if rules else _ServerAcl())
-    counted = Counter(filter(is_good, (server_of(member.user_id) or "" for member in joined)))
+    is_good = _checker(content(rules, _ServerAcl) if rules else _ServerAcl())
+    counted = Counter(filter(is_good, (server_of(user_id) or "" for user_id in joined)))
     by_count = [server for server, _ in sorted(counted.items(), key=lambda each: -each[1])]
-    highest = _highest(joined)
+    highest = _highest(joined, levels)
     first = [highest] if highest in counted else []
     return list(dict.fromkeys(first + by_count))[:_MOST]
 
 
-def _highest(joined: list[RoomMember]) -> str | None:
+async def _joined(client: Client, room_id: str) -> list[str]:
+    """Who has joined; of a large room those that are known, for that is enough."""
+    state = client.state
+    room = state.rooms.get(room_id)
+    if room is not None and room.membership == "join" and room.joined > _LARGE:
+        known = {user: member.membership for user, member in state.members(room_id).items()}
+    else:
+        members = await list_members(client, room_id)
+        known = {member.user_id: member.membership for member in members}
+    return [user_id for user_id, membership in known.items() if membership == "join"]
+
+
+def _highest(joined: list[str], levels: Permissions) -> str | None:
     """The server of the member with the highest level, if that is high."""
-    levels = [(_level(member), member.user_id) for member in joined]
-    level, user_id = max(levels, default=(0, ""), key=lambda each: each[0])
+    found = [(_level(levels, user_id), user_id) for user_id in joined]
+    level, user_id = max(found, default=(0.0, ""), key=lambda each: each[0])
     return server_of(user_id) if level >= _HIGH else None
 
 
-def _level(member: RoomMember) -> float:
-    return float("inf") if member.power_level is None else member.power_level
+def _level(levels: Permissions, user_id: str) -> float:
+    level = levels.level(user_id)
+    return float("inf") if level is None else level
 
 
 def _checker(rules: _ServerAcl) -> Any:

@@ -384,6 +384,25 @@ def test_servers_to_join_through(scene: Scene, answers: dict[Place, Any]) -> Non
     assert body() == {"via": ["localhost", "far"]}
 
 
+def test_servers_of_a_large_room(scene: Scene, answers: dict[Place, Any]) -> None:
+    """Those who are known are enough: nobody loads thousands of members for three names."""
+    states = [member(user) | {"event_id": f"${user}"} for user in (ME, "@a:big", "@b:big")]
+    create = {"type": "m.room.create", "state_key": "", "sender": "@b:big", "event_id": "$c"}
+    states.append(create | {"content": {"room_version": "12"}})
+    summary = {"m.joined_member_count": 5000}
+    joined = {"state": {"events": states}, "summary": summary}
+    answers["GET", f"{V3}/sync"] = {"next_batch": "s1", "rooms": {"join": {"!room": joined}}}
+    scene.call("sync_once")
+    body = sent(answers, f"{V3}/rooms/!room/state/m.space.parent/!room2")
+    answers["GET", f"{V3}/rooms/!room2/members"] = Answer({"errcode": "M_FORBIDDEN"}, 403)
+    scene.call("add_space_parent", room_id="!room", space_id="!room2")
+    assert body() == {"via": ["localhost"]}
+    body = sent(answers, f"{V3}/rooms/!space/state/m.space.child/!room")
+    scene.call("add_space_child", space_id="!space", room_id="!room")
+    assert body() == {"via": ["big", "localhost"]}
+    assert not [each for each in scene.server.requests if each.path.endswith("/!room/members")]
+
+
 # -- creating -----------------------------------------------------------------------------------
 
 

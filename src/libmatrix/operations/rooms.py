@@ -41,11 +41,12 @@ async def rooms(client: Client, arguments: RoomsArguments) -> RoomsResult:
     """The rooms the client knows from its syncs."""
     state = client.state
     wanted = arguments.membership
-    known = sorted(state.rooms.items())
+    direct = state.direct
+    known = [state.rooms[room_id] for room_id in sorted(state.rooms)]
     return RoomsResult(
         rooms=[
-            room.record(room_id in state.direct)
-            for room_id, room in known
+            room.record(room.room_id in direct)
+            for room in known
             if wanted is None or room.membership == wanted
         ]
     )
