@@ -16,7 +16,7 @@ class Example:
 
     operation: Operation
     client: dict[str, str]
-    values: dict[str, str]
+    values: dict[str, str | int]
     is_cancelled: bool
 
     @property
@@ -31,7 +31,7 @@ class Example:
         """A line with this example's values for those that the reference has of nobody."""
         for shown, real in self.values.items():
             if not shown.isidentifier():
-                text = text.replace(shown, real)
+                text = text.replace(shown, str(real))
         return text
 
 
@@ -85,7 +85,9 @@ def c_program(made: list[Example], api: Api) -> str:
     for example in made:
         out += ["", f"static void run_{example.name}(matrix_client client, void *user_data) {{"]
         for name in examples.variables(example.operation, api):
-            out.append(f"    const char *{name} = {json.dumps(example.values[name])};")
+            value = example.values[name]
+            kind = "int64_t " if isinstance(value, int) else "const char *"
+            out.append(f"    {kind}{name} = {json.dumps(value)};")
         out += ["    matrix_map *options = matrix_map_new();", "    matrix_request request;"]
         out += [f"    {example.put(line)}" for line in examples.c_lines(example.operation, api)]
         if example.is_cancelled:

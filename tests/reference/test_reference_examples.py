@@ -26,8 +26,8 @@ OUTCOMES = {
     "forget_room": "M_UNKNOWN",
     "knock_room": "M_FORBIDDEN",
     "unban_user": "M_BAD_STATE",
+    "read_cursor": "E_INVALID_HANDLE",
     "join_successor": "M_NOT_FOUND",
-    "create_room_alias": "M_UNKNOWN",
 }
 # They wait for a person; here the person changes their mind.
 CANCELLED = frozenset({"login_sso"})
@@ -79,15 +79,17 @@ class Stage:
             "#tea:example.org": f"#{localpart}:{self.server_name}",
         }
 
-    def values(self, operation: Operation) -> dict[str, str]:
+    def values(self, operation: Operation) -> dict[str, str | int]:
         room = self.room() if operation.name in OWN_ROOM else self.shared
         return {
             **room,
             "space_id": self.space_id,
             "@bob:example.org": self.other.user_id,
+            "#hot-tea:example.org": f"#hot-{secrets.token_hex(6)}:{self.server_name}",
             "user": self.user_name(operation),
             "user_id": self.stranger if operation.name == "invite_user" else self.other.user_id,
             "device_id": self.device().device_id,
+            "cursor": 1,
             "name": "Coffee room",
             "topic": "It is cold.",
             "password": self.user.password,
