@@ -15,7 +15,7 @@ class Example:
     """An operation's example, the client that it runs on, and its variables."""
 
     operation: Operation
-    client: dict[str, str]
+    client: dict[str, str | bool]
     values: dict[str, str | int]
     is_cancelled: bool
 

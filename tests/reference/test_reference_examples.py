@@ -28,6 +28,21 @@ OUTCOMES = {
     "unban_user": "M_BAD_STATE",
     "read_cursor": "E_INVALID_HANDLE",
     "join_successor": "M_NOT_FOUND",
+    "enable_backup": "E_BACKUP_UNTRUSTED",
+    "upload_backup": "E_NO_BACKUP",
+    "restore_backup": "E_NO_BACKUP",
+    "restore_room_key": "E_NO_BACKUP",
+    "share_room_key": "E_ENCRYPTION_UNSUPPORTED",
+    "set_device_trust": "M_NOT_FOUND",
+    "device_trust": "M_NOT_FOUND",
+    "open_secret_storage": "E_RECOVERY_KEY",
+    "verify_own_device": "E_RECOVERY_KEY",
+    "put_secret": "E_MISSING_SECRET",
+    "get_secret": "E_MISSING_SECRET",
+    "request_secret": "E_MISSING_SECRET",
+    "sign_user": "E_MISSING_SECRET",
+    "sign_device": "E_MISSING_SECRET",
+    "accept_identity": "E_NO_IDENTITY",
 }
 # They wait for a person; here the person changes their mind.
 CANCELLED = frozenset({"login_sso"})
@@ -37,6 +52,8 @@ OWN_ROOM = frozenset(
     set_history_visibility set_join_rule set_guest_access upgrade_room
     set_canonical_alias delete_room_alias set_directory_visibility add_space_parent""".split()
 )
+# They have to do with keys, of which the others need none.
+ENCRYPTED = frozenset({"encryption", "trust", "secrets", "backup", "keys", "verification"})
 # They end what the other examples of the same user need.
 OWN_ACCOUNT = frozenset({"delete_other_devices"})
 # They are for a client that is not logged in.
@@ -87,14 +104,27 @@ class Stage:
             "@bob:example.org": self.other.user_id,
             "#hot-tea:example.org": f"#hot-{secrets.token_hex(6)}:{self.server_name}",
             "user": self.user_name(operation),
+            **({"event_id": self.poll()} if operation.area == "polls" else {}),
             "user_id": self.stranger if operation.name == "invite_user" else self.other.user_id,
             "device_id": self.device().device_id,
             "cursor": 1,
+            "session_id": "unknown",
+            "passphrase": "correct horse",
+            "recovery_key": "EsTc 5fKY DLJf kpD7 mLfw PjHK qEUS oXYX i1EB oSZU cKQb 2j4E",
+            "secret": "hush",
+            "master_key": "4F8Wk2vmJSfvxSXrrGJDdnIMYCPMbJf1DGKaZwTMPZs",
             "name": "Coffee room",
             "topic": "It is cold.",
             "password": self.user.password,
             "token": self.token(operation),
         }
+
+    def poll(self) -> str:
+        answers = [{"m.id": "1", "m.text": [{"body": "green"}]}]
+        question = {"m.text": [{"body": "Which tea?"}]}
+        content = {"m.poll": {"question": question, "answers": answers}}
+        room_id = self.shared["room_id"]
+        return self.homeserver.send(self.user, room_id, "m.poll.start", content)
 
     def user_name(self, operation: Operation) -> str:
         is_new = operation.name == "register_account"
@@ -106,7 +136,8 @@ class Stage:
         return self.homeserver.login_token(self.user) if operation.name == "login_token" else ""
 
     def example(self, operation: Operation) -> Example:
-        client = {"homeserver": self.homeserver.url}
+        client: dict[str, str | bool] = {"homeserver": self.homeserver.url}
+        client["encryption"] = operation.area in ENCRYPTED
         values = self.values(operation)
         if operation.name in OWN_ACCOUNT:
             account = self.homeserver.account()
