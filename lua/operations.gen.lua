@@ -2348,6 +2348,7 @@ list.operations = {
       { name = "is_state", type = "bool" },
       { name = "user_id", type = "string" },
       { name = "target", type = "string" },
+      { name = "content", type = "json" },
     },
     result = {
       { name = "allowed", type = "bool", required = true },

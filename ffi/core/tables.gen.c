@@ -1551,6 +1551,7 @@ static const struct field may_options[] = {
     {.name = "is_state", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "user_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "target", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "content", .type = FIELD_JSON, .required = false, .secret = false},
 };
 
 static const struct field account_data_arguments[] = {
@@ -2630,7 +2631,7 @@ const struct operation matrix_operations[] = {
     [OPERATION_MAY] = {
         .name = "may",
         .arguments = {may_arguments, 1},
-        .options = {may_options, 5},
+        .options = {may_options, 6},
         .has_progress = false,
     },
     [OPERATION_ACCOUNT_DATA] = {

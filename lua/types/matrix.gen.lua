@@ -3320,7 +3320,8 @@ function Client:power_levels(room_id) end
 ---@field event_type? string the type of event to send
 ---@field is_state? boolean event_type is that of a state event
 ---@field user_id? string who; the user otherwise
----@field target? string whom to kick, ban or unban
+---@field target? string whom to kick, ban or unban; whose event to redact, somebody else's otherwise
+---@field content? any the new content of m.room.power_levels, whose changes have rules of their own
 
 ---Outcome of may.
 ---@class matrix.MayPayload: matrix.Payload

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from libmatrix.api import make_path
 from libmatrix.errors import MatrixError, ResponseError
-from libmatrix.sync_response import JoinedRoom, SyncResponse, salvage
+from libmatrix.sync_response import JoinedRoom, LeftRoom, SyncResponse, salvage
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -41,10 +41,13 @@ async def fill_gaps(
     if since is None or not client.subscriptions.fillers:
         return found
     in_all = 0
-    for room_id, joined in response.rooms.join.items():
-        if _is_wanted(client, room_id, joined) and in_all < _MOST_IN_ALL:
+    # Also what was said before the user left.
+    rooms: list[tuple[str, JoinedRoom | LeftRoom]]
+    rooms = [*response.rooms.join.items(), *response.rooms.leave.items()]
+    for room_id, news in rooms:
+        if _is_wanted(client, room_id, news) and in_all < _MOST_IN_ALL:
             try:
-                found[room_id] = await _fill(client, room_id, joined, since)
+                found[room_id] = await _fill(client, room_id, news, since)
             except MatrixError as error:
                 if not _is_refusal(error):
                     raise
@@ -62,9 +65,9 @@ def _is_refusal(error: MatrixError) -> bool:
     return 400 <= status < 500 and status not in (401, 429)
 
 
-def _is_wanted(client: Client, room_id: str, joined: JoinedRoom) -> bool:
+def _is_wanted(client: Client, room_id: str, news: JoinedRoom | LeftRoom) -> bool:
     """Whether there is a gap between what was known and the timeline, and somebody who minds."""
-    if not joined.timeline.limited or not joined.timeline.prev_batch:
+    if not news.timeline.limited or not news.timeline.prev_batch:
         return False
     room = client.state.rooms.get(room_id)
     if room is None or room.membership != "join":
@@ -72,10 +75,10 @@ def _is_wanted(client: Client, room_id: str, joined: JoinedRoom) -> bool:
     return any(wish.room_id in (None, room_id) for wish in client.subscriptions.fillers)
 
 
-async def _fill(client: Client, room_id: str, joined: JoinedRoom, since: str) -> list[Raw]:
+async def _fill(client: Client, room_id: str, news: JoinedRoom | LeftRoom, since: str) -> list[Raw]:
     """Pages backwards to the sync before, or to the last event that it had."""
     last_known = client.state.rooms[room_id].last_event_id
-    start: str | None = joined.timeline.prev_batch
+    start: str | None = news.timeline.prev_batch
     path = make_path("rooms", room_id, "messages")
     events: list[Raw] = []
     while start and len(events) < _MOST_EVENTS:

@@ -55,6 +55,8 @@ class Permissions:
     def __init__(self, creators: list[str], version: str | None, levels: _Levels | None) -> None:
         # Those who may do everything.
         self.creators = creators if has_creator_power(version) else []
+        # The content itself; None when the room has none.
+        self.said = levels
         said = levels or _Levels()
         for name, default in DEFAULTS.items():
             setattr(self, name, _level(getattr(said, name), default))
@@ -83,12 +85,13 @@ class Permissions:
         """The level needed for an event."""
         return self.events.get(kind, self.state_default if is_state else self.events_default)
 
-    def to_do(self, action: str) -> int:
-        """The level needed for an action."""
+    def to_do(self, action: str, *, is_own: bool = False) -> int:
+        """The level needed for an action; `is_own`: upon what the user sent."""
         if action == "unban":
             return max(self.ban, self.kick)
         if action == "redact":
-            return max(self.redact, self.to_send("m.room.redaction", is_state=False))
+            to_send = self.to_send("m.room.redaction", is_state=False)
+            return to_send if is_own else max(self.redact, to_send)
         if action == "notify_room":
             return max(self.notify_room, self.to_send("m.room.message", is_state=False))
         needed = getattr(self, action)
@@ -140,19 +143,24 @@ def _decode(raw: Raw) -> _Levels:
     return msgspec.json.decode(raw, type=_Levels)
 
 
-def _level(value: Any, default: int) -> int:
+def read_level(value: Any) -> int | None:
     """An integer; as text too, which room versions before 10 allow."""
     if isinstance(value, str) and _LEVEL.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        return default
+        return None
     return min(max(value, _LEAST), _MOST)
+
+
+def _level(value: Any, default: int) -> int:
+    found = read_level(value)
+    return default if found is None else found
 
 
 def _map(value: Any) -> dict[str, int]:
     if not isinstance(value, dict):
         return {}
-    levels = {name: _level(each, _MOST + 1) for name, each in value.items()}
-    return {name: level for name, level in levels.items() if level <= _MOST}
+    levels = {name: read_level(each) for name, each in value.items()}
+    return {name: level for name, level in levels.items() if level is not None}

@@ -93,7 +93,7 @@ class Delivery:
         for room_id, knocked in rooms.knock.items():
             self._take_stripped(room_id, "knock", knocked.knock_state.events)
         for room_id, left in rooms.leave.items():
-            await self._leave(room_id, left)
+            await self._leave(room_id, left, gaps.pop(room_id, []))
         self._announce_direct()
         await self._post.flush()
 
@@ -146,10 +146,11 @@ class Delivery:
         update.finish()
         self._announce(before, room)
 
-    async def _leave(self, room_id: str, left: LeftRoom) -> None:
+    async def _leave(self, room_id: str, left: LeftRoom, missed: list[Raw]) -> None:
         before = self._before(room_id)
         update = self._update(room_id, "leave")
         room = update.room
+        await self._take_missed(update, missed)
         await self._take_room_events(update, left, is_new=False)
         self._take_account_data(room, left.account_data.events)
         room.notification_count = room.highlight_count = 0

@@ -3919,8 +3919,10 @@ class MayArguments(Input, frozen=True, kw_only=True):
     is_state: bool = False
     # who; the user otherwise
     user_id: str | None = None
-    # whom to kick, ban or unban
+    # whom to kick, ban or unban; whose event to redact, somebody else's otherwise
     target: str | None = None
+    # the new content of m.room.power_levels, whose changes have rules of their own
+    content: Raw = Raw()
 
 
 class MayResult(Output, frozen=True, kw_only=True):

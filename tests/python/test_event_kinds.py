@@ -168,6 +168,22 @@ def test_a_gap_has_a_limit(host: RuntimeHost) -> None:
     assert any("a gap is larger" in record["message"] for record in host.logs)
 
 
+def test_a_gap_before_the_user_left_is_filled(host: RuntimeHost) -> None:
+    script = Server(
+        answer("s1", join={"!r:x": joined()}),
+        answer("s2", leave={"!r:x": limited(message("last"))}),
+    )
+    script.other = [Answer({"chunk": [message("missed")]})]
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        wish = host.subscribe(client, "message", fill_gaps=True)
+        host.call(client, "sync_once")
+        host.call(client, "sync_once")
+        [room] = host.call(client, "rooms", membership="leave")["rooms"]
+    assert room["room_id"] == "!r:x"
+    assert [event["body"] for event in heard(host, wish)] == ["missed", "last"]
+
+
 def test_a_gap_that_is_refused_stays_and_one_that_fails_repeats_the_sync(
     host: RuntimeHost, tmp_path: Path
 ) -> None:

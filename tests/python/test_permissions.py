@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from libmatrix.level_changes import may_set_levels
 from libmatrix.permissions import Permissions, _decode
 from libmatrix.rooms import creators_of, has_creator_power
 
@@ -66,3 +67,61 @@ def test_which_versions_have_creator_power() -> None:
     assert [has_creator_power(v) for v in (None, "1", "11", "12", "org.matrix.hydra.11", "²")] == [
         False, False, False, True, True, False,
     ]  # fmt: skip
+
+
+def test_ones_own_events_are_redacted_by_who_may_send_redactions() -> None:
+    found = rules("10", {"redact": 60, "events": {"m.room.redaction": 20}})
+    assert found.to_do("redact") == 60
+    assert found.to_do("redact", is_own=True) == 20
+
+
+LEVELS = {
+    "users": {A: 100, B: 50, C: 50},
+    "ban": 50,
+    "kick": 75,
+    "events": {"m.room.name": 60, "m.room.topic": 30},
+    "notifications": {"room": 60},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_allowed"),
+    [
+        ({}, True),
+        ({"ban": 40}, True),
+        ({"ban": 51}, False),
+        ({"kick": 50}, False),  # it was above them
+        ({"invite": 50}, True),
+        ({"invite": 51}, False),
+        ({"events": {"m.room.name": 60, "m.room.topic": 50}}, True),
+        ({"events": {"m.room.name": 50, "m.room.topic": 30}}, False),
+        ({"events": {"m.room.name": 60, "m.room.topic": 51}}, False),
+        ({"events": {"m.room.topic": 30}}, False),  # what is gone has changed
+        ({"events": {"m.room.name": 60}}, True),
+        ({"notifications": {"room": 50}}, False),
+        ({"notifications": {"room": 60, "x": 50}}, True),
+        ({"users": {A: 100, B: 0, C: 50}}, True),  # oneself
+        ({"users": {A: 100, B: 51, C: 50}}, False),
+        ({"users": {A: 100, B: 50, C: 0}}, False),  # an equal
+        ({"users": {A: 100, B: 50}}, False),
+        ({"users": {B: 50, C: 50}}, False),  # who is above
+        ({"users": {A: 100, B: 50, C: 50, "@d:x": 50}}, True),
+        ({"users": {A: 100, B: 50, C: 50, "@d:x": 51}}, False),
+        ({"users": "none"}, False),
+    ],
+)
+def test_nobody_gives_or_takes_more_than_they_have(
+    changes: dict[str, Any], is_allowed: bool
+) -> None:
+    found = rules("10", LEVELS)
+    assert may_set_levels(found, B, {**LEVELS, **changes}) is is_allowed
+
+
+def test_creators_set_any_levels_but_their_own() -> None:
+    found = rules("12", LEVELS | {"users": {C: 50}}, A)
+    assert may_set_levels(found, A, {"users": {C: 2**40}, "ban": 500})
+    for user in (A, C):
+        assert not may_set_levels(found, user, {"users": {A: 100}})
+    assert not may_set_levels(found, A, [])
+    # The first power levels of a room are its creator's to choose.
+    assert may_set_levels(rules("10", None), A, {"users": {A: 100}, "ban": 100})

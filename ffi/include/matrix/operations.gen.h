@@ -2863,7 +2863,8 @@ MATRIX_API matrix_status matrix_power_levels(matrix_client client, const char *r
  *   event_type (string): the type of event to send
  *   is_state (bool, default false): event_type is that of a state event
  *   user_id (string): who; the user otherwise
- *   target (string): whom to kick, ban or unban
+ *   target (string): whom to kick, ban or unban; whose event to redact, somebody else's otherwise
+ *   content (json): the new content of m.room.power_levels, whose changes have rules of their own
  *
  * Result:
  *   allowed (bool): may

@@ -105,7 +105,7 @@ async def may(client: Client, arguments: MayArguments) -> MayResult:
     user_id = arguments.user_id or own_id
     rules = await read_permissions(client, arguments.room_id)
     if arguments.action is not None:
-        needed = rules.to_do(arguments.action)
+        needed = rules.to_do(arguments.action, is_own=arguments.target == user_id)
     else:
         assert arguments.event_type is not None
         needed = rules.to_send(arguments.event_type, is_state=arguments.is_state)
@@ -117,7 +117,11 @@ async def may(client: Client, arguments: MayArguments) -> MayResult:
 
 
 def _reaches(rules: Permissions, arguments: MayArguments, user_id: str) -> bool:
-    """Only who stands below can be kicked or banned."""
+    """Only who stands below can be kicked or banned, and nobody gives what they do not have."""
+    if arguments.event_type == "m.room.power_levels" and arguments.content:
+        from libmatrix.level_changes import may_set_levels
+
+        return may_set_levels(rules, user_id, msgspec.json.decode(arguments.content))
     if arguments.target is None or arguments.action not in ("kick", "ban", "unban"):
         return True
     return rules.is_above(user_id, arguments.target)
