@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DIRECT = "m.direct"
 _ATTEMPTS = 4
+# Both have joined, and nobody else is there.
+_BEST = 4
 
 # What it says of each user, as it is: what others wrote wrong stays theirs.
 Directs = dict[str, Raw]
@@ -141,6 +143,8 @@ async def find_direct(client: Client, user_id: str) -> str | None:
         rank = await _rank(client, room_id, user_id) if room_id in joined else 0
         if rank > (best[0] if best else 0):
             best = rank, room_id
+        if rank == _BEST:
+            break
     return best[1] if best else None
 
 

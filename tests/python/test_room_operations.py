@@ -304,6 +304,23 @@ def test_a_listed_room_that_cannot_be_asked_about(
     assert scene.refuse("find_direct_room", user_id=BOB)["code"] == "M_UNKNOWN"
 
 
+def test_the_newest_of_the_best_is_taken_and_no_other_asked_about(
+    scene: Scene, answers: dict[Place, Any]
+) -> None:
+    listed = [f"!{number}" for number in range(30)]
+    keep_direct(answers, {BOB: [*listed, "!invited", "!crowd", "!not-joined"]})
+    answers["GET", f"{V3}/joined_rooms"] = {"joined_rooms": [*listed, "!invited", "!crowd"]}
+    both = [member(ME), member(BOB)]
+    for room_id in listed:
+        answers["GET", f"{V3}/rooms/{room_id}/members"] = {"chunk": both}
+    answers["GET", f"{V3}/rooms/!crowd/members"] = {"chunk": [*both, member("@carol:localhost")]}
+    invited = {"chunk": [member(ME), member(BOB, "invite")]}
+    answers["GET", f"{V3}/rooms/!invited/members"] = invited
+    assert scene.call("find_direct_room", user_id=BOB) == {"room_id": "!29"}
+    asked = {each.path.split("/")[5] for each in scene.server.requests if "/rooms/" in each.path}
+    assert asked == {"!crowd", "!invited", "!29"}
+
+
 def member(user_id: str, membership: str = "join") -> dict[str, Any]:
     content = {"membership": membership}
     return {"type": "m.room.member", "state_key": user_id, "content": content, "sender": user_id}

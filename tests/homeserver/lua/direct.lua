@@ -102,6 +102,15 @@ T.test("a malformed m.direct is mended where it has to be, and kept elsewhere", 
   end)
 end)
 
+T.test("a direct chat is encrypted when that is asked for", function()
+  people.meet(function(alice, _, _, bob_id)
+    check(alice:set_account_data("m.direct", {}))
+    local room_id = check(alice:direct_room(bob_id, { encrypted = true })).room_id
+    T.equal(state(alice, room_id, "m.room.encryption").algorithm, "m.megolm.v1.aes-sha2")
+    T.equal(check(alice:direct_room(bob_id)).room_id, room_id)
+  end)
+end)
+
 T.test("several at once make one room, and one list", function()
   people.meet(function(alice, _, _, bob_id)
     check(alice:set_account_data("m.direct", {}))
