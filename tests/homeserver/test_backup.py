@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vodozemac import GroupSession, InboundGroupSession
 
+from libmatrix.crypto.key_file import KeyFileWriter
 from tests.support.encrypted import ENCRYPTION, Talker
 from tests.support.homeserver import Homeserver
 from tests.support.runtime_host import RuntimeHost
@@ -214,6 +216,58 @@ def test_key_files_go_by_path_and_by_memory(scene: Scene, tmp_path: Path) -> Non
     assert event["encryption"]["shield_reason"] == "authenticity_not_guaranteed"
     done = fresh.call("import_room_keys", passphrase="p", text=text)
     assert done == {"total_count": 1, "imported_count": 0, "failed_count": 0}
+
+
+def test_moving_many_keys_reports_and_can_be_cancelled(
+    host: RuntimeHost, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    text = _key_file(1_000)
+    talker = Talker(host, homeserver, homeserver.account())
+    request = host.submit(talker.client, "import_room_keys", passphrase="p", text=text)
+    _cancel_halfway(host, talker, request)
+    done = talker.call("import_room_keys", passphrase="p", text=text)
+    assert done["total_count"] == 1_000 and not done["failed_count"]
+    # What had been taken before stays.
+    assert 0 < done["imported_count"] < 1_000
+    path = tmp_path / "keys.txt"
+    host.progress.clear()
+    request = host.submit(talker.client, "export_room_keys", passphrase="p", path=str(path))
+    _cancel_halfway(host, talker, request)
+    assert list(tmp_path.iterdir()) == []
+    done = talker.call("export_room_keys", passphrase="p", path=str(path), rounds=10)
+    assert done["count"] == 1_000
+    counts = [frame.payload["done_count"] for frame in host.progress]
+    assert counts[-1] == 1_000 and len({c for c in counts if 0 < c < 1_000}) > 0
+
+
+def _cancel_halfway(host: RuntimeHost, talker: Talker, request: int) -> None:
+    while not any(0 < frame.payload["done_count"] < 1_000 for frame in host.progress):
+        assert host.step(20)
+    host.send("cancel", talker.client, request)
+    frame = host.wait(request)
+    assert not frame.is_ok and frame.payload["code"] == "E_CANCELLED"
+
+
+def _key_file(count: int) -> str:
+    """Keys that nobody has used, as another client would export them."""
+    sessions = []
+    for _ in range(count):
+        session = InboundGroupSession(GroupSession().session_key)
+        key = session.export_at(0)
+        assert key is not None
+        sessions.append(
+            {
+                "algorithm": "m.megolm.v1.aes-sha2",
+                "room_id": "!somewhere:localhost",
+                "session_id": session.session_id,
+                "session_key": key.to_base64(),
+                "sender_key": "A" * 43,
+                "sender_claimed_keys": {"ed25519": "A" * 43},
+                "forwarding_curve25519_key_chain": [],
+            }
+        )
+    writer = KeyFileWriter("p", 10)
+    return (writer.write(json.dumps(sessions).encode()) + writer.finish()).decode()
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,10 @@ def test_users_are_verified_and_their_change_is_told(
     assert alice.call("accept_identity", user_id=bob.user_id)["trust"] == "unverified"
     alice.call("sign_user", user_id=bob.user_id)
     assert alice.call("user_trust", user_id=bob.user_id)["trust"] == "verified"
+    # A new identity of one's own has verified nobody yet.
+    alice.call("reset_cross_signing", password=account.password)
+    seen = alice.call("user_trust", user_id=bob.user_id)
+    assert seen["trust"] == "unverified" and seen["was_verified"]
 
 
 def test_trust_survives_a_restart_and_its_keys_are_not_readable_in_the_store(

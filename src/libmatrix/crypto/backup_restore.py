@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _TURN = 20
 # Keys between two writes.
 _WRITE = 500
-# A key that was not there is not asked for again at once.
-_AGAIN_SECONDS = 300.0
+# Who has a key may be about to upload it: when to ask again, and for how many at once.
+_AGAIN_SECONDS = (5.0, 30.0, 120.0, 600.0)
 _MOST_ASKED = 10_000
 
 
@@ -51,8 +51,8 @@ class BackupRestore:
 
     def __init__(self, crypto: Crypto) -> None:
         self._crypto = crypto
-        # When each session was asked for last, by the loop's clock.
-        self._asked: dict[tuple[str, str], float] = {}
+        # The sessions that events wait for, and how often each was asked for in vain.
+        self._tries: dict[tuple[str, str], int] = {}
         self._wanted: list[tuple[str, str]] = []
         self._is_fetching = False
         crypto.on_missing_key.append(self._missing)
@@ -105,15 +105,18 @@ class BackupRestore:
 
     def _missing(self, room_id: str, session_id: str) -> None:
         """An event could not be decrypted for want of a key."""
-        backup, now = self._crypto.backup, self._crypto.client.host.loop.time()
         place = (room_id, session_id)
-        if backup.in_use is None or backup.key is None:
+        if place not in self._tries and len(self._tries) < _MOST_ASKED and self._can_read:
+            self._tries[place] = 0
+            self._want(place)
+
+    @property
+    def _can_read(self) -> bool:
+        return self._crypto.backup.key is not None
+
+    def _want(self, place: tuple[str, str]) -> None:
+        if self._crypto.is_closed or place not in self._tries:
             return
-        if now - self._asked.get(place, -_AGAIN_SECONDS) < _AGAIN_SECONDS:
-            return
-        if len(self._asked) >= _MOST_ASKED:
-            self._asked.clear()
-        self._asked[place] = now
         self._wanted.append(place)
         if not self._is_fetching:
             self._is_fetching = True
@@ -123,23 +126,40 @@ class BackupRestore:
         try:
             while self._wanted:
                 place = self._wanted.pop()
+                if not self._can_read or self._crypto.room_keys.has(*place):
+                    del self._tries[place]
+                    continue
                 try:
                     await self.one(*place)
-                except HomeserverError as error:
-                    # Most often it is not there.
-                    if error.http_status != 404 and error.code != "M_NOT_FOUND":
-                        del self._asked[place]
-                        raise
+                    del self._tries[place]
+                except MatrixError as error:
+                    self._put_off(place, error)
         finally:
             self._is_fetching = False
-            self._wanted.clear()
+
+    def _put_off(self, place: tuple[str, str], error: MatrixError) -> None:
+        """Most often the key is not there, yet."""
+        if error.code != "M_NOT_FOUND":
+            text = f"a key could not be fetched from the backup: {error.message}"
+            self._crypto.client.log.record("warning", "encryption", text, error.code)
+        tries = self._tries[place] = self._tries[place] + 1
+        if tries > len(_AGAIN_SECONDS):
+            del self._tries[place]
+            return
+        pause = max(_AGAIN_SECONDS[tries - 1], (error.retry_after_ms or 0) / 1000)
+        self._crypto.client.host.loop.call_later(pause, self._want, place)
 
     # -- inside -------------------------------------------------------------------------------
 
     async def _fetch_all(self, version: str, room_id: str | None) -> dict[str, dict[str, Raw]]:
         query, api = [("version", version)], self._crypto.client.api
         parts = ("room_keys", "keys") if room_id is None else ("room_keys", "keys", room_id)
-        answer = await api.call("GET", make_path(*parts), query=query)
+        try:
+            answer = await api.call("GET", make_path(*parts), query=query)
+        except HomeserverError as error:
+            if room_id is not None and error.code == "M_NOT_FOUND":
+                return {}
+            raise
         try:
             if room_id is not None:
                 return {room_id: msgspec.json.decode(answer, type=_Room).sessions}

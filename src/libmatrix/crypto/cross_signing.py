@@ -214,6 +214,12 @@ class CrossSigning:
             await self._sign_device(device, key)
             await crypto.devices.refresh([crypto.user_id], force=True)
 
+    async def sign_own_device(self) -> None:
+        """Has the identity vouch for this device, if its key is here and it does not yet."""
+        async with self._turn:
+            if self.key("self_signing") is not None and self._crypto.trust.is_own_trusted:
+                await self._sign_own_device()
+
     async def trust_master(self, master_key: str | None) -> None:
         """One's own identity is this one: another device, or a person, has compared it."""
         if master_key is None:

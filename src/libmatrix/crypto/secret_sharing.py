@@ -68,6 +68,7 @@ class SecretSharing:
                 await self.request(name, timeout_ms)
             except MatrixError as error:
                 self._log(f"{name} was not to be had: {error.message}")
+        await self._crypto.cross_signing.sign_own_device()
 
     async def _tell(self, devices: list[str], content: dict[str, Any]) -> None:
         messages = {self._crypto.user_id: dict.fromkeys(devices, content)}

@@ -204,6 +204,9 @@ def _decode(recovery_key: str) -> bytes:
 async def _derive(passphrase: str, description: KeyDescription) -> bytes:
     if description.passphrase is None:
         raise RecoveryKeyError("no passphrase opens the secret storage, only its recovery key")
+    if description.mac is None or description.iv is None:
+        # Else a homeserver could have secrets encrypted with a passphrase made cheap to guess.
+        raise RecoveryKeyError("the passphrase cannot be checked; use the recovery key")
     try:
         return await asyncio.to_thread(key_of_passphrase, passphrase, description.passphrase)
     except ValueError as error:

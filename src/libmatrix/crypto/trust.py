@@ -33,6 +33,8 @@ class Trust:
         self._devices: Devices = crypto.devices
         # The master key before, of those who have another one and were not looked at since.
         self._changed: dict[str, str] = {}
+        # One's own identity when everybody was looked at last: others depend on it.
+        self._own_then: tuple[str | None, ...] = ()
         self._devices.on_change.append(self.check)
 
     @property
@@ -73,8 +75,7 @@ class Trust:
     def check(self, user_id: str) -> None:
         """Looks anew at a user of whom something changed."""
         if user_id == self._crypto.user_id:
-            for known, _ in self._crypto.store.identities.places():
-                self._check(known)
+            self._check_all()
         else:
             self._check(user_id)
         old_key, identity = self._changed.pop(user_id, None), self._devices.identity(user_id)
@@ -111,6 +112,14 @@ class Trust:
         return "verified" if is_verified else "cross_signed"
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _check_all(self) -> None:
+        own = self.own
+        now = (own.master_key, own.user_signing_key, str(own.is_verified)) if own else ()
+        if now != self._own_then:
+            self._own_then = now
+            for known, _ in self._crypto.store.identities.places():
+                self._check(known)
 
     def _check(self, user_id: str) -> None:
         identity = self._devices.identity(user_id)
