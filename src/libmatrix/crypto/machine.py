@@ -158,6 +158,8 @@ class Crypto:
         try:
             await work
         except Exception as error:
+            if self.client.host.loop.is_closed():
+                return
             failure = map_error(error)
             text = places(error) if is_defect(error) else failure.message
             self.client.log.record("warning", "encryption", text, failure.code)
