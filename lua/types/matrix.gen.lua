@@ -121,7 +121,7 @@
 ---@field prev_content? any of a state event: the content it replaces
 ---@field is_redacted boolean emptied by a redaction before it came
 ---@field is_filled boolean fetched to fill a gap, see fill_gaps
----@field encryption? any of an event that came encrypted and is given here in clear: what is known of that
+---@field encryption? any of an event of an encrypted room: what is known of how and by whom; docs/encryption.md has its fields
 ---@field is_local? boolean a local echo: not at the homeserver yet, and event_id is no real one
 
 ---A line of the log. Tokens, keys and message bodies are never in it.

@@ -68,6 +68,14 @@ class _Top(msgspec.Struct, gc=False):
     redacts: Any = None
 
 
+# What is never encrypted: redactions cannot be, and a reaction is all relation.
+CLEAR = frozenset({"m.room.redaction", "m.reaction"})
+# The field `encryption` of an event that came in clear into an encrypted room.
+IN_CLEAR = Raw(
+    b'{"is_decrypted":false,"is_verified":false,"shield":"red","shield_reason":"sent_in_clear"}'
+)
+
+
 class Marks(NamedTuple):
     """How an event came."""
 

@@ -18,7 +18,7 @@ from libmatrix.events import (
 )
 from libmatrix.gaps import fill_gaps
 from libmatrix.room_changes import announce_change, announce_invite
-from libmatrix.room_events import ENCRYPTED, Marks, unlock
+from libmatrix.room_events import CLEAR, ENCRYPTED, IN_CLEAR, Marks, unlock
 from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
 from libmatrix.state import Changes
 from libmatrix.subscriptions import Routes
@@ -62,6 +62,7 @@ class Delivery:
         self.changes = Changes()
         self.changes.next_batch = response.next_batch
         client.state.pending = self.changes
+        self._has_lost_devices = False
         self._event_count = 0
         self._malformed_count = 0
 
@@ -80,7 +81,8 @@ class Delivery:
         gaps = await fill_gaps(self._client, response, self._since)
         to_device = response.to_device.events
         if self._crypto is not None:
-            to_device = await self._crypto.take_sync(response, self.changes)
+            is_whole = self._since is None or self._has_lost_devices
+            to_device = await self._crypto.take_sync(response, self.changes, is_whole=is_whole)
         self._extras.take_to_device(to_device)
         self._extras.take_presence(response.presence.events)
         self._take_account_data(None, response.account_data.events)
@@ -123,6 +125,8 @@ class Delivery:
     def report_broken(self, place: str) -> None:
         """Says that a part of the response was left out."""
         self._log(f"sync: {place} is broken and was left out")
+        if place.startswith("device_lists"):
+            self._has_lost_devices = True
 
     # -- rooms --------------------------------------------------------------------------------
 
@@ -256,7 +260,13 @@ class Delivery:
         routes = subscriptions.filler_routes if marks.is_filled else subscriptions.routes
         run = self._post.run(update.room.room_id, marks.flags)
         heads = read_timeline(raws, self._is_tame and not marks.is_filled)
-        if routes.catch_all is not None and are_alike(heads, self._client.decrypt and ENCRYPTED):
+        # In an encrypted room each event says how it came.
+        is_clear = self._crypto is None or not update.room.is_encrypted
+        if (
+            routes.catch_all is not None
+            and is_clear
+            and are_alike(heads, self._client.decrypt and ENCRYPTED)
+        ):
             if not marks.is_filled:
                 self._event_count += len(heads)
                 update.room.last_event_id = heads[-1].event_id
@@ -270,7 +280,8 @@ class Delivery:
                 self._event_count += 1
                 update.room.last_event_id = head.event_id
             if head.state_key is None:
-                if head.type == ENCRYPTED and self._give_decrypted(routes, update, raw, marks):
+                is_marked = head.type == ENCRYPTED or not (is_clear or head.type in CLEAR)
+                if is_marked and self._give_marked(routes, update, raw, marks):
                     run = self._post.run(update.room.room_id, marks.flags)
                     continue
                 wishes = routes.by_type.get(head.type, routes.any)
@@ -281,12 +292,16 @@ class Delivery:
             if wishes:
                 run.give(wishes, head, raw)
 
-    def _give_decrypted(self, routes: Routes, update: RoomUpdate, raw: Raw, marks: Marks) -> bool:
-        """Gives what an encrypted event says in its place; False when nobody can tell."""
-        if self._client.decrypt is None:
-            return False
+    def _give_marked(self, routes: Routes, update: RoomUpdate, raw: Raw, marks: Marks) -> bool:
+        """Gives what an encrypted event says in its place, or one in clear that should not be.
+
+        False when nothing is to be said of its encryption.
+        """
         room_id = update.room.room_id
-        head, encryption = unlock(self._client.decrypt, room_id, read_event(bytes(raw), True), raw)
+        head = read_event(bytes(raw), True)
+        encryption: Raw | None = IN_CLEAR
+        if head.type == ENCRYPTED:
+            head, encryption = unlock(self._client.decrypt, room_id, head, raw)
         if encryption is None:
             return False
         wishes = routes.by_type.get(head.type, routes.any)

@@ -401,7 +401,8 @@ class Event(Output, frozen=True, kw_only=True):
     is_redacted: bool
     # fetched to fill a gap, see fill_gaps
     is_filled: bool
-    # of an event that came encrypted and is given here in clear: what is known of that
+    # of an event of an encrypted room: what is known of how and by whom; docs/encryption.md has its
+    # fields
     encryption: Raw | None = None
     # a local echo: not at the homeserver yet, and event_id is no real one
     is_local: bool | None = None

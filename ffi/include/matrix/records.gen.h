@@ -127,8 +127,8 @@ typedef struct matrix_event {
     /** fetched to fill a gap, see fill_gaps */
     bool is_filled;
     /**
-     * of an event that came encrypted and is given here in clear: what is known of that; may be
-     * absent
+     * of an event of an encrypted room: what is known of how and by whom; docs/encryption.md has
+     * its fields; may be absent
      */
     const matrix_value *encryption;
     /** a local echo: not at the homeserver yet, and event_id is no real one; may be absent */

@@ -201,7 +201,7 @@ class Devices:
 
     def _take(self, user_id: str, answer: _Answer) -> None:
         """Takes what is said of one user, as far as it is signed and does not contradict."""
-        before = self.of(user_id)
+        before, known_identity = self.of(user_id), self.identity(user_id)
         identity = self._take_identity(user_id, answer)
         now: dict[str, Device] = {}
         for device_id, raw in _devices(answer.device_keys.get(user_id)).items():
@@ -226,8 +226,8 @@ class Devices:
             if before.get(device_id) != device:
                 self._store.devices.put(user_id, device_id, encode(device))
         self._cache[user_id] = now
-        self._crypto.announce_devices(user_id, before, now)
-        self._tell(user_id)
+        if now != before or identity != known_identity:
+            self._tell(user_id)
 
     def _take_identity(self, user_id: str, answer: _Answer) -> Identity | None:
         before = self.identity(user_id)

@@ -15,24 +15,28 @@ if TYPE_CHECKING:
 _KEY_FILE = "libmatrix.key"
 _KEY_BYTES = 32
 _KEY_NAME = "crypto_key"
+_MEMORY_KEY_NAME = "crypto_memory_key"
 
 
 def load_key(disk: Store, folder: str | None, vault: Vault) -> bytes:
-    """The store's key; made when there is none yet."""
+    """The store's key; made when there is none yet. A store in memory has it there, too."""
     sealed = disk.meta(_KEY_NAME)
     if sealed is not None:
         return vault.unseal(sealed)
-    path = Path(folder) / _KEY_FILE if folder is not None else None
-    key = _read_key(path) if path is not None else None
-    if key is None:
-        if disk.crypto_value("crypto_value", "account", "") is not None:
-            raise StoreError(f"the store's key file {path} is missing")
-        key = os.urandom(_KEY_BYTES)
-        if path is not None and not vault.has_key:
-            _write_key(path, key)
-    if path is not None and vault.has_key:
+    if folder is None:
+        key = disk.meta(_MEMORY_KEY_NAME) or os.urandom(_KEY_BYTES)
+        disk.put_meta(_MEMORY_KEY_NAME, key)
+        return key
+    path = Path(folder) / _KEY_FILE
+    found = _read_key(path)
+    if found is None and disk.crypto_value("crypto_value", "account", "") is not None:
+        raise StoreError(f"the store's key file {path} is missing")
+    key = found or os.urandom(_KEY_BYTES)
+    if vault.has_key:
         disk.put_meta(_KEY_NAME, vault.seal(key))
         path.unlink(missing_ok=True)
+    elif found is None:
+        _write_key(path, key)
     return key
 
 

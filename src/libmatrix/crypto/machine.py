@@ -187,15 +187,6 @@ class Crypto:
     def _trust_changed(self, user_id: str) -> None:
         self.trust_stamp += 1
 
-    def announce_devices(
-        self, user_id: str, before: dict[str, Device], now: dict[str, Device]
-    ) -> None:
-        """A user's devices were asked for and are these now."""
-        fresh = now.keys() - before.keys()
-        if before and fresh and user_id == self.user_id:
-            names = ", ".join(sorted(fresh))
-            self.client.log.record("info", "encryption", f"new devices of this user: {names}")
-
     def refused_device(self, user_id: str, device_id: str, why: str) -> None:
         """The homeserver tells keys of a device that must not be believed."""
         from libmatrix import frames
@@ -246,12 +237,18 @@ class Crypto:
         if not self.account.is_published:
             self.keep_up()
 
-    async def take_sync(self, response: SyncResponse, changes: Changes) -> list[Raw]:
+    async def take_sync(
+        self, response: SyncResponse, changes: Changes, *, is_whole: bool
+    ) -> list[Raw]:
         """Takes what a sync has for encryption, before its timelines are delivered.
 
+        `is_whole`: it follows no other, or its list of changed devices is broken.
         Returns the to-device events that the host may see.
         """
         lists = response.device_lists
+        if is_whole:
+            # What changed since an earlier sync is not said.
+            self.devices.invalidate_all()
         self.devices.take_changes(lists.changed, lists.left)
         self.account.take_counts(
             response.device_one_time_keys_count, response.device_unused_fallback_key_types
@@ -283,7 +280,11 @@ class Crypto:
     def _take_withheld(self, incoming: Incoming) -> None:
         content = incoming.content
         room_id, session_id, code = (content.get(k) for k in ("room_id", "session_id", "code"))
-        if all(isinstance(value, str) for value in (room_id, session_id, code)):
+        sender_key = content.get("sender_key")
+        if code == "m.no_olm" and isinstance(sender_key, str):
+            # It could not reach us: perhaps we can reach it, and it answers by that way.
+            self.wedged(incoming.sender, sender_key)
+        elif all(isinstance(value, str) for value in (room_id, session_id, code)):
             self.store.withheld.put(str(room_id), str(session_id), str(code)[:100].encode())
 
     def wedged(self, user_id: str, curve25519: str) -> None:
