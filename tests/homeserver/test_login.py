@@ -1,4 +1,4 @@
-"""Every way to log in, from Lua, against a real homeserver or what stands in front of it."""
+"""Every way to log in, from C, Lua and Fennel, against a real homeserver or what is before it."""
 
 from __future__ import annotations
 
@@ -8,48 +8,67 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.lua.interpreters import HERE as SPECS
 from tests.lua.interpreters import INTERPRETERS, environment
+from tests.python.http_servers import Authority
 from tests.support.homeserver import Account, Homeserver
 from tests.support.issuer import Issuer, browse
 from tests.support.sso import SingleSignOn
+from tests.support.world import World
 
 pytestmark = [
     pytest.mark.homeserver,
     pytest.mark.skipif("MATRIX_TEST_HOMESERVER" in os.environ, reason="not our own homeserver"),
 ]
 
-LOGIN = Path(__file__).parent / "lua" / "login.lua"
+HERE = Path(__file__).parent
 LUA = next(lua for lua in INTERPRETERS if lua.name == "lua5.4")
 
 Way = Callable[..., None]
 
 
+@pytest.fixture(params=["c", "lua", "fennel"])
+def command(
+    request: pytest.FixtureRequest, compile_host: Callable[[str], Path]
+) -> Callable[[str], list[str | Path]]:
+    """The program that logs in one way, in each language."""
+    if request.param == "c":
+        program = compile_host("login")
+        return lambda name: [program, name]
+    if request.param == "lua":
+        return lambda name: [LUA.program, HERE / "lua" / "login.lua", name]
+    spec = HERE.parent / "fennel" / "login.fnl"
+    return lambda name: [LUA.program, SPECS / "run.lua", spec]
+
+
 @pytest.fixture
-def way(stage: Path, homeserver: Homeserver) -> Way:
+def way(command: Callable[[str], list[str | Path]], stage: Path, homeserver: Homeserver) -> Way:
     """`way(name, NAME=value, …)` logs in that way, with these variables; `open_url` browses."""
 
     def run(name: str, open_url: Callable[[str], object] = browse, **given: str) -> None:
-        variables = {"MATRIX_HOMESERVER": homeserver.url} | {
+        variables = {"MATRIX_HOMESERVER": homeserver.url, "MATRIX_WAY": name} | {
             f"MATRIX_{key}": value for key, value in given.items()
         }
         with subprocess.Popen(
-            [LUA.program, LOGIN, name],
+            command(name),
             env=environment(stage, LUA.abi) | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
             assert process.stdout is not None and process.stderr is not None
-            last = ""
+            lines = []
             for line in process.stdout:
-                last = line.strip()
-                if last.startswith("open "):
-                    open_url(last.removeprefix("open "))
+                lines.append(line.strip())
+                if lines[-1].startswith("open "):
+                    open_url(lines[-1].removeprefix("open "))
             problem = process.stderr.read()
-        assert (process.returncode, problem, last) == (0, "", "done")
+        assert (process.returncode, problem) == (0, ""), lines
+        assert lines[-1] == "done" or lines[-1].startswith("1 tests, 0 failed"), lines
 
     return run
 
@@ -66,7 +85,7 @@ def test_flows(way: Way) -> None:
 
 @pytest.mark.parametrize("name", ["register", "register_with_token"])
 def test_registration(way: Way, homeserver: Homeserver, name: str) -> None:
-    user = f"lua-{secrets.token_hex(6)}"
+    user = f"user-{secrets.token_hex(6)}"
     way(name, USER=user, TOKEN=homeserver.registration_token())
 
 
@@ -98,6 +117,26 @@ def test_oauth(way: Way) -> None:
     with Issuer() as issuer:
         way("oauth", issuer.approve, HOMESERVER=issuer.url)
         assert len(issuer.revoked) == 4
+
+
+def test_discovery(way: Way, homeserver: Homeserver, account: Account, tmp_path: Path) -> None:
+    """From a server name by its well-known file, both over TLS, to the homeserver."""
+    authority = Authority(tmp_path, "ours")
+    with World(authority.server("DNS:example.test,DNS:*.example.test")) as world:
+        parts = urlsplit(homeserver.url)
+        assert parts.hostname is not None and parts.port is not None
+        world.relays["matrix.example.test"] = (parts.hostname, parts.port)
+        base_url = "https://matrix.example.test"
+        found = {"m.homeserver": {"base_url": base_url}}
+        world.pages["example.test/.well-known/matrix/client"] = found
+        way(
+            "discovery",
+            HOMESERVER="example.test",
+            PROXY=world.proxy,
+            CA_FILE=str(authority.file),
+            BASE_URL=base_url,
+            **credentials(account),
+        )
 
 
 @contextlib.contextmanager

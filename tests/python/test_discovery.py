@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import ssl
-import threading
 from collections.abc import Iterator
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -17,6 +13,7 @@ from libmatrix.errors import ArgumentError
 from tests.python.http_servers import Authority
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, ScriptedServer
+from tests.support.world import World
 
 NAME = "example.test"
 WELL_KNOWN = f"{NAME}/.well-known/matrix/client"
@@ -24,66 +21,6 @@ VERSIONS = "/_matrix/client/versions"
 SPOKEN = {"versions": ["r0.6.1", "v1.11"]}
 HOME = "https://matrix.example.test"
 BACK = "http://127.0.0.1:1/"
-
-
-def _target(connection: socket.socket) -> str:
-    """Reads the head of a request; gives what it asks for."""
-    with connection.makefile("rb", buffering=0) as stream:
-        first = stream.readline().decode().split()
-        while stream.readline().strip():
-            pass
-    return first[1] if len(first) > 1 else ""
-
-
-class World:
-    """All hosts there are: `pages` has what they answer, as JSON, text, or status and headers."""
-
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        self.pages: dict[str, Any] = {}
-        self.asked: list[str] = []
-        outer = self
-
-        class Handler(BaseRequestHandler):
-            def handle(self) -> None:
-                host, _, port = _target(self.request).rpartition(":")
-                self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                try:
-                    inner = tls.wrap_socket(self.request, server_side=True)
-                except OSError:
-                    return
-                name = host if port == "443" else f"{host}:{port}"
-                with inner:
-                    inner.sendall(outer.answer(name, _target(inner)))
-
-        class Server(ThreadingTCPServer):
-            daemon_threads = True
-            handle_error = lambda *_: None  # noqa: E731
-
-        self._request = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._request.serve_forever, args=(0.01,))
-
-    def answer(self, host: str, path: str) -> bytes:
-        self.asked.append(f"{host}{path}")
-        page = self.pages.get(f"{host}{path}", (404, {}))
-        status, headers = page if isinstance(page, tuple) else (200, {})
-        body = b"" if isinstance(page, tuple) else page
-        text = body if isinstance(body, bytes) else json.dumps(body).encode()
-        lines = [f"HTTP/1.1 {status} -", f"Content-Length: {len(text)}", "Connection: close"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return "\r\n".join([*lines, "", ""]).encode() + text
-
-    def __enter__(self) -> World:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._request.shutdown()
-        self._thread.join()
-        self._request.server_close()
-
-    @property
-    def proxy(self) -> str:
-        return f"http://127.0.0.1:{self._request.server_address[1]}"
 
 
 @pytest.fixture(scope="module")

@@ -177,5 +177,14 @@ function ways.oauth()
   end)
 end
 
+function ways.discovery()
+  with_client({ ca_file = env "MATRIX_CA_FILE", proxy = env "MATRIX_PROXY" }, function(client)
+    matrix.check(client:login_password(env "MATRIX_USER", env "MATRIX_PASSWORD"))
+    equal(matrix.check(client:account()).homeserver, env "MATRIX_BASE_URL")
+    equal(me(client), env "MATRIX_USER_ID")
+    matrix.check(client:logout())
+  end)
+end
+
 matrix.run(ways[...])
 print "done"
