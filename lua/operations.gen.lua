@@ -911,6 +911,21 @@ list.operations = {
     options = {},
     result = {},
   },
+  import_nio_store = {
+    name = "import_nio_store",
+    arguments = {
+      { name = "path", type = "string", required = true },
+    },
+    options = {
+      { name = "passphrase", type = "string", secret = true },
+    },
+    result = {
+      { name = "has_account", type = "bool", required = true },
+      { name = "olm_session_count", type = "int", required = true },
+      { name = "room_key_count", type = "int", required = true },
+      { name = "failed_count", type = "int", required = true },
+    },
+  },
   fetch_event = {
     name = "fetch_event",
     arguments = {
@@ -2618,6 +2633,7 @@ list.operation_names = {
   "share_room_key",
   "discard_room_key",
   "set_device_trust",
+  "import_nio_store",
   "fetch_event",
   "event_context",
   "history",

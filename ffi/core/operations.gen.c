@@ -327,6 +327,17 @@ matrix_status matrix_set_device_trust(matrix_client client, const char *user_id,
                        callback, user_data, request);
 }
 
+matrix_status matrix_import_nio_store(matrix_client client, const char *path, matrix_map *options,
+                                      matrix_callback callback, void *user_data,
+                                      matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = path},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_IMPORT_NIO_STORE], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_fetch_event(matrix_client client, const char *room_id, const char *event_id,
                                  matrix_map *options, matrix_callback callback, void *user_data,
                                  matrix_request *request) {

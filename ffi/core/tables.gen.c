@@ -706,6 +706,14 @@ static const struct field set_device_trust_arguments[] = {
     {.name = "trust", .type = FIELD_ENUM, .enumeration = &matrix_enum_local_trust, .required = true, .secret = false},
 };
 
+static const struct field import_nio_store_arguments[] = {
+    {.name = "path", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field import_nio_store_options[] = {
+    {.name = "passphrase", .type = FIELD_STRING, .required = false, .secret = true},
+};
+
 static const struct field fetch_event_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
     {.name = "event_id", .type = FIELD_STRING, .required = true, .secret = false},
@@ -2002,6 +2010,12 @@ const struct operation matrix_operations[] = {
         .name = "set_device_trust",
         .arguments = {set_device_trust_arguments, 3},
         .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_IMPORT_NIO_STORE] = {
+        .name = "import_nio_store",
+        .arguments = {import_nio_store_arguments, 1},
+        .options = {import_nio_store_options, 1},
         .has_progress = false,
     },
     [OPERATION_FETCH_EVENT] = {

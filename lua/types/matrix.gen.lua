@@ -1266,6 +1266,27 @@ function Client:discard_room_key(room_id) end
 ---@overload fun(self: matrix.Client, user_id: string, device_id: string, trust: matrix.LocalTrust, callback: fun(payload: matrix.SetDeviceTrustPayload)): matrix.Request
 function Client:set_device_trust(user_id, device_id, trust) end
 
+---Options of import_nio_store.
+---@class matrix.ImportNioStoreOptions
+---@field passphrase? string its pickle_key
+
+---Outcome of import_nio_store.
+---@class matrix.ImportNioStorePayload: matrix.Payload
+---@field has_account boolean this client is that device now
+---@field olm_session_count integer sessions with other devices taken over
+---@field room_key_count integer room keys that were new
+---@field failed_count integer what could not be read
+
+---Takes over what matrix-nio kept: room keys, and for the same user and device its account and sessions. Before the first sync, with matrix-nio stopped for good.
+---
+---Errors: E_INVALID_ARGUMENT, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param path string its database, a file that ends with .db
+---@param options? matrix.ImportNioStoreOptions
+---@return matrix.ImportNioStorePayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, path: string, callback: fun(payload: matrix.ImportNioStorePayload)): matrix.Request
+---@overload fun(self: matrix.Client, path: string, options: matrix.ImportNioStoreOptions?, callback: fun(payload: matrix.ImportNioStorePayload)): matrix.Request
+function Client:import_nio_store(path, options) end
+
 ---Outcome of fetch_event.
 ---@class matrix.FetchEventPayload: matrix.Payload
 ---@field event matrix.Event the event

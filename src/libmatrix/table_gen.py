@@ -1707,6 +1707,30 @@ class SetDeviceTrustResult(Output, frozen=True, kw_only=True):
     """Result of set_device_trust."""
 
 
+class ImportNioStoreArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of import_nio_store."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"passphrase"})
+
+    # its database, a file that ends with .db
+    path: str
+    # its pickle_key
+    passphrase: str = "DEFAULT_KEY"
+
+
+class ImportNioStoreResult(Output, frozen=True, kw_only=True):
+    """Result of import_nio_store."""
+
+    # this client is that device now
+    has_account: bool
+    # sessions with other devices taken over
+    olm_session_count: int
+    # room keys that were new
+    room_key_count: int
+    # what could not be read
+    failed_count: int
+
+
 class FetchEventArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of fetch_event."""
 
@@ -4563,6 +4587,14 @@ OPERATIONS: dict[str, OperationSpec] = {
         result=SetDeviceTrustResult,
         progress=None,
         secrets=frozenset(),
+    ),
+    "import_nio_store": OperationSpec(
+        name="import_nio_store",
+        area="encryption",
+        arguments=ImportNioStoreArguments,
+        result=ImportNioStoreResult,
+        progress=None,
+        secrets=frozenset({"passphrase"}),
     ),
     "fetch_event": OperationSpec(
         name="fetch_event",

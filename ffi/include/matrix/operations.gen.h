@@ -617,6 +617,28 @@ MATRIX_API matrix_status matrix_set_device_trust(matrix_client client, const cha
                                                  matrix_map *options, matrix_callback callback,
                                                  void *user_data, matrix_request *request);
 
+/**
+ * Takes over what matrix-nio kept: room keys, and for the same user and device its account and
+ * sessions. Before the first sync, with matrix-nio stopped for good. Since 0.1.
+ *
+ * Arguments:
+ *   path (string): its database, a file that ends with .db
+ *
+ * Options:
+ *   passphrase (string, default "DEFAULT_KEY", secret): its pickle_key
+ *
+ * Result:
+ *   has_account (bool): this client is that device now
+ *   olm_session_count (int): sessions with other devices taken over
+ *   room_key_count (int): room keys that were new
+ *   failed_count (int): what could not be read
+ *
+ * Errors: E_INVALID_ARGUMENT, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_import_nio_store(matrix_client client, const char *path,
+                                                 matrix_map *options, matrix_callback callback,
+                                                 void *user_data, matrix_request *request);
+
 /* ---- history -------------------------------------------------------------------------------- */
 
 /**

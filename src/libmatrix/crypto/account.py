@@ -63,6 +63,7 @@ class Account:
         self.ed25519 = self.olm.ed25519_key.to_base64()
         self.curve25519 = self.olm.curve25519_key.to_base64()
         self._needs_fallback = False
+        self._device_keys: dict[str, Any] | None = None
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -74,13 +75,31 @@ class Account:
         """Whether the homeserver has the device keys."""
         return self._kept.is_published
 
+    def adopt(self, olm: OlmAccount, is_published: bool) -> bool:
+        """Goes on with an account of another program's; whether there is still time for that."""
+        if self._kept.is_published:
+            return False
+        self.olm = olm
+        self.ed25519 = olm.ed25519_key.to_base64()
+        self.curve25519 = olm.curve25519_key.to_base64()
+        self._device_keys = None
+        self._kept.is_published = is_published
+        self._kept.key_count = None
+        self.save()
+        return True
+
     def save(self) -> None:
         """Keeps what changed, with the next write."""
         self._kept.pickle = self.olm.pickle(self._crypto.store.key)
         self._values.put(_NAME, "", _encode(self._kept))
 
     def device_keys(self) -> dict[str, Any]:
-        """The device keys as others see them, signed by the device."""
+        """The device keys as others see them, signed by the device. Not to be changed."""
+        if self._device_keys is None:
+            self._device_keys = self._make_device_keys()
+        return self._device_keys
+
+    def _make_device_keys(self) -> dict[str, Any]:
         user_id, device_id = self.owner
         keys = {
             "user_id": user_id,
@@ -120,7 +139,10 @@ class Account:
     def _missing(self) -> int:
         count = self._kept.key_count
         most = self.olm.max_number_of_one_time_keys
-        return most if count is None else max(most - count, 0)
+        if count is None:
+            # Of an account that was taken over the next sync says how many there are.
+            return 0 if self._kept.is_published else most
+        return max(most - count, 0)
 
     async def upload(self) -> None:
         """Gives the homeserver what it lacks; the same again when it is not known to have come."""

@@ -66,6 +66,10 @@ class Olm:
         sessions = self._sessions(_place(device)).values()
         return max((each.kept.created_ms for each in sessions), default=0)
 
+    def forget_cached(self) -> None:
+        """Has all sessions read from the store again."""
+        self._cache.clear()
+
     # -- encrypting ---------------------------------------------------------------------------
 
     def begin(self, device: Device, one_time_key: str) -> bool:

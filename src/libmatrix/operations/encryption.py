@@ -12,6 +12,8 @@ from libmatrix.table_gen import (
     DiscardRoomKeyResult,
     EncryptionStatusArguments,
     EncryptionStatusResult,
+    ImportNioStoreArguments,
+    ImportNioStoreResult,
     RoomEncryptionArguments,
     RoomEncryptionResult,
     SetDeviceTrustArguments,
@@ -98,3 +100,14 @@ async def set_device_trust(
     crypto.devices.put(changed)
     crypto.store.flush()
     return SetDeviceTrustResult()
+
+
+async def import_nio_store(
+    client: Client, arguments: ImportNioStoreArguments
+) -> ImportNioStoreResult:
+    """Takes over what matrix-nio kept."""
+    from libmatrix.crypto.nio_store import import_store
+
+    crypto = await client.open_crypto()
+    found = import_store(crypto, arguments.path, arguments.passphrase)
+    return ImportNioStoreResult(**found._asdict())

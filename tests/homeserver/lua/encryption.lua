@@ -86,6 +86,8 @@ matrix.run(function()
   end
   assert(bodies["in secret"] and bodies["again"] and not bodies["not for bob"])
 
+  equal(alice:import_nio_store("/nowhere.db").error.code, "E_INVALID_ARGUMENT")
+
   -- A client without encryption says so.
   local plain = log_in("", { encryption = false })
   equal(plain:send_text(room_id, "clear").error.code, "E_ENCRYPTION_UNSUPPORTED")
