@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from libmatrix.state import State
     from libmatrix.sync import Syncer
 
+T = TypeVar("T")
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,7 +56,7 @@ class Client:
         self.subscriptions = Subscriptions(self.log)
         self.tasks: dict[int, asyncio.Task[Any]] = {}
         # What goes on beside the requests, until it ends or the client does.
-        self._beside: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[Any]] = set()
         # What every request is answered with, when the client could not be made.
         self.failure: MatrixError | None = None
         self.session = Session()
@@ -138,16 +140,20 @@ class Client:
             self._api.close()
         return tasks
 
-    def run_beside(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Goes on with something that belongs to no request; it is cancelled at the close."""
+    def run_beside(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Goes on with something that belongs to no request; it is cancelled at the close.
+
+        What goes wrong is for who waits for the task; a defect is logged in any case.
+        """
         task = self.host.loop.create_task(coroutine)
         self._beside.add(task)
         task.add_done_callback(self._beside_ended)
+        return task
 
-    def _beside_ended(self, task: asyncio.Task[None]) -> None:
+    def _beside_ended(self, task: asyncio.Task[Any]) -> None:
         self._beside.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if error is not None and is_defect(error):
             self.log.record("error", "runtime", places(error), "E_INTERNAL")
 
     # -- what it is made of -------------------------------------------------------------------

@@ -105,8 +105,7 @@ class Cursor:
         return reading
 
     def _start(self) -> asyncio.Task[Reading]:
-        self._ahead = self._client.host.loop.create_task(self._fetch(self._token))
-        self._client.run_beside(_settled(self._ahead))
+        self._ahead = self._client.run_beside(self._fetch(self._token))
         return self._ahead
 
     async def _fetch(self, token: str | None) -> Reading:
@@ -117,17 +116,6 @@ class Cursor:
             if page.events or token is None:
                 break
         return Reading(page.events, token)
-
-
-async def _settled(task: asyncio.Task[Reading]) -> None:
-    """Ends with the task, and the task with the client; its outcome is for who reads."""
-    try:
-        await asyncio.wait([task])
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    if not task.cancelled():
-        task.exception()
 
 
 class _Table:

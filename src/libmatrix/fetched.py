@@ -10,12 +10,10 @@ from msgspec import Raw
 
 from libmatrix.api import decode, make_path
 from libmatrix.errors import EncryptionError, MatrixError, NotLoggedInError
-from libmatrix.events import MalformedEventError
-from libmatrix.room_events import Marks, make_event
+from libmatrix.events import MalformedEventError, read_state
+from libmatrix.room_events import Marks, make_record, unlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from libmatrix.client import Client
     from libmatrix.events import EventHead
     from libmatrix.room_events import Decrypted
@@ -48,18 +46,27 @@ def malformed() -> MatrixError:
     return MatrixError("the event is malformed; the log says how", code="E_MALFORMED_EVENT")
 
 
-def make_records(client: Client, room_id: str, events: Iterable[Raw], user_id: str) -> list[Event]:
-    """Records of events; those that a sync would leave out are left out, and logged."""
+def make_records(
+    client: Client, room_id: str, events: list[Raw], user_id: str, *, is_tame: bool = False
+) -> list[Event]:
+    """Records of events; those that a sync would leave out are left out, and logged.
+
+    `is_tame` is what `Bridge.is_tame` said of the answer that they were in.
+    """
     records = []
     decrypt = client.decrypt or partial(_decrypt, client)
-    for index, raw in enumerate(events):
-        try:
-            record = make_event(room_id, bytes(raw), user_id, KIND, marks=_MARKS, decrypt=decrypt)
-        except MalformedEventError as error:
-            text = f"{room_id}: event {index} of an answer was left out: {error}"
-            client.log.record("warning", "history", text, "E_MALFORMED_EVENT")
+    for index, head in enumerate(read_state(events, is_tame)):
+        problem: object = "it has no event_id or no sender"
+        if isinstance(head, MalformedEventError):
+            problem = head
+        elif head.event_id and head.sender:
+            raw = events[index]
+            head, encryption = unlock(decrypt, room_id, head, raw)
+            record = make_record(room_id, head, raw, user_id, KIND, _MARKS, encryption)
+            records.append(record)
             continue
-        records.append(record)
+        text = f"{room_id}: event {index} of an answer was left out: {problem}"
+        client.log.record("warning", "history", text, "E_MALFORMED_EVENT")
     return records
 
 

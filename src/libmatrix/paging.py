@@ -88,9 +88,11 @@ async def fetch_page(client: Client, room_id: str, query: Query) -> Page:
     """A page of a room's history."""
     path = make_path("rooms", room_id, "messages")
     user_id = await client.syncer.user_id()
-    page, _ = salvage(await client.api.call("GET", path, query=query), _Messages)
+    body = await client.api.call("GET", path, query=query)
+    page, broken = salvage(body, _Messages)
+    is_tame = not broken and client.host.bridge.is_tame(body)
     began = dict(query).get("from")
-    events = make_records(client, room_id, page.chunk, user_id)
+    events = make_records(client, room_id, page.chunk, user_id, is_tame=is_tame)
     state = make_records(client, room_id, page.state, user_id)
     # A homeserver that stays where it was would be asked for ever.
     end = page.end if page.end != began else None

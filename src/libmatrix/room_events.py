@@ -7,7 +7,7 @@ Events of a sync that came in clear go to the core as they are, which makes the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from msgspec import Raw
@@ -99,6 +99,8 @@ class Decrypted(NamedTuple):
 
 
 _LIVE = Marks(is_historic=False)
+# What is shorter holds an age and nothing else.
+_LEAST_UNSIGNED = 20
 
 # The room, the head and the slice of an event of type m.room.encrypted; None: it stays as it is.
 Decrypt = Callable[[str, EventHead, Raw], Decrypted | None]
@@ -135,6 +137,38 @@ def _part(raw: Raw, kind: type[msgspec.Struct]) -> Any:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+class Record(msgspec.Struct, omit_defaults=True, gc=False):
+    """The record `event`, as `Event`: made by position, it is quicker by an order of magnitude."""
+
+    kind: str
+    room_id: str
+    event_id: str
+    type: str
+    sender: str
+    origin_server_ts: int
+    is_own: bool
+    is_historic: bool
+    is_filled: bool
+    is_redacted: bool
+    content: Raw
+    raw: Raw
+    state_key: str | None = None
+    body: str | None = None
+    msgtype: str | None = None
+    membership: str | None = None
+    redacts: str | None = None
+    rel_type: str | None = None
+    relates_to: str | None = None
+    thread_id: str | None = None
+    reply_to: str | None = None
+    replaces: str | None = None
+    new_body: str | None = None
+    reaction_key: str | None = None
+    txn_id: str | None = None
+    prev_content: Raw | None = None
+    encryption: Raw | None = None
 
 
 def make_event(
@@ -179,32 +213,34 @@ def make_record(
 ) -> Event:
     """The record of an event that is known to be sound, and may have been encrypted."""
     content = _read(head.content)
-    fields: dict[str, Any] = {}
-    if head.type == MESSAGE:
-        fields.update(body=content.body, msgtype=content.msgtype)
-    elif head.type == REDACTION:
-        fields["redacts"] = content.redacts or _text(_decode_top(raw).redacts)
-    elif head.type == MEMBER:
-        fields["membership"] = content.membership
-    if content.relation is not None:
-        _relate(fields, head, content, content.relation)
-    return Event(
-        kind=kind,
-        room_id=room_id,
-        event_id=head.event_id,
-        type=head.type,
-        sender=head.sender,
-        origin_server_ts=head.origin_server_ts,
-        is_own=head.sender == user_id,
-        is_historic=marks.is_historic,
-        is_filled=marks.is_filled,
-        content=head.content,
-        raw=raw,
-        state_key=head.state_key,
-        encryption=encryption,
-        **fields,
-        **_unsigned(head.unsigned),
+    record = Record(
+        kind,
+        room_id,
+        head.event_id,
+        head.type,
+        head.sender,
+        head.origin_server_ts,
+        head.sender == user_id,
+        marks.is_historic,
+        marks.is_filled,
+        False,
+        head.content,
+        raw,
+        head.state_key,
     )
+    if head.type == MESSAGE:
+        record.body, record.msgtype = content.body, content.msgtype
+    elif head.type == REDACTION:
+        record.redacts = content.redacts or _text(_decode_top(raw).redacts)
+    elif head.type == MEMBER:
+        record.membership = content.membership
+    if content.relation is not None:
+        _relate(record, content, content.relation)
+    if len(head.unsigned) >= _LEAST_UNSIGNED:
+        _take_unsigned(record, head.unsigned)
+    record.encryption = encryption
+    # It has the fields of one.
+    return cast(Event, record)
 
 
 def _read(raw: Raw) -> _Content:
@@ -214,36 +250,31 @@ def _read(raw: Raw) -> _Content:
         return _read_loosely(raw)
 
 
-def _relate(
-    fields: dict[str, Any], head: EventHead, content: _Content, relation: _Relation
-) -> None:
+def _relate(record: Record, content: _Content, relation: _Relation) -> None:
     """Edits, replies, threads, reactions."""
     kind, target = relation.rel_type, relation.event_id
     if kind and target:
-        fields.update(rel_type=kind, relates_to=target)
+        record.rel_type, record.relates_to = kind, target
     if kind == "m.thread":
-        fields["thread_id"] = target
-    elif kind == "m.replace" and head.state_key is None:
-        fields["replaces"] = target
+        record.thread_id = target
+    elif kind == "m.replace" and record.state_key is None:
+        record.replaces = target
         if content.new_content is not None:
-            fields["new_body"] = _text(content.new_content.body)
-    elif kind == "m.annotation" and head.type == REACTION:
-        fields["reaction_key"] = relation.key
+            record.new_body = _text(content.new_content.body)
+    elif kind == "m.annotation" and record.type == REACTION:
+        record.reaction_key = relation.key
     reply = relation.in_reply_to
     # In a thread it may be there only for clients that know no threads.
     if reply is not None and not (kind == "m.thread" and relation.is_falling_back):
-        fields["reply_to"] = reply.event_id
+        record.reply_to = reply.event_id
 
 
-def _unsigned(raw: Raw) -> dict[str, Any]:
+def _take_unsigned(record: Record, raw: Raw) -> None:
     """What the homeserver adds to an event."""
     try:
-        unsigned = _decode_unsigned(raw) if raw else _Unsigned()
+        unsigned = _decode_unsigned(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        unsigned = _Unsigned()
-    redaction = unsigned.redacted_because
-    return {
-        "txn_id": _text(unsigned.transaction_id),
-        "prev_content": unsigned.prev_content or None,
-        "is_redacted": bytes(redaction) not in (b"", b"null"),
-    }
+        return
+    record.txn_id = _text(unsigned.transaction_id)
+    record.prev_content = unsigned.prev_content or None
+    record.is_redacted = bytes(unsigned.redacted_because) not in (b"", b"null")
