@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.encrypted import Talker
+from tests.support.encrypted import ENCRYPTION, Talker
 from tests.support.homeserver import Account, Homeserver
 from tests.support.runtime_host import RuntimeHost
 
@@ -146,6 +146,24 @@ def test_users_are_verified_and_their_change_is_told(
     alice.call("reset_cross_signing", password=account.password)
     seen = alice.call("user_trust", user_id=bob.user_id)
     assert seen["trust"] == "unverified" and seen["was_verified"]
+
+
+def test_a_sync_tells_of_another_identity(
+    host: RuntimeHost, homeserver: Homeserver, account: Account
+) -> None:
+    alice, bob = Talker(host, homeserver, account), Talker(host, homeserver, homeserver.account())
+    state = {"type": "m.room.encryption", "content": ENCRYPTION}
+    room_id = homeserver.create_room(account, invite=[bob.user_id], initial_state=[state])
+    homeserver.join(bob.account, room_id)
+    bob.call("bootstrap_cross_signing", password=bob.account.password)
+    for talker in (alice, bob):
+        talker.sync()
+    alice.send(room_id, "hello")
+    assert alice.call("user_trust", user_id=bob.user_id)["trust"] == "unverified"
+    heard = host.subscribe(alice.client, "identity")
+    bob.call("reset_cross_signing", password=bob.account.password)
+    _sync_until(host, alice, lambda: any(frame.target == heard for frame in host.events))
+    assert alice.call("user_trust", user_id=bob.user_id)["trust"] == "changed"
 
 
 def test_trust_survives_a_restart_and_its_keys_are_not_readable_in_the_store(

@@ -27,19 +27,16 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.crypto.account import Account
-from libmatrix.crypto.backup import Backup
 from libmatrix.crypto.claim import Claims
-from libmatrix.crypto.cross_signing import CrossSigning
 from libmatrix.crypto.decrypt import Decryptor
 from libmatrix.crypto.devices import Devices, refresh_quietly
 from libmatrix.crypto.key_requests import KeyRequests
 from libmatrix.crypto.late import Late
 from libmatrix.crypto.olm import Olm
 from libmatrix.crypto.outbound import Outbound, fetch_settings
+from libmatrix.crypto.parts import Parts
 from libmatrix.crypto.records import Device
 from libmatrix.crypto.room_keys import RoomKeys
-from libmatrix.crypto.secret_sharing import SecretSharing
-from libmatrix.crypto.secrets import SecretStorage
 from libmatrix.crypto.store import CryptoStore
 from libmatrix.crypto.to_device import Handler, Incoming, ToDevice
 from libmatrix.crypto.trust import Trust
@@ -62,7 +59,7 @@ _LONGEST_RETRY_SECONDS = 300.0
 _encode = msgspec.json.Encoder().encode
 
 
-class Crypto:
+class Crypto(Parts):
     """Everything about encryption of one client; made when it is first needed."""
 
     def __init__(self, client: Client, vault: Vault, user_id: str, device_id: str) -> None:
@@ -98,10 +95,7 @@ class Crypto:
         self.to_device.on_incoming("m.room_key", self._take_room_key)
         self.to_device.on_incoming("m.room_key.withheld", self._take_withheld)
         self.trust: Trust = Trust(self)
-        self.cross_signing: CrossSigning = CrossSigning(self)
-        self.secrets: SecretStorage = SecretStorage(self)
-        self.secret_sharing = SecretSharing(self)
-        self.backup: Backup = Backup(self)
+        self.begin_parts()
 
     def _open_account(self) -> Account:
         account = Account(self)
@@ -327,7 +321,7 @@ class Crypto:
         await self.devices.refresh_outdated()
         await self._unwedge()
         await self.key_requests.answer()
-        self.backup.upload.wake()
+        self.resume_backup()
 
     async def _unwedge(self) -> None:
         wedged, self._wedged = self._wedged, set()

@@ -31,8 +31,6 @@ class SecretSharing:
         self._waiting: dict[str, tuple[str, asyncio.Future[tuple[str, str]]]] = {}
         # Requests are answered once; a homeserver may repeat them.
         self._answered: dict[tuple[str, str], None] = {}
-        crypto.on_to_device(_REQUEST, self._asked)
-        crypto.on_to_device(_SEND, self._sent)
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -74,7 +72,7 @@ class SecretSharing:
         messages = {self._crypto.user_id: dict.fromkeys(devices, content)}
         await self._crypto.send_to_device(_REQUEST, messages, encrypted=False)
 
-    def _sent(self, sender: str, device: Device | None, content: dict[str, Any]) -> None:
+    def sent(self, sender: str, device: Device | None, content: dict[str, Any]) -> None:
         """A secret came; it counts when it was asked for and its sender is a verified device."""
         request_id, secret = content.get("request_id"), content.get("secret")
         if not isinstance(request_id, str) or not isinstance(secret, str):
@@ -107,7 +105,7 @@ class SecretSharing:
 
     # -- answering ----------------------------------------------------------------------------
 
-    def _asked(self, sender: str, _: Device | None, content: dict[str, Any]) -> None:
+    def asked(self, sender: str, _: Device | None, content: dict[str, Any]) -> None:
         """A device asks. Who that really is matters only for whom the answer is encrypted."""
         crypto = self._crypto
         fields = [content.get(name) for name in ("requesting_device_id", "request_id", "name")]
