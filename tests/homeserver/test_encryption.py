@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from libmatrix.crypto.signatures import encode_base64
 from tests.support.encrypted import Talker, encrypted_room
 from tests.support.homeserver import Homeserver
 from tests.support.runtime_host import RuntimeHost
@@ -73,3 +75,178 @@ def test_what_cannot_be_decrypted_says_why(host: RuntimeHost, homeserver: Homese
     lost = [event for event in later.events() if event["type"] == "m.room.encrypted"]
     assert [event["encryption"]["code"] for event in lost] == ["missing_key"]
     assert not lost[0]["encryption"]["is_decrypted"]
+
+
+def test_no_secret_is_logged(homeserver: Homeserver, tmp_path: Path) -> None:
+    """A whole conversation at level trace: restart and all."""
+    people = [homeserver.account() for _ in range(2)]
+    secrets: list[str] = []
+    logs: list[object] = []
+    for _ in range(2):
+        with RuntimeHost() as host:
+            alice, bob = (
+                Talker(host, homeserver, person, tmp_path / person.user) for person in people
+            )
+            room_id = encrypted_room(homeserver, alice, bob)
+            for talker, other in ((alice, bob), (bob, alice)):
+                talker.send(room_id, "what-nobody-else-may-read")
+                other.wait_message("what-nobody-else-may-read")
+                secrets.append(json.loads(talker.call("export_session")["session"])["access_token"])
+                crypto = host.runtime._clients[talker.client].crypto
+                secrets += [
+                    crypto.room_keys.export(*at)["session_key"] for at in crypto.room_keys.places()
+                ]
+                secrets += [
+                    crypto.store.key.hex(),
+                    encode_base64(crypto.store.key),
+                    talker.account.password,
+                ]
+                secrets.append(json.loads(crypto.store.values.get("account") or b"")["pickle"])
+            logs += host.logs
+    text = json.dumps(logs)
+    assert len(logs) > 10 and len(secrets) > 12
+    for secret in ("what-nobody-else-may-read", *secrets):
+        assert secret and secret not in text
+
+
+def test_an_event_in_clear_in_an_encrypted_room_says_so(
+    host: RuntimeHost, homeserver: Homeserver
+) -> None:
+    alice, bob = (Talker(host, homeserver, homeserver.account()) for _ in range(2))
+    room_id = encrypted_room(homeserver, alice, bob)
+    content = {"msgtype": "m.text", "body": "for all to see"}
+    homeserver.send(bob.account, room_id, "m.room.message", content)
+    heard = alice.wait_message("for all to see")["encryption"]
+    assert (heard["shield"], heard["shield_reason"]) == ("red", "sent_in_clear")
+    assert not heard["is_decrypted"]
+
+
+def test_a_key_that_comes_by_file_brings_the_event_again(
+    host: RuntimeHost, homeserver: Homeserver
+) -> None:
+    """At once with a reason, and in clear when the key is there, without another sync."""
+    alice, bob = (Talker(host, homeserver, homeserver.account()) for _ in range(2))
+    room_id = encrypted_room(homeserver, alice, bob)
+    alice.send(room_id, "early")
+    bob.wait_message("early")
+    text = bob.call("export_room_keys", passphrase="secret", rounds=1000)["text"]
+    later = Talker(host, homeserver, homeserver.login(bob.account.user, bob.account.password))
+    lost = later.wait_event(lambda event: event["type"] == "m.room.encrypted")
+    assert lost["encryption"]["code"] == "missing_key"
+    found = later.call("import_room_keys", passphrase="secret", text=text)
+    assert found["imported_count"] == 1
+    host.settle(1)
+    [again] = [event for event in later.events() if event.get("body") == "early"]
+    assert again["event_id"] == lost["event_id"] and again["encryption"]["is_late"]
+    assert again["encryption"]["shield_reason"] == "authenticity_not_guaranteed"
+    later.sync()
+    assert len([event for event in later.events() if event.get("body") == "early"]) == 1
+
+
+def test_policies_of_both_sides(host: RuntimeHost, homeserver: Homeserver) -> None:
+    alice = Talker(host, homeserver, homeserver.account())
+    bob = Talker(host, homeserver, homeserver.account(), show_messages_from="verified")
+    room_id = encrypted_room(homeserver, alice, bob)
+    alice.send(room_id, "who am I?")
+    lost = bob.wait_event(lambda event: "encryption" in event)
+    assert lost["encryption"]["code"] == "untrusted_device"
+    bob.call("set_device_trust", user_id=alice.user_id, device_id=alice.device_id, trust="verified")
+    alice.send(room_id, "now you know")
+    assert bob.wait_message("now you know")["encryption"]["is_verified"]
+    error = host.refuse(
+        bob.client, "set_device_trust", user_id=alice.user_id, device_id="NO", trust="blocked"
+    )
+    assert error["code"] == "M_NOT_FOUND"
+
+
+def test_a_deleted_device_and_a_member_who_left_end_a_session(
+    host: RuntimeHost, homeserver: Homeserver
+) -> None:
+    alice, bob = (Talker(host, homeserver, homeserver.account()) for _ in range(2))
+    second = Talker(host, homeserver, bob.account)
+    room_id = encrypted_room(homeserver, alice, bob)
+    second.sync()
+    used = []
+    for number in range(2):
+        alice.send(room_id, f"first {number}")
+        used.append(bob.wait_message(f"first {number}")["encryption"]["session_id"])
+    second.call("logout")
+    alice.sync()
+    alice.send(room_id, "second")
+    used.append(bob.wait_message("second")["encryption"]["session_id"])
+    assert used[0] == used[1] != used[2]
+    third = Talker(host, homeserver, homeserver.account())
+    third.sync()
+    alice.call("invite_user", room_id=room_id, user_id=third.user_id)
+    homeserver.join(third.account, room_id)
+    alice.sync()
+    alice.send(room_id, "third")
+    assert third.wait_message("third")["encryption"]["session_id"] == used[2]
+    third.call("leave_room", room_id=room_id)
+    alice.sync()
+    alice.send(room_id, "fourth")
+    assert bob.wait_message("fourth")["encryption"]["session_id"] != used[2]
+
+
+def test_a_wedged_session_is_made_anew(homeserver: Homeserver, tmp_path: Path) -> None:
+    """A store from before comes back: what is sent by the lost session cannot be read, once."""
+    people = [homeserver.account() for _ in range(2)]
+    with RuntimeHost() as host:
+        alice, bob = (Talker(host, homeserver, person, tmp_path / person.user) for person in people)
+        room_id = encrypted_room(homeserver, alice, bob)
+        bob.send(room_id, "zero")
+        alice.wait_message("zero")
+    with RuntimeHost() as host:
+        alice, bob = (Talker(host, homeserver, person, tmp_path / person.user) for person in people)
+        crypto = host.runtime._clients[bob.client]
+        alice.sync()
+        bob.sync()
+        # What Bob knew of sessions with devices is gone.
+        machine = crypto.crypto
+        for place in machine.store.olm_sessions.places():
+            machine.store.olm_sessions.delete(*place)
+        machine.olm.forget_cached()
+        machine.store.flush()
+        alice.call("discard_room_key", room_id=room_id)
+        alice.send(room_id, "lost")
+        bob.wait_event(lambda event: event.get("encryption", {}).get("code") == "missing_key")
+        host.settle(2)
+        # Bob made another session, and Alice uses it.
+        alice.sync()
+        alice.call("discard_room_key", room_id=room_id)
+        alice.send(room_id, "found")
+        bob.wait_message("found")
+
+
+def test_encryption_sealed_with_a_passphrase(homeserver: Homeserver, tmp_path: Path) -> None:
+    person = homeserver.account()
+    fingerprints = set()
+    for number in range(3):
+        # At first without: the key moves from its file into the store.
+        options = {"store_passphrase": "open sesame"} if number else {}
+        with RuntimeHost() as host:
+            alice = Talker(host, homeserver, person, tmp_path / "store", **options)
+            fingerprints.add(alice.call("encryption_status")["ed25519"])
+        assert (tmp_path / "store" / "libmatrix.key").exists() == (number == 0)
+    assert len(fingerprints) == 1
+
+
+def test_a_store_without_its_key_says_so(homeserver: Homeserver, tmp_path: Path) -> None:
+    person = homeserver.account()
+    with RuntimeHost() as host:
+        Talker(host, homeserver, person, tmp_path / "store").call("encryption_status")
+    (tmp_path / "store" / "libmatrix.key").unlink()
+    with RuntimeHost() as host:
+        client = host.client(homeserver.url, store_path=str(tmp_path / "store"), encryption=True)
+        error = host.refuse(client, "encryption_status")
+        assert error["code"] == "E_STORE" and "libmatrix.key" in error["message"]
+
+
+def test_a_token_of_a_device_with_keys_elsewhere(host: RuntimeHost, homeserver: Homeserver) -> None:
+    alice = Talker(host, homeserver, homeserver.account())
+    alice.call("encryption_status")
+    session = alice.call("export_session")["session"]
+    other = host.client(homeserver.url, session=session, encryption=True)
+    error = host.refuse(other, "encryption_status")
+    assert error["code"] == "E_ENCRYPTION_UNSUPPORTED"
+    host.call(other, "sync_once")
