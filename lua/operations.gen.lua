@@ -29,6 +29,7 @@ list.enums = {
   device_trust_level = { "unverified", "cross_signed", "verified", "blocked" },
   backup_phase = { "enabled", "disabled", "deleted", "untrusted" },
   send_state = { "queued", "sending", "sent", "failed" },
+  verification_state = { "requested", "ready", "started", "comparing", "confirmed", "done", "cancelled" },
 }
 
 -- Our own error codes with their numbers in C.
@@ -365,6 +366,28 @@ list.records = {
     { name = "redacts", type = "string" },
     { name = "content", type = "json", required = true },
   },
+  sas_emoji = {
+    { name = "emoji", type = "string", required = true },
+    { name = "description", type = "string", required = true },
+  },
+  verification = {
+    { name = "kind", type = "string", required = true },
+    { name = "verification_id", type = "string", required = true },
+    { name = "state", type = "enum", enum = "verification_state", required = true },
+    { name = "user_id", type = "string", required = true },
+    { name = "device_id", type = "string" },
+    { name = "room_id", type = "string" },
+    { name = "is_outgoing", type = "bool", required = true },
+    { name = "is_own_user", type = "bool", required = true },
+    { name = "methods", type = "list", item = "string", required = true },
+    { name = "method", type = "string" },
+    { name = "emoji", type = "list", item = "record", record = "sas_emoji", required = true },
+    { name = "decimals", type = "list", item = "int", required = true },
+    { name = "cancel_code", type = "string" },
+    { name = "cancel_reason", type = "string" },
+    { name = "is_cancelled_by_other", type = "bool", required = true },
+    { name = "expires_ts", type = "int", required = true },
+  },
 }
 
 list.context_options = {
@@ -538,6 +561,10 @@ list.events = {
       { name = "room_id", type = "string" },
       { name = "with_content", type = "bool" },
     },
+  },
+  verification = {
+    payload = "verification",
+    filter = {},
   },
 }
 
@@ -2596,6 +2623,104 @@ list.operations = {
       { name = "trust", type = "enum", enum = "user_trust_level", required = true },
     },
   },
+  request_verification = {
+    name = "request_verification",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "device_id", type = "string" },
+      { name = "room_id", type = "string" },
+      { name = "methods", type = "list", item = "string" },
+    },
+    result = {
+      { name = "verification", type = "record", record = "verification", required = true },
+    },
+  },
+  accept_verification = {
+    name = "accept_verification",
+    arguments = {
+      { name = "verification_id", type = "string", required = true },
+    },
+    options = {
+      { name = "methods", type = "list", item = "string" },
+    },
+    result = {
+      { name = "verification", type = "record", record = "verification", required = true },
+    },
+  },
+  start_sas = {
+    name = "start_sas",
+    arguments = {
+      { name = "verification_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "verification", type = "record", record = "verification", required = true },
+    },
+  },
+  show_qr = {
+    name = "show_qr",
+    arguments = {
+      { name = "verification_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "data", type = "bytes", required = true },
+    },
+  },
+  scan_qr = {
+    name = "scan_qr",
+    arguments = {
+      { name = "verification_id", type = "string", required = true },
+      { name = "data", type = "bytes", required = true },
+    },
+    options = {},
+    result = {
+      { name = "verification", type = "record", record = "verification", required = true },
+    },
+  },
+  confirm_verification = {
+    name = "confirm_verification",
+    arguments = {
+      { name = "verification_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "verification", type = "record", record = "verification", required = true },
+    },
+  },
+  mismatch_verification = {
+    name = "mismatch_verification",
+    arguments = {
+      { name = "verification_id", type = "string", required = true },
+    },
+    options = {},
+    result = {
+      { name = "verification", type = "record", record = "verification", required = true },
+    },
+  },
+  cancel_verification = {
+    name = "cancel_verification",
+    arguments = {
+      { name = "verification_id", type = "string", required = true },
+    },
+    options = {
+      { name = "code", type = "string" },
+      { name = "reason", type = "string" },
+    },
+    result = {
+      { name = "verification", type = "record", record = "verification", required = true },
+    },
+  },
+  verifications = {
+    name = "verifications",
+    arguments = {},
+    options = {},
+    result = {
+      { name = "verifications", type = "list", item = "record", record = "verification", required = true },
+    },
+  },
 }
 
 list.operation_names = {
@@ -2758,6 +2883,15 @@ list.operation_names = {
   "user_trust",
   "device_trust",
   "accept_identity",
+  "request_verification",
+  "accept_verification",
+  "start_sas",
+  "show_qr",
+  "scan_qr",
+  "confirm_verification",
+  "mismatch_verification",
+  "cancel_verification",
+  "verifications",
 }
 
 return list

@@ -1652,3 +1652,98 @@ matrix_status matrix_accept_identity(matrix_client client, const char *user_id, 
     return core_submit(client, &matrix_operations[OPERATION_ACCEPT_IDENTITY], arguments, options,
                        callback, user_data, request);
 }
+
+matrix_status matrix_request_verification(matrix_client client, const char *user_id,
+                                          matrix_map *options, matrix_callback callback,
+                                          void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_REQUEST_VERIFICATION], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_accept_verification(matrix_client client, const char *verification_id,
+                                         matrix_map *options, matrix_callback callback,
+                                         void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = verification_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_ACCEPT_VERIFICATION], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_start_sas(matrix_client client, const char *verification_id,
+                               matrix_map *options, matrix_callback callback, void *user_data,
+                               matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = verification_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_START_SAS], arguments, options,
+                       callback, user_data, request);
+}
+
+matrix_status matrix_show_qr(matrix_client client, const char *verification_id, matrix_map *options,
+                             matrix_callback callback, void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = verification_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SHOW_QR], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_scan_qr(matrix_client client, const char *verification_id, const void *data,
+                             size_t data_size, matrix_map *options, matrix_callback callback,
+                             void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = verification_id},
+        {.bytes = {data, data_size}},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_SCAN_QR], arguments, options, callback,
+                       user_data, request);
+}
+
+matrix_status matrix_confirm_verification(matrix_client client, const char *verification_id,
+                                          matrix_map *options, matrix_callback callback,
+                                          void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = verification_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_CONFIRM_VERIFICATION], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_mismatch_verification(matrix_client client, const char *verification_id,
+                                           matrix_map *options, matrix_callback callback,
+                                           void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = verification_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_MISMATCH_VERIFICATION], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_cancel_verification(matrix_client client, const char *verification_id,
+                                         matrix_map *options, matrix_callback callback,
+                                         void *user_data, matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = verification_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_CANCEL_VERIFICATION], arguments,
+                       options, callback, user_data, request);
+}
+
+matrix_status matrix_verifications(matrix_client client, matrix_map *options,
+                                   matrix_callback callback, void *user_data,
+                                   matrix_request *request) {
+    return core_submit(client, &matrix_operations[OPERATION_VERIFICATIONS], NULL, options, callback,
+                       user_data, request);
+}

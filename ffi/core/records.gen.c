@@ -246,6 +246,13 @@ const char *matrix_send_state_string(matrix_send_state value) {
     return matrix_enum_send_state.values[value - 1];
 }
 
+const char *matrix_verification_state_string(matrix_verification_state value) {
+    if (value < 1 || (size_t)value > matrix_enum_verification_state.count) {
+        return "unknown";
+    }
+    return matrix_enum_verification_state.values[value - 1];
+}
+
 const matrix_error *matrix_reply_as_error(const matrix_reply *reply, const matrix_value *value) {
     return core_record(reply, value, &matrix_record_error);
 }
@@ -403,4 +410,14 @@ const matrix_send_update *matrix_reply_as_send_update(const matrix_reply *reply,
 const matrix_pending_send *matrix_reply_as_pending_send(const matrix_reply *reply,
                                                         const matrix_value *value) {
     return core_record(reply, value, &matrix_record_pending_send);
+}
+
+const matrix_sas_emoji *matrix_reply_as_sas_emoji(const matrix_reply *reply,
+                                                  const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_sas_emoji);
+}
+
+const matrix_verification *matrix_reply_as_verification(const matrix_reply *reply,
+                                                        const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_verification);
 }

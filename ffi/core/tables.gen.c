@@ -113,6 +113,11 @@ const struct enumeration matrix_enum_send_state = {
     .name = "send_state", .values = send_state_values, .count = 4
 };
 
+static const char *const verification_state_values[] = {"requested", "ready", "started", "comparing", "confirmed", "done", "cancelled"};
+const struct enumeration matrix_enum_verification_state = {
+    .name = "verification_state", .values = verification_state_values, .count = 7
+};
+
 static const struct field error_fields[] = {
     {.name = "code", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, code), .has_offset = SIZE_MAX},
     {.name = "message", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_error, message), .has_offset = SIZE_MAX},
@@ -562,6 +567,38 @@ static const struct field pending_send_fields[] = {
 
 const struct record matrix_record_pending_send = {
     .name = "pending_send", .fields = {pending_send_fields, 12}, .size = sizeof(matrix_pending_send)
+};
+
+static const struct field sas_emoji_fields[] = {
+    {.name = "emoji", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sas_emoji, emoji), .has_offset = SIZE_MAX},
+    {.name = "description", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_sas_emoji, description), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_sas_emoji = {
+    .name = "sas_emoji", .fields = {sas_emoji_fields, 2}, .size = sizeof(matrix_sas_emoji)
+};
+
+static const struct field verification_fields[] = {
+    {.name = "kind", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_verification, kind), .has_offset = SIZE_MAX},
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_verification, verification_id), .has_offset = SIZE_MAX},
+    {.name = "state", .type = FIELD_ENUM, .enumeration = &matrix_enum_verification_state, .required = true, .secret = false, .offset = offsetof(matrix_verification, state), .has_offset = SIZE_MAX},
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_verification, user_id), .has_offset = SIZE_MAX},
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_verification, device_id), .has_offset = SIZE_MAX},
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_verification, room_id), .has_offset = SIZE_MAX},
+    {.name = "is_outgoing", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_verification, is_outgoing), .has_offset = SIZE_MAX},
+    {.name = "is_own_user", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_verification, is_own_user), .has_offset = SIZE_MAX},
+    {.name = "methods", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_verification, methods), .has_offset = SIZE_MAX},
+    {.name = "method", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_verification, method), .has_offset = SIZE_MAX},
+    {.name = "emoji", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &matrix_record_sas_emoji, .required = true, .secret = false, .offset = offsetof(matrix_verification, emoji), .has_offset = SIZE_MAX},
+    {.name = "decimals", .type = FIELD_LIST, .item = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_verification, decimals), .has_offset = SIZE_MAX},
+    {.name = "cancel_code", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_verification, cancel_code), .has_offset = SIZE_MAX},
+    {.name = "cancel_reason", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_verification, cancel_reason), .has_offset = SIZE_MAX},
+    {.name = "is_cancelled_by_other", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_verification, is_cancelled_by_other), .has_offset = SIZE_MAX},
+    {.name = "expires_ts", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = true, .secret = false, .offset = offsetof(matrix_verification, expires_ts), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_verification = {
+    .name = "verification", .fields = {verification_fields, 16}, .size = sizeof(matrix_verification)
 };
 
 static const struct field enable_backup_options[] = {
@@ -1682,6 +1719,54 @@ static const struct field accept_identity_arguments[] = {
     {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
+static const struct field request_verification_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field request_verification_options[] = {
+    {.name = "device_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "methods", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field accept_verification_arguments[] = {
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field accept_verification_options[] = {
+    {.name = "methods", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+};
+
+static const struct field start_sas_arguments[] = {
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field show_qr_arguments[] = {
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field scan_qr_arguments[] = {
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false},
+    {.name = "data", .type = FIELD_BYTES, .required = true, .secret = false},
+};
+
+static const struct field confirm_verification_arguments[] = {
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field mismatch_verification_arguments[] = {
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field cancel_verification_arguments[] = {
+    {.name = "verification_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field cancel_verification_options[] = {
+    {.name = "code", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "reason", .type = FIELD_STRING, .required = false, .secret = false},
+};
+
 static const struct field message_filter[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "sender", .type = FIELD_STRING, .required = false, .secret = false},
@@ -2762,6 +2847,60 @@ const struct operation matrix_operations[] = {
         .options = {NULL, 0},
         .has_progress = false,
     },
+    [OPERATION_REQUEST_VERIFICATION] = {
+        .name = "request_verification",
+        .arguments = {request_verification_arguments, 1},
+        .options = {request_verification_options, 3},
+        .has_progress = false,
+    },
+    [OPERATION_ACCEPT_VERIFICATION] = {
+        .name = "accept_verification",
+        .arguments = {accept_verification_arguments, 1},
+        .options = {accept_verification_options, 1},
+        .has_progress = false,
+    },
+    [OPERATION_START_SAS] = {
+        .name = "start_sas",
+        .arguments = {start_sas_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SHOW_QR] = {
+        .name = "show_qr",
+        .arguments = {show_qr_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_SCAN_QR] = {
+        .name = "scan_qr",
+        .arguments = {scan_qr_arguments, 2},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_CONFIRM_VERIFICATION] = {
+        .name = "confirm_verification",
+        .arguments = {confirm_verification_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_MISMATCH_VERIFICATION] = {
+        .name = "mismatch_verification",
+        .arguments = {mismatch_verification_arguments, 1},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
+    [OPERATION_CANCEL_VERIFICATION] = {
+        .name = "cancel_verification",
+        .arguments = {cancel_verification_arguments, 1},
+        .options = {cancel_verification_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_VERIFICATIONS] = {
+        .name = "verifications",
+        .arguments = {NULL, 0},
+        .options = {NULL, 0},
+        .has_progress = false,
+    },
 };
 const size_t matrix_operation_count = OPERATION_COUNT;
 
@@ -2786,8 +2925,9 @@ const struct event_kind matrix_event_kinds[] = {
     {.name = "identity", .filter = {NULL, 0}, .payload = &matrix_record_identity_change},
     {.name = "backup", .filter = {NULL, 0}, .payload = &matrix_record_backup_change},
     {.name = "send", .filter = {send_filter, 2}, .payload = &matrix_record_send_update},
+    {.name = "verification", .filter = {NULL, 0}, .payload = &matrix_record_verification},
 };
-const size_t matrix_event_kind_count = 20;
+const size_t matrix_event_kind_count = 21;
 
 const struct error_code matrix_error_codes[] = {
     {"E_INVALID_ARGUMENT", MATRIX_E_INVALID_ARGUMENT},

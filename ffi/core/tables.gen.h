@@ -166,6 +166,15 @@ enum operation_index {
     OPERATION_USER_TRUST,
     OPERATION_DEVICE_TRUST,
     OPERATION_ACCEPT_IDENTITY,
+    OPERATION_REQUEST_VERIFICATION,
+    OPERATION_ACCEPT_VERIFICATION,
+    OPERATION_START_SAS,
+    OPERATION_SHOW_QR,
+    OPERATION_SCAN_QR,
+    OPERATION_CONFIRM_VERIFICATION,
+    OPERATION_MISMATCH_VERIFICATION,
+    OPERATION_CANCEL_VERIFICATION,
+    OPERATION_VERIFICATIONS,
     OPERATION_COUNT
 };
 
@@ -190,6 +199,7 @@ extern const struct enumeration matrix_enum_user_trust_level;
 extern const struct enumeration matrix_enum_device_trust_level;
 extern const struct enumeration matrix_enum_backup_phase;
 extern const struct enumeration matrix_enum_send_state;
+extern const struct enumeration matrix_enum_verification_state;
 
 extern const struct record matrix_record_error;
 extern const struct record matrix_record_room;
@@ -224,5 +234,7 @@ extern const struct record matrix_record_identity_change;
 extern const struct record matrix_record_backup_change;
 extern const struct record matrix_record_send_update;
 extern const struct record matrix_record_pending_send;
+extern const struct record matrix_record_sas_emoji;
+extern const struct record matrix_record_verification;
 
 #endif

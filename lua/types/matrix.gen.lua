@@ -65,6 +65,9 @@
 ---Where a send is on its way.
 ---@alias matrix.SendState "queued"|"sending"|"sent"|"failed"
 
+---Asked for; agreed to; begun; the host compares; waiting for the other side; over.
+---@alias matrix.VerificationState "requested"|"ready"|"started"|"comparing"|"confirmed"|"done"|"cancelled"
+
 ---What went wrong.
 ---@class matrix.Error
 ---@field code string the homeserver's M_ code, or one of ours (E_)
@@ -384,6 +387,30 @@
 ---@field redacts? string of a redaction: the event it empties
 ---@field content any the content in clear
 
+---One of the seven emoji that two users compare (client-server API, SAS method: emoji).
+---@class matrix.SasEmoji
+---@field emoji string the emoji
+---@field description string what it shows, in English
+
+---Two devices, or their users, verify each other.
+---@class matrix.Verification
+---@field kind string verification
+---@field verification_id string its id, for the operations
+---@field state matrix.VerificationState how far it is
+---@field user_id string the other user; perhaps oneself
+---@field device_id? string the other device, once it is known
+---@field room_id? string the room it goes on in; absent between devices
+---@field is_outgoing boolean this client asked for it
+---@field is_own_user boolean between two devices of one user
+---@field methods string[] ways to verify: those both can do, of a request those that are offered
+---@field method? string the one that has begun
+---@field emoji matrix.SasEmoji[] seven to compare, if both sides can show them
+---@field decimals integer[] three numbers to compare instead
+---@field cancel_code? string why it was cancelled, as m.user or m.mismatched_sas
+---@field cancel_reason? string one line for people, perhaps of the other side
+---@field is_cancelled_by_other boolean the other side has cancelled
+---@field expires_ts integer when its time is over, ms since 1970
+
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
 ---@field max_requests? integer requests that may be open at once (at least 1)
@@ -519,6 +546,9 @@
 ---@class matrix.SendFilter
 ---@field room_id? string only this room
 ---@field with_content? boolean with the content of what is sent
+
+---Filter of the event verification.
+---@class matrix.VerificationFilter
 
 ---What every callback of a request is given, and every call inside `matrix.run` gives back.
 ---@class matrix.Payload
@@ -3706,6 +3736,143 @@ function Client:device_trust(user_id, device_id, options) end
 ---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.AcceptIdentityPayload)): matrix.Request
 function Client:accept_identity(user_id) end
 
+---Options of request_verification.
+---@class matrix.RequestVerificationOptions
+---@field device_id? string only this device; else all of the user's, and the first that accepts
+---@field room_id? string asks in this room, which both have joined: the way to verify other users
+---@field methods? string[] what the host can do: m.sas.v1, m.qr_code.show.v1, m.qr_code.scan.v1; else the first
+
+---Outcome of request_verification.
+---@class matrix.RequestVerificationPayload: matrix.Payload
+---@field verification matrix.Verification the verification
+
+---Asks a user, or another of one's own devices, to verify each other. What follows comes as events of the kind verification.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#key-verification-framework)
+---
+---Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param user_id string the user; one's own id to verify another own device
+---@param options? matrix.RequestVerificationOptions
+---@return matrix.RequestVerificationPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.RequestVerificationPayload)): matrix.Request
+---@overload fun(self: matrix.Client, user_id: string, options: matrix.RequestVerificationOptions?, callback: fun(payload: matrix.RequestVerificationPayload)): matrix.Request
+function Client:request_verification(user_id, options) end
+
+---Options of accept_verification.
+---@class matrix.AcceptVerificationOptions
+---@field methods? string[] what the host can do: m.sas.v1, m.qr_code.show.v1, m.qr_code.scan.v1; else the first
+
+---Outcome of accept_verification.
+---@class matrix.AcceptVerificationPayload: matrix.Payload
+---@field verification matrix.Verification the verification
+
+---Agrees to a verification that another device asks for.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mkeyverificationready)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param verification_id string the verification
+---@param options? matrix.AcceptVerificationOptions
+---@return matrix.AcceptVerificationPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, verification_id: string, callback: fun(payload: matrix.AcceptVerificationPayload)): matrix.Request
+---@overload fun(self: matrix.Client, verification_id: string, options: matrix.AcceptVerificationOptions?, callback: fun(payload: matrix.AcceptVerificationPayload)): matrix.Request
+function Client:accept_verification(verification_id, options) end
+
+---Outcome of start_sas.
+---@class matrix.StartSasPayload: matrix.Payload
+---@field verification matrix.Verification the verification
+
+---Begins to compare emoji or numbers, once a verification is ready. Either side may.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#short-authentication-string-sas-verification)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param verification_id string the verification
+---@return matrix.StartSasPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, verification_id: string, callback: fun(payload: matrix.StartSasPayload)): matrix.Request
+function Client:start_sas(verification_id) end
+
+---Outcome of show_qr.
+---@class matrix.ShowQrPayload: matrix.Payload
+---@field data string the bytes, to be encoded as one segment of byte mode
+
+---Gives what a QR code that the other device scans must hold, once a verification is ready.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#qr-codes)
+---
+---Errors: E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param verification_id string the verification
+---@return matrix.ShowQrPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, verification_id: string, callback: fun(payload: matrix.ShowQrPayload)): matrix.Request
+function Client:show_qr(verification_id) end
+
+---Outcome of scan_qr.
+---@class matrix.ScanQrPayload: matrix.Payload
+---@field verification matrix.Verification the verification
+
+---Takes what the host has scanned on the other device.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#qr-codes)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param verification_id string the verification
+---@param data string the bytes in the QR code
+---@return matrix.ScanQrPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, verification_id: string, data: string, callback: fun(payload: matrix.ScanQrPayload)): matrix.Request
+function Client:scan_qr(verification_id, data) end
+
+---Outcome of confirm_verification.
+---@class matrix.ConfirmVerificationPayload: matrix.Payload
+---@field verification matrix.Verification the verification
+
+---Says that emoji or numbers are the same on both devices; of a QR code shown here, that the other device has accepted it.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#short-authentication-string-sas-verification)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param verification_id string the verification
+---@return matrix.ConfirmVerificationPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, verification_id: string, callback: fun(payload: matrix.ConfirmVerificationPayload)): matrix.Request
+function Client:confirm_verification(verification_id) end
+
+---Outcome of mismatch_verification.
+---@class matrix.MismatchVerificationPayload: matrix.Payload
+---@field verification matrix.Verification the verification
+
+---Says that they differ: somebody is in between, and the verification ends.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#short-authentication-string-sas-verification)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param verification_id string the verification
+---@return matrix.MismatchVerificationPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, verification_id: string, callback: fun(payload: matrix.MismatchVerificationPayload)): matrix.Request
+function Client:mismatch_verification(verification_id) end
+
+---Options of cancel_verification.
+---@class matrix.CancelVerificationOptions
+---@field code? string why, for programs
+---@field reason? string why, for people
+
+---Outcome of cancel_verification.
+---@class matrix.CancelVerificationPayload: matrix.Payload
+---@field verification matrix.Verification the verification
+
+---Ends a verification, or declines one that was asked for.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#mkeyverificationcancel)
+---
+---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---@param verification_id string the verification
+---@param options? matrix.CancelVerificationOptions
+---@return matrix.CancelVerificationPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, verification_id: string, callback: fun(payload: matrix.CancelVerificationPayload)): matrix.Request
+---@overload fun(self: matrix.Client, verification_id: string, options: matrix.CancelVerificationOptions?, callback: fun(payload: matrix.CancelVerificationPayload)): matrix.Request
+function Client:cancel_verification(verification_id, options) end
+
+---Outcome of verifications.
+---@class matrix.VerificationsPayload: matrix.Payload
+---@field verifications matrix.Verification[] the verifications
+
+---Lists the verifications that go on, and those that ended within the last ten minutes.
+---
+---Errors: E_NOT_LOGGED_IN
+---@return matrix.VerificationsPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, callback: fun(payload: matrix.VerificationsPayload)): matrix.Request
+function Client:verifications() end
+
 ---Gives events to `callback`.
 ---
 ---"message": Room messages (m.room.message), from sync.
@@ -3747,6 +3914,8 @@ function Client:accept_identity(user_id) end
 ---"backup": The key backup is used from now on, or not any more.
 ---
 ---"send": What becomes of each send: queued, sending, sent or failed. What an earlier run of the program left behind is told too.
+---
+---"verification": A verification was asked for, or has come further.
 ---@param kind string
 ---@param filter? table
 ---@param callback fun(event: table)
@@ -3791,6 +3960,8 @@ function Client:accept_identity(user_id) end
 ---@overload fun(self: matrix.Client, kind: "backup", filter: matrix.BackupFilter?, callback: fun(event: matrix.BackupChange)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "send", callback: fun(event: matrix.SendUpdate)): matrix.Subscription
 ---@overload fun(self: matrix.Client, kind: "send", filter: matrix.SendFilter?, callback: fun(event: matrix.SendUpdate)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "verification", callback: fun(event: matrix.Verification)): matrix.Subscription
+---@overload fun(self: matrix.Client, kind: "verification", filter: matrix.VerificationFilter?, callback: fun(event: matrix.Verification)): matrix.Subscription
 function Client:subscribe(kind, filter, callback) end
 
 return matrix

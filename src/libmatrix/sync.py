@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
 _PATH = "/_matrix/client/v3/sync"
+# What the types of events of a verification begin with, or the msgtype of its first.
+_VERIFICATION = b"m.key.verification."
 # The second name is that of homeservers from before it was specified.
 _STATE_AFTER = (("use_state_after", "true"), ("org.matrix.msc4222.use_state_after", "true"))
 _MOST_WAIT_MS = 24 * 3_600_000
@@ -108,8 +110,9 @@ class Syncer:
                 raise NotLoggedInError
             response, broken = decode_sync(body)
             is_tame = not broken and self._client.host.bridge.is_tame(body)
-            del body
             delivery = Delivery(self._client, response, crypto, since is None, is_tame)
+            delivery.has_verifications = crypto is not None and _VERIFICATION in body
+            del body
             for place in broken:
                 delivery.report_broken(place)
             try:

@@ -53,6 +53,8 @@ class Delivery:
         self._response = response
         # What the bridge said of all of it.
         self._is_tame = is_tame
+        # Whether an event in clear may belong to a verification; looking for them costs time.
+        self.has_verifications = False
         self._marks = _HISTORIC if is_historic else _LIVE
         self._since = client.state.next_batch
         self._subscriptions = client.subscriptions
@@ -255,6 +257,8 @@ class Delivery:
     ) -> None:
         """Events of a timeline, or of a gap in it."""
         place = "gap" if marks.is_filled else "timeline"
+        if self.has_verifications and self._crypto is not None:
+            self._crypto.verifications.take_clear(update.room.room_id, raws)
         # Asked for each piece: a handler may subscribe while this waits for room.
         subscriptions = self._subscriptions
         routes = subscriptions.filler_routes if marks.is_filled else subscriptions.routes
@@ -302,6 +306,8 @@ class Delivery:
         encryption: Raw | None = IN_CLEAR
         if head.type == ENCRYPTED:
             head, encryption = unlock(self._client.decrypt, room_id, head, raw)
+            if self._crypto is not None:
+                self._crypto.take_room_event(room_id, head)
         if encryption is None:
             return False
         wishes = routes.by_type.get(head.type, routes.any)

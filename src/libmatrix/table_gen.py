@@ -291,6 +291,17 @@ SendState = Literal[
 ]
 """Where a send is on its way."""
 
+VerificationState = Literal[
+    "requested",
+    "ready",
+    "started",
+    "comparing",
+    "confirmed",
+    "done",
+    "cancelled",
+]
+"""Asked for; agreed to; begun; the host compares; waiting for the other side; over."""
+
 
 class Error(Output, frozen=True, kw_only=True):
     """What went wrong."""
@@ -898,6 +909,52 @@ class PendingSend(Output, frozen=True, kw_only=True):
     content: Raw
 
 
+class SasEmoji(Output, frozen=True, kw_only=True):
+    """One of the seven emoji that two users compare (client-server API, SAS method: emoji)."""
+
+    # the emoji
+    emoji: str
+    # what it shows, in English
+    description: str
+
+
+class Verification(Output, frozen=True, kw_only=True):
+    """Two devices, or their users, verify each other."""
+
+    # verification
+    kind: str
+    # its id, for the operations
+    verification_id: str
+    # how far it is
+    state: VerificationState
+    # the other user; perhaps oneself
+    user_id: str
+    # the other device, once it is known
+    device_id: str | None = None
+    # the room it goes on in; absent between devices
+    room_id: str | None = None
+    # this client asked for it
+    is_outgoing: bool
+    # between two devices of one user
+    is_own_user: bool
+    # ways to verify: those both can do, of a request those that are offered
+    methods: list[str]
+    # the one that has begun
+    method: str | None = None
+    # seven to compare, if both sides can show them
+    emoji: list[SasEmoji]
+    # three numbers to compare instead
+    decimals: list[int]
+    # why it was cancelled, as m.user or m.mismatched_sas
+    cancel_code: str | None = None
+    # one line for people, perhaps of the other side
+    cancel_reason: str | None = None
+    # the other side has cancelled
+    is_cancelled_by_other: bool
+    # when its time is over, ms since 1970
+    expires_ts: int
+
+
 class ContextOptions(Input, frozen=True, kw_only=True):
     """Options of matrix_init."""
 
@@ -1149,6 +1206,10 @@ class SendFilter(Input, frozen=True, kw_only=True):
     room_id: str | None = None
     # with the content of what is sent
     with_content: bool = False
+
+
+class VerificationFilter(Input, frozen=True, kw_only=True):
+    """Filter of the event kind verification."""
 
 
 class CreateBackupArguments(Input, frozen=True, kw_only=True):
@@ -4294,6 +4355,143 @@ class AcceptIdentityResult(Output, frozen=True, kw_only=True):
     trust: UserTrustLevel
 
 
+class RequestVerificationArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of request_verification."""
+
+    # the user; one's own id to verify another own device
+    user_id: str
+    # only this device; else all of the user's, and the first that accepts
+    device_id: str | None = None
+    # asks in this room, which both have joined: the way to verify other users
+    room_id: str | None = None
+    # what the host can do: m.sas.v1, m.qr_code.show.v1, m.qr_code.scan.v1; else the first
+    methods: list[str] | None = None
+
+
+class RequestVerificationResult(Output, frozen=True, kw_only=True):
+    """Result of request_verification."""
+
+    # the verification
+    verification: Verification
+
+
+class AcceptVerificationArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of accept_verification."""
+
+    # the verification
+    verification_id: str
+    # what the host can do: m.sas.v1, m.qr_code.show.v1, m.qr_code.scan.v1; else the first
+    methods: list[str] | None = None
+
+
+class AcceptVerificationResult(Output, frozen=True, kw_only=True):
+    """Result of accept_verification."""
+
+    # the verification
+    verification: Verification
+
+
+class StartSasArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of start_sas."""
+
+    # the verification
+    verification_id: str
+
+
+class StartSasResult(Output, frozen=True, kw_only=True):
+    """Result of start_sas."""
+
+    # the verification
+    verification: Verification
+
+
+class ShowQrArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of show_qr."""
+
+    # the verification
+    verification_id: str
+
+
+class ShowQrResult(Output, frozen=True, kw_only=True):
+    """Result of show_qr."""
+
+    # the bytes, to be encoded as one segment of byte mode
+    data: bytes
+
+
+class ScanQrArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of scan_qr."""
+
+    # the verification
+    verification_id: str
+    # the bytes in the QR code
+    data: bytes
+
+
+class ScanQrResult(Output, frozen=True, kw_only=True):
+    """Result of scan_qr."""
+
+    # the verification
+    verification: Verification
+
+
+class ConfirmVerificationArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of confirm_verification."""
+
+    # the verification
+    verification_id: str
+
+
+class ConfirmVerificationResult(Output, frozen=True, kw_only=True):
+    """Result of confirm_verification."""
+
+    # the verification
+    verification: Verification
+
+
+class MismatchVerificationArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of mismatch_verification."""
+
+    # the verification
+    verification_id: str
+
+
+class MismatchVerificationResult(Output, frozen=True, kw_only=True):
+    """Result of mismatch_verification."""
+
+    # the verification
+    verification: Verification
+
+
+class CancelVerificationArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of cancel_verification."""
+
+    # the verification
+    verification_id: str
+    # why, for programs
+    code: str = "m.user"
+    # why, for people
+    reason: str | None = None
+
+
+class CancelVerificationResult(Output, frozen=True, kw_only=True):
+    """Result of cancel_verification."""
+
+    # the verification
+    verification: Verification
+
+
+class VerificationsArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of verifications."""
+
+
+class VerificationsResult(Output, frozen=True, kw_only=True):
+    """Result of verifications."""
+
+    # the verifications
+    verifications: list[Verification]
+
+
 @dataclass(frozen=True)
 class OperationSpec:
     """One operation: where its coroutine is and what it takes and gives."""
@@ -5588,6 +5786,78 @@ OPERATIONS: dict[str, OperationSpec] = {
         progress=None,
         secrets=frozenset(),
     ),
+    "request_verification": OperationSpec(
+        name="request_verification",
+        area="verification",
+        arguments=RequestVerificationArguments,
+        result=RequestVerificationResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "accept_verification": OperationSpec(
+        name="accept_verification",
+        area="verification",
+        arguments=AcceptVerificationArguments,
+        result=AcceptVerificationResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "start_sas": OperationSpec(
+        name="start_sas",
+        area="verification",
+        arguments=StartSasArguments,
+        result=StartSasResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "show_qr": OperationSpec(
+        name="show_qr",
+        area="verification",
+        arguments=ShowQrArguments,
+        result=ShowQrResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "scan_qr": OperationSpec(
+        name="scan_qr",
+        area="verification",
+        arguments=ScanQrArguments,
+        result=ScanQrResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "confirm_verification": OperationSpec(
+        name="confirm_verification",
+        area="verification",
+        arguments=ConfirmVerificationArguments,
+        result=ConfirmVerificationResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "mismatch_verification": OperationSpec(
+        name="mismatch_verification",
+        area="verification",
+        arguments=MismatchVerificationArguments,
+        result=MismatchVerificationResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "cancel_verification": OperationSpec(
+        name="cancel_verification",
+        area="verification",
+        arguments=CancelVerificationArguments,
+        result=CancelVerificationResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
+    "verifications": OperationSpec(
+        name="verifications",
+        area="verification",
+        arguments=VerificationsArguments,
+        result=VerificationsResult,
+        progress=None,
+        secrets=frozenset(),
+    ),
 }
 """Every operation by name."""
 
@@ -5612,5 +5882,6 @@ EVENTS: dict[str, EventSpec] = {
     "identity": EventSpec("identity", IdentityFilter, IdentityChange),
     "backup": EventSpec("backup", BackupFilter, BackupChange),
     "send": EventSpec("send", SendFilter, SendUpdate),
+    "verification": EventSpec("verification", VerificationFilter, Verification),
 }
 """Every kind of event by name."""

@@ -16,7 +16,7 @@ export const {
   decodeRecoveryKey,
   deriveRecoveryKeyFromPassphrase,
 } = await load("matrix-js-sdk/lib/crypto-api/index.js");
-export const { OlmMachine } = await load("@matrix-org/matrix-sdk-crypto-wasm/node.mjs");
+export const { OlmMachine, UserId } = await load("@matrix-org/matrix-sdk-crypto-wasm/node.mjs");
 
 // The name of a number in one of TypeScript's enums; the others are names already.
 export const nameOf = (names, value) => (value === null || value === undefined ? null : (names[value] ?? value));

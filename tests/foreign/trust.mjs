@@ -4,6 +4,7 @@ import {
   AllDevicesIsolationMode,
   OlmMachine,
   OnlySignedDevicesIsolationMode,
+  UserId,
   decodeRecoveryKey,
   deriveRecoveryKeyFromPassphrase,
 } from "./sdk.mjs";
@@ -96,6 +97,12 @@ async function devices(client, { user_id }) {
   }));
 }
 
+// Has the homeserver asked for a user's keys now; the SDK ignores requests for verification of devices it does not know.
+async function query_keys(client, { user_id }) {
+  const request = client.crypto.olmMachine.queryKeysForUsers([new UserId(user_id)]);
+  await client.crypto.outgoingRequestProcessor.makeOutgoingRequest(request);
+}
+
 async function device_status(client, { user_id, device_id }) {
   await client.crypto.getUserDeviceInfo([user_id], true);
   const status = await client.crypto.getDeviceVerificationStatus(user_id, device_id);
@@ -149,6 +156,7 @@ export const trustCommands = {
   export_keys,
   import_keys,
   devices,
+  query_keys,
   device_status,
   user_status,
   set_device_verified,

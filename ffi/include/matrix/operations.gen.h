@@ -3262,4 +3262,169 @@ MATRIX_API matrix_status matrix_accept_identity(matrix_client client, const char
                                                 matrix_map *options, matrix_callback callback,
                                                 void *user_data, matrix_request *request);
 
+/* ---- verification --------------------------------------------------------------------------- */
+
+/**
+ * Asks a user, or another of one's own devices, to verify each other. What follows comes as events
+ * of the kind verification. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#key-verification-framework
+ *
+ * Arguments:
+ *   user_id (string): the user; one's own id to verify another own device
+ *
+ * Options:
+ *   device_id (string): only this device; else all of the user's, and the first that accepts
+ *   room_id (string): asks in this room, which both have joined: the way to verify other users
+ *   methods (list<string>): what the host can do: m.sas.v1, m.qr_code.show.v1, m.qr_code.scan.v1;
+ *     else the first
+ *
+ * Result:
+ *   verification (verification): the verification
+ *
+ * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_request_verification(matrix_client client, const char *user_id,
+                                                     matrix_map *options, matrix_callback callback,
+                                                     void *user_data, matrix_request *request);
+
+/**
+ * Agrees to a verification that another device asks for. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mkeyverificationready
+ *
+ * Arguments:
+ *   verification_id (string): the verification
+ *
+ * Options:
+ *   methods (list<string>): what the host can do: m.sas.v1, m.qr_code.show.v1, m.qr_code.scan.v1;
+ *     else the first
+ *
+ * Result:
+ *   verification (verification): the verification
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_accept_verification(matrix_client client,
+                                                    const char *verification_id,
+                                                    matrix_map *options, matrix_callback callback,
+                                                    void *user_data, matrix_request *request);
+
+/**
+ * Begins to compare emoji or numbers, once a verification is ready. Either side may. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#short-authentication-string-sas-verification
+ *
+ * Arguments:
+ *   verification_id (string): the verification
+ *
+ * Result:
+ *   verification (verification): the verification
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_start_sas(matrix_client client, const char *verification_id,
+                                          matrix_map *options, matrix_callback callback,
+                                          void *user_data, matrix_request *request);
+
+/**
+ * Gives what a QR code that the other device scans must hold, once a verification is ready. Since
+ * 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#qr-codes
+ *
+ * Arguments:
+ *   verification_id (string): the verification
+ *
+ * Result:
+ *   data (bytes): the bytes, to be encoded as one segment of byte mode
+ *
+ * Errors: E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_show_qr(matrix_client client, const char *verification_id,
+                                        matrix_map *options, matrix_callback callback,
+                                        void *user_data, matrix_request *request);
+
+/**
+ * Takes what the host has scanned on the other device. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#qr-codes
+ *
+ * Arguments:
+ *   verification_id (string): the verification
+ *   data (bytes): the bytes in the QR code
+ *
+ * Result:
+ *   verification (verification): the verification
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_scan_qr(matrix_client client, const char *verification_id,
+                                        const void *data, size_t data_size, matrix_map *options,
+                                        matrix_callback callback, void *user_data,
+                                        matrix_request *request);
+
+/**
+ * Says that emoji or numbers are the same on both devices; of a QR code shown here, that the other
+ * device has accepted it. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#short-authentication-string-sas-verification
+ *
+ * Arguments:
+ *   verification_id (string): the verification
+ *
+ * Result:
+ *   verification (verification): the verification
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_confirm_verification(matrix_client client,
+                                                     const char *verification_id,
+                                                     matrix_map *options, matrix_callback callback,
+                                                     void *user_data, matrix_request *request);
+
+/**
+ * Says that they differ: somebody is in between, and the verification ends. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#short-authentication-string-sas-verification
+ *
+ * Arguments:
+ *   verification_id (string): the verification
+ *
+ * Result:
+ *   verification (verification): the verification
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_mismatch_verification(matrix_client client,
+                                                      const char *verification_id,
+                                                      matrix_map *options, matrix_callback callback,
+                                                      void *user_data, matrix_request *request);
+
+/**
+ * Ends a verification, or declines one that was asked for. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#mkeyverificationcancel
+ *
+ * Arguments:
+ *   verification_id (string): the verification
+ *
+ * Options:
+ *   code (string, default "m.user"): why, for programs
+ *   reason (string): why, for people
+ *
+ * Result:
+ *   verification (verification): the verification
+ *
+ * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_cancel_verification(matrix_client client,
+                                                    const char *verification_id,
+                                                    matrix_map *options, matrix_callback callback,
+                                                    void *user_data, matrix_request *request);
+
+/**
+ * Lists the verifications that go on, and those that ended within the last ten minutes. Since 0.1.
+ *
+ * Result:
+ *   verifications (list<verification>): the verifications
+ *
+ * Errors: E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_verifications(matrix_client client, matrix_map *options,
+                                              matrix_callback callback, void *user_data,
+                                              matrix_request *request);
+
 #endif

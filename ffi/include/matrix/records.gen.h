@@ -606,6 +606,50 @@ typedef struct matrix_pending_send {
     const matrix_value *content;
 } matrix_pending_send;
 
+/** One of the seven emoji that two users compare (client-server API, SAS method: emoji). */
+typedef struct matrix_sas_emoji {
+    /** the emoji */
+    const char *emoji;
+    /** what it shows, in English */
+    const char *description;
+} matrix_sas_emoji;
+
+/** Two devices, or their users, verify each other. */
+typedef struct matrix_verification {
+    /** verification */
+    const char *kind;
+    /** its id, for the operations */
+    const char *verification_id;
+    /** how far it is */
+    matrix_verification_state state;
+    /** the other user; perhaps oneself */
+    const char *user_id;
+    /** the other device, once it is known; may be absent */
+    const char *device_id;
+    /** the room it goes on in; absent between devices; may be absent */
+    const char *room_id;
+    /** this client asked for it */
+    bool is_outgoing;
+    /** between two devices of one user */
+    bool is_own_user;
+    /** ways to verify: those both can do, of a request those that are offered (list<string>) */
+    const matrix_value *methods;
+    /** the one that has begun; may be absent */
+    const char *method;
+    /** seven to compare, if both sides can show them (list<sas_emoji>) */
+    const matrix_value *emoji;
+    /** three numbers to compare instead (list<int>) */
+    const matrix_value *decimals;
+    /** why it was cancelled, as m.user or m.mismatched_sas; may be absent */
+    const char *cancel_code;
+    /** one line for people, perhaps of the other side; may be absent */
+    const char *cancel_reason;
+    /** the other side has cancelled */
+    bool is_cancelled_by_other;
+    /** when its time is over, ms since 1970 */
+    int64_t expires_ts;
+} matrix_verification;
+
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
  * short. Lives as long as the reply; the same value gives the same pointer.
@@ -835,6 +879,20 @@ MATRIX_API const matrix_send_update *matrix_reply_as_send_update(const matrix_re
  * short. Lives as long as the reply; the same value gives the same pointer.
  */
 MATRIX_API const matrix_pending_send *matrix_reply_as_pending_send(const matrix_reply *reply,
+                                                                   const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_sas_emoji *matrix_reply_as_sas_emoji(const matrix_reply *reply,
+                                                             const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_verification *matrix_reply_as_verification(const matrix_reply *reply,
                                                                    const matrix_value *value);
 
 #endif

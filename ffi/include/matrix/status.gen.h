@@ -391,4 +391,20 @@ typedef enum matrix_send_state {
 /** As text, as "queued"; "unknown" for every other number. Static. */
 MATRIX_API const char *matrix_send_state_string(matrix_send_state value);
 
+/** Asked for; agreed to; begun; the host compares; waiting for the other side; over. */
+typedef enum matrix_verification_state {
+    /** None, or one this library does not know. */
+    MATRIX_VERIFICATION_STATE_UNKNOWN = 0,
+    MATRIX_VERIFICATION_STATE_REQUESTED = 1,
+    MATRIX_VERIFICATION_STATE_READY = 2,
+    MATRIX_VERIFICATION_STATE_STARTED = 3,
+    MATRIX_VERIFICATION_STATE_COMPARING = 4,
+    MATRIX_VERIFICATION_STATE_CONFIRMED = 5,
+    MATRIX_VERIFICATION_STATE_DONE = 6,
+    MATRIX_VERIFICATION_STATE_CANCELLED = 7
+} matrix_verification_state;
+
+/** As text, as "requested"; "unknown" for every other number. Static. */
+MATRIX_API const char *matrix_verification_state_string(matrix_verification_state value);
+
 #endif

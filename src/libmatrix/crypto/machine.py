@@ -13,6 +13,7 @@
 * `crypto.devices`: users' devices and identities; `devices.on_change` tells of new ones.
 * `crypto.room_keys`: inbound sessions; `room_keys.on_new`, `export`, `take_exported`.
 * `crypto.store`: tables; `store.flush()` before a request that depends on what was put there.
+* `crypto.verifications`: those that go on.
 * `crypto.on_missing_key`: called with room and session id when an event cannot be decrypted.
 """
 
@@ -111,10 +112,11 @@ class Crypto(Parts):
     def close(self) -> list[asyncio.Task[None]]:
         """Ends what runs, which is returned, and has no part in the store any more."""
         self.is_closed = True
-        for task in self._tasks:
+        tasks = [*self._tasks, *self.close_parts()]
+        for task in tasks:
             task.cancel()
         self.store.close()
-        return list(self._tasks)
+        return tasks
 
     # -- what others use ----------------------------------------------------------------------
 

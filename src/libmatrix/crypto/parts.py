@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, cast
+import asyncio
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, cast
+
+from libmatrix.crypto.verification.contents import TYPES
 
 if TYPE_CHECKING:
     from libmatrix.crypto.backup import Backup
@@ -11,7 +14,11 @@ if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
     from libmatrix.crypto.secret_sharing import SecretSharing
     from libmatrix.crypto.secrets import SecretStorage
+    from libmatrix.crypto.verification.manager import Verifications
+    from libmatrix.events import EventHead
 
+# In the type of an event, or the msgtype of a message.
+_VERIFICATION = "m.key.verification."
 _BACKUP = "backup"
 
 
@@ -46,12 +53,36 @@ class Parts:
 
         return Backup(cast("Crypto", self))
 
+    @cached_property
+    def verifications(self) -> Verifications:
+        """Verifications of devices and users."""
+        from libmatrix.crypto.verification.manager import Verifications
+
+        return Verifications(cast("Crypto", self))
+
+    def take_room_event(self, room_id: str, head: EventHead) -> None:
+        """Looks at an event of a timeline, in clear by now, that may belong to a verification."""
+        is_message = head.type == "m.room.message"
+        if head.type.startswith(_VERIFICATION) or (
+            is_message and _VERIFICATION.encode() in bytes(head.content)
+        ):
+            self.verifications.take_room_event(room_id, head)
+
+    def close_parts(self) -> list[asyncio.Task[None]]:
+        """Ends what runs in them, which is returned."""
+        return self.verifications.close() if "verifications" in self.__dict__ else []
+
     def begin_parts(self) -> None:
         """Has those loaded that have something to do, and the others when they have."""
         crypto = cast("Crypto", self)
         crypto.on_to_device("m.secret.request", lambda *event: self.secret_sharing.asked(*event))
         crypto.on_to_device("m.secret.send", lambda *event: self.secret_sharing.sent(*event))
+        for kind in TYPES:
+            crypto.on_to_device(kind, partial(self._verify, kind))
         self.resume_backup()
+
+    def _verify(self, kind: str, *event: Any) -> None:
+        self.verifications.take_to_device(kind, *event)
 
     def resume_backup(self) -> None:
         """Goes on with the backup, if one is in use."""

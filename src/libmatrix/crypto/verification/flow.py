@@ -103,6 +103,13 @@ class Verification:
         """The ways to verify that both sides know."""
         return [method for method in self.methods if _partner(method) in self._other_methods]
 
+    @property
+    def offered_methods(self) -> list[str]:
+        """Those both sides know, by this side's names; before it has agreed the other side's."""
+        if not self.methods:
+            return [_partner(method) for method in self._other_methods]
+        return self.common_methods if self._other_methods else self.methods
+
     # -- the host -----------------------------------------------------------------------------
 
     def request(self, methods: list[str], now_ms: int) -> None:
@@ -174,6 +181,11 @@ class Verification:
             return
         self._end(code, reason or _REASONS.get(code, code), by_other=False)
         self.send(contents.CANCEL, {"code": code, "reason": self.cancel_reason})
+
+    def fail(self, code: str, reason: str) -> None:
+        """This side cannot go on; there is no way to tell the other."""
+        self.outbox.clear()
+        self._end(code, reason, by_other=False)
 
     # -- the clock, and other devices of this user --------------------------------------------
 
