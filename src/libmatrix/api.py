@@ -160,6 +160,7 @@ class Api:
                     self.base_url, self._is_checked = found, True
                     text = f"{self._server_name} is served by {found}"
                     self._client.log.record("info", "session", text)
+                    self._client.located(found)
         return self.base_url
 
     async def check(self) -> None:

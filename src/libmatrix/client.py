@@ -268,6 +268,13 @@ class Client:
             self.session = msgspec.structs.replace(session, user_id=user_id, device_id=device_id)
             self._keep_session()
 
+    def located(self, homeserver: str) -> None:
+        """The server name of the options leads there; so the next start need not ask."""
+        session = self.session
+        if session.is_logged_in and session.homeserver is None:
+            self.session = msgspec.structs.replace(session, homeserver=homeserver)
+            self._keep_session()
+
     def logged_out(self) -> None:
         """Forgets the session and all it brought."""
         self.session = Session()
@@ -395,6 +402,7 @@ class Client:
             device_id=options.device_id or stored.device_id,
             access_token=options.access_token,
             refresh_token=options.refresh_token,
+            homeserver=self.api.base_url or stored.homeserver,
         )
 
     def _take(self, session: Session, stored: Session) -> None:

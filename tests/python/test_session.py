@@ -369,6 +369,17 @@ def test_a_session_says_where_its_homeserver_is(host: RuntimeHost, tmp_path: Pat
             host.send("close_client", client)
 
 
+def test_a_store_remembers_where_an_access_token_is_good(host: RuntimeHost, tmp_path: Path) -> None:
+    with ScriptedServer(Tokens()) as server:
+        client = host.client(
+            server.url, store_path=str(tmp_path), access_token="access-0", user_id="@me:x"
+        )
+        host.call(client, "account")
+        host.send("close_client", client)
+        client = host.client(None, store_path=str(tmp_path))
+        assert host.call(client, "account")["homeserver"] == server.url
+
+
 def test_without_any_session_the_homeserver_is_missing(host: RuntimeHost, tmp_path: Path) -> None:
     client = host.client(None, store_path=str(tmp_path))
     for operation in ("account", "login_flows"):
