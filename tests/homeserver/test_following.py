@@ -33,3 +33,13 @@ def users(homeserver: Homeserver, tmp_path: Path) -> dict[str, str]:
 def test_from_lua(stage: Path, users: dict[str, str]) -> None:
     done = LUA_5_4.run(stage, HERE / "lua" / "following.lua", env=users)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "done\n")
+
+
+def test_from_fennel(stage: Path, users: dict[str, str]) -> None:
+    spec = HERE.parent / "fennel" / "following.fnl"
+    done = LUA_5_4.run(stage, LUA / "run.lua", spec, env=users)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_from_c(run_host: Callable[..., object], users: dict[str, str]) -> None:
+    run_host("following", env=users)
