@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw
@@ -73,26 +73,53 @@ class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def record(self, is_direct: bool) -> Room:
         """The room as hosts get it."""
-        return Room(
-            room_id=self.room_id,
-            name=self.shown_name,
-            canonical_alias=self.canonical_alias,
-            topic=self.topic,
-            avatar_url=self.avatar_url,
-            membership=self.membership,
-            joined_member_count=self.joined,
-            invited_member_count=self.invited,
-            notification_count=self.notification_count,
-            highlight_count=self.highlight_count,
-            is_direct=is_direct,
-            is_encrypted=self.is_encrypted,
-            tags=Raw(_encode(self.tags)) if self.tags else None,
-            is_marked_unread=self.is_marked_unread,
-            version=self.version,
-            room_type=self.room_type,
-            predecessor_room_id=self.predecessor,
-            successor_room_id=self.successor,
+        tags = Raw(_encode(self.tags)) if self.tags else None
+        joined = self.counted_joined if self.joined_count is None else self.joined_count
+        invited = self.counted_invited if self.invited_count is None else self.invited_count
+        record = RoomRecord(
+            self.room_id,
+            self.shown_name,
+            self.membership,
+            joined,
+            invited,
+            self.notification_count,
+            self.highlight_count,
+            is_direct,
+            self.is_encrypted,
+            self.is_marked_unread,
+            self.canonical_alias,
+            self.topic,
+            self.avatar_url,
+            tags,
+            self.version,
+            self.room_type,
+            self.predecessor,
+            self.successor,
         )
+        return cast(Room, record)
+
+
+class RoomRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The record `room`, as `Room`: made by position, it is quicker by an order of magnitude."""
+
+    room_id: str
+    name: str
+    membership: Membership
+    joined_member_count: int
+    invited_member_count: int
+    notification_count: int
+    highlight_count: int
+    is_direct: bool
+    is_encrypted: bool
+    is_marked_unread: bool
+    canonical_alias: str | None = None
+    topic: str | None = None
+    avatar_url: str | None = None
+    tags: Raw | None = None
+    version: str | None = None
+    room_type: str | None = None
+    predecessor_room_id: str | None = None
+    successor_room_id: str | None = None
 
 
 class Member(msgspec.Struct, gc=False):
