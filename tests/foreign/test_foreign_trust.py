@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -92,3 +93,59 @@ def test_users_verify_each_other_across(
     )
     ours.call("reset_cross_signing", password=ours.account.password)
     theirs.until(lambda found: found["needs_approval"], "user_status", user_id=ours.user_id)
+
+
+def test_we_are_sent_a_foreign_devices_secrets(
+    host: RuntimeHost, homeserver: Homeserver, foreign_client: Callable[..., ForeignClient]
+) -> None:
+    account = homeserver.account()
+    theirs = foreign_client(account)
+    theirs.bootstrap_cross_signing()
+    theirs.bootstrap_secret_storage(backup=True)
+    ours = Talker(host, homeserver, account)
+    master = ours.call("cross_signing_status")["master_key"]
+    who = {"user_id": account.user_id, "device_id": ours.device_id}
+    theirs.until(lambda found: found is not None, "device_status", **who)
+    theirs.cross_sign_device(device_id=ours.device_id)
+    theirs.until(lambda found: found["cross_signing_verified"], "device_status", **who)
+    ours.call("sign_user", user_id=account.user_id, master_key=master)
+    for name in ("m.cross_signing.self_signing", "m.megolm_backup.v1"):
+        request = host.submit(ours.client, "request_secret", name=name)
+        while request not in host.results:
+            ours.sync()
+        answer = host.wait(request)
+        assert answer.is_ok, host.logs[-20:]
+        assert answer.payload["device_id"] == theirs.device_id
+    assert ours.call("cross_signing_status")["holds_self_signing_key"]
+    state = ours.call("backup_state")
+    assert state["is_enabled"] and state["has_key"]
+
+
+def test_a_foreign_device_is_sent_our_secrets(
+    host: RuntimeHost, homeserver: Homeserver, foreign_client: Callable[..., ForeignClient]
+) -> None:
+    account = homeserver.account()
+    ours = Talker(host, homeserver, account)
+    ours.call("bootstrap_cross_signing", password=account.password)
+    ours.call("create_backup")
+    theirs = foreign_client(homeserver.login(account.user, account.password))
+    # Nobody vouches for it yet: it gets nothing.
+    theirs.cross_signing_status()
+    theirs.devices(user_id=account.user_id)
+    theirs.request_secrets()
+    deadline = time.monotonic() + 30
+    while not any("not verified: refused" in record["message"] for record in host.logs):
+        assert time.monotonic() < deadline
+        ours.sync()
+    ours.call("sign_device", device_id=theirs.device_id)
+    held = theirs.cross_signing_status()["privateKeysCachedLocally"]
+    assert not any(held.values())
+    again = foreign_client(homeserver.login(account.user, account.password))
+    ours.call("sign_device", device_id=again.device_id)
+    again.devices(user_id=account.user_id)
+    again.request_secrets()
+    while not all(again.cross_signing_status()["privateKeysCachedLocally"].values()):
+        assert time.monotonic() < deadline + 60, host.logs[-20:]
+        ours.sync()
+    status = again.cross_signing_status()
+    assert status["ready"]

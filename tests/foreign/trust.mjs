@@ -133,6 +133,15 @@ const cross_sign_device = (client, { device_id }) => client.crypto.crossSignDevi
 const pin_identity = (client, { user_id }) => client.crypto.pinCurrentUserIdentity(user_id);
 const withdraw_verification = (client, { user_id }) => client.crypto.withdrawVerificationRequirement(user_id);
 
+// Takes its user's identity for verified, as after a verification, and asks the other devices for its secrets.
+async function request_secrets(client) {
+  const { olmMachine, outgoingRequestProcessor, outgoingRequestsManager } = client.crypto;
+  const identity = await olmMachine.getIdentity(new UserId(client.matrix.getUserId()));
+  await outgoingRequestProcessor.makeOutgoingRequest(await identity.verify());
+  await (await olmMachine.requestMissingSecretsIfNeeded());
+  await outgoingRequestsManager.doProcessOutgoingRequests();
+}
+
 // Whether only cross-signed devices get keys and are heard.
 function isolate_devices(client, { only_signed }) {
   client.crypto.setDeviceIsolationMode(only_signed ? new OnlySignedDevicesIsolationMode() : new AllDevicesIsolationMode(false));
@@ -164,4 +173,5 @@ export const trustCommands = {
   pin_identity,
   withdraw_verification,
   isolate_devices,
+  request_secrets,
 };

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _REQUEST, _SEND = "m.secret.request", "m.secret.send"
 _MOST_ANSWERED = 1_000
 _MOST_LETTERS = 255
+_TRIES, _TRY_MS = 3, 20_000
 
 
 class SecretSharing:
@@ -55,18 +56,26 @@ class SecretSharing:
             crypto.spawn(self._tell(devices, {"action": "request_cancellation", **body}))
         return secret, device_id
 
-    async def request_missing(self, timeout_ms: int = 60_000) -> None:
+    async def request_missing(self) -> None:
         """After a verification: asks for what this account's devices share, and keeps it."""
         here = {*self._crypto.cross_signing.secrets()}
         wanted = [name for name in SECRETS if name not in here]
         if self._crypto.backup.key is None:
             wanted.append(BACKUP)
-        for name in wanted:
+        await asyncio.gather(*map(self._request_again, wanted))
+        await self._crypto.cross_signing.sign_own_device()
+
+    async def _request_again(self, name: str) -> None:
+        """Some times: the others may learn only later that this device is verified."""
+        for _ in range(_TRIES):
             try:
-                await self.request(name, timeout_ms)
+                await self.request(name, _TRY_MS)
             except MatrixError as error:
                 self._log(f"{name} was not to be had: {error.message}")
-        await self._crypto.cross_signing.sign_own_device()
+                if error.code != "E_TIMEOUT":
+                    return
+            else:
+                return
 
     async def _tell(self, devices: list[str], content: dict[str, Any]) -> None:
         messages = {self._crypto.user_id: dict.fromkeys(devices, content)}
