@@ -167,6 +167,7 @@ def test_new_device_of_ours(stage: Path, homeserver: Homeserver, foreign_client:
     account = homeserver.account()
     theirs = foreign_client(account)
     theirs.bootstrap_cross_signing()
+    theirs.bootstrap_secret_storage(backup=True)
     second = homeserver.login(account.user, account.password)
     with driver(stage, homeserver, second) as program:
         ours = Host(program, second)
@@ -177,6 +178,13 @@ def test_new_device_of_ours(stage: Path, homeserver: Homeserver, foreign_client:
         assert ours.device_trust(account.user_id, theirs.device_id) == "verified"
         who = {"user_id": account.user_id, "device_id": second.device_id}
         theirs.until(lambda found: found["cross_signing_verified"], "device_status", **who)
+        for _ in range(60):
+            if ours.get("client:backup_state()")["has_key"]:
+                break
+            ours.program.sync("{ timeout_ms = 1000 }")
+        status = ours.get("client:cross_signing_status()")
+        assert status["holds_self_signing_key"] and status["holds_user_signing_key"]
+        assert ours.get("client:backup_state()")["is_enabled"]
 
 
 def test_codes(ours: Host, homeserver: Homeserver, foreign_client: Maker) -> None:
