@@ -302,6 +302,7 @@ list.records = {
     { name = "last_seen_ts", type = "int" },
     { name = "last_seen_ip", type = "string" },
     { name = "is_own", type = "bool", required = true },
+    { name = "trust", type = "enum", enum = "device_trust_level" },
   },
   device_alert = {
     { name = "user_id", type = "string", required = true },
@@ -387,6 +388,17 @@ list.records = {
     { name = "cancel_reason", type = "string" },
     { name = "is_cancelled_by_other", type = "bool", required = true },
     { name = "expires_ts", type = "int", required = true },
+  },
+  user_device = {
+    { name = "user_id", type = "string", required = true },
+    { name = "device_id", type = "string", required = true },
+    { name = "display_name", type = "string" },
+    { name = "ed25519", type = "string", required = true },
+    { name = "curve25519", type = "string", required = true },
+    { name = "algorithms", type = "list", item = "string", required = true },
+    { name = "trust", type = "enum", enum = "device_trust_level", required = true },
+    { name = "is_cross_signed", type = "bool", required = true },
+    { name = "is_own", type = "bool", required = true },
   },
 }
 
@@ -715,6 +727,18 @@ list.operations = {
     },
     result = {
       { name = "device_ids", type = "list", item = "string", required = true },
+    },
+  },
+  user_devices = {
+    name = "user_devices",
+    arguments = {
+      { name = "user_id", type = "string", required = true },
+    },
+    options = {
+      { name = "reload", type = "bool" },
+    },
+    result = {
+      { name = "devices", type = "list", item = "record", record = "user_device", required = true },
     },
   },
   ping = {
@@ -2738,6 +2762,7 @@ list.operation_names = {
   "delete_device",
   "delete_devices",
   "delete_other_devices",
+  "user_devices",
   "ping",
   "list_parts",
   "direct_room",

@@ -122,6 +122,17 @@ matrix_status matrix_delete_other_devices(matrix_client client, matrix_map *opti
                        callback, user_data, request);
 }
 
+matrix_status matrix_user_devices(matrix_client client, const char *user_id, matrix_map *options,
+                                  matrix_callback callback, void *user_data,
+                                  matrix_request *request) {
+    const union core_argument arguments[] = {
+        {.string = user_id},
+    };
+
+    return core_submit(client, &matrix_operations[OPERATION_USER_DEVICES], arguments, options,
+                       callback, user_data, request);
+}
+
 matrix_status matrix_ping(matrix_client client, matrix_map *options, matrix_callback callback,
                           void *user_data, matrix_request *request) {
     return core_submit(client, &matrix_operations[OPERATION_PING], NULL, options, callback,

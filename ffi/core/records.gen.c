@@ -421,3 +421,8 @@ const matrix_verification *matrix_reply_as_verification(const matrix_reply *repl
                                                         const matrix_value *value) {
     return core_record(reply, value, &matrix_record_verification);
 }
+
+const matrix_user_device *matrix_reply_as_user_device(const matrix_reply *reply,
+                                                      const matrix_value *value) {
+    return core_record(reply, value, &matrix_record_user_device);
+}

@@ -460,10 +460,11 @@ static const struct field device_fields[] = {
     {.name = "last_seen_ts", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false, .offset = offsetof(matrix_device, last_seen_ts), .has_offset = offsetof(matrix_device, has_last_seen_ts)},
     {.name = "last_seen_ip", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_device, last_seen_ip), .has_offset = SIZE_MAX},
     {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_device, is_own), .has_offset = SIZE_MAX},
+    {.name = "trust", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_trust_level, .required = false, .secret = false, .offset = offsetof(matrix_device, trust), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_device = {
-    .name = "device", .fields = {device_fields, 5}, .size = sizeof(matrix_device)
+    .name = "device", .fields = {device_fields, 6}, .size = sizeof(matrix_device)
 };
 
 static const struct field device_alert_fields[] = {
@@ -601,6 +602,22 @@ const struct record matrix_record_verification = {
     .name = "verification", .fields = {verification_fields, 16}, .size = sizeof(matrix_verification)
 };
 
+static const struct field user_device_fields[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_user_device, user_id), .has_offset = SIZE_MAX},
+    {.name = "device_id", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_user_device, device_id), .has_offset = SIZE_MAX},
+    {.name = "display_name", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_user_device, display_name), .has_offset = SIZE_MAX},
+    {.name = "ed25519", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_user_device, ed25519), .has_offset = SIZE_MAX},
+    {.name = "curve25519", .type = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_user_device, curve25519), .has_offset = SIZE_MAX},
+    {.name = "algorithms", .type = FIELD_LIST, .item = FIELD_STRING, .required = true, .secret = false, .offset = offsetof(matrix_user_device, algorithms), .has_offset = SIZE_MAX},
+    {.name = "trust", .type = FIELD_ENUM, .enumeration = &matrix_enum_device_trust_level, .required = true, .secret = false, .offset = offsetof(matrix_user_device, trust), .has_offset = SIZE_MAX},
+    {.name = "is_cross_signed", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_user_device, is_cross_signed), .has_offset = SIZE_MAX},
+    {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_user_device, is_own), .has_offset = SIZE_MAX},
+};
+
+const struct record matrix_record_user_device = {
+    .name = "user_device", .fields = {user_device_fields, 9}, .size = sizeof(matrix_user_device)
+};
+
 static const struct field enable_backup_options[] = {
     {.name = "recovery_key", .type = FIELD_STRING, .required = false, .secret = true},
 };
@@ -649,6 +666,14 @@ static const struct field delete_devices_options[] = {
 static const struct field delete_other_devices_options[] = {
     {.name = "password", .type = FIELD_STRING, .required = false, .secret = true},
     {.name = "auth_timeout_ms", .type = FIELD_INT, .least = 1, .most = INT64_MAX, .required = false, .secret = false},
+};
+
+static const struct field user_devices_arguments[] = {
+    {.name = "user_id", .type = FIELD_STRING, .required = true, .secret = false},
+};
+
+static const struct field user_devices_options[] = {
+    {.name = "reload", .type = FIELD_BOOL, .required = false, .secret = false},
 };
 
 static const struct field ping_options[] = {
@@ -1975,6 +2000,12 @@ const struct operation matrix_operations[] = {
         .name = "delete_other_devices",
         .arguments = {NULL, 0},
         .options = {delete_other_devices_options, 2},
+        .has_progress = false,
+    },
+    [OPERATION_USER_DEVICES] = {
+        .name = "user_devices",
+        .arguments = {user_devices_arguments, 1},
+        .options = {user_devices_options, 1},
         .has_progress = false,
     },
     [OPERATION_PING] = {

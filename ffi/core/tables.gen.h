@@ -21,6 +21,7 @@ enum operation_index {
     OPERATION_DELETE_DEVICE,
     OPERATION_DELETE_DEVICES,
     OPERATION_DELETE_OTHER_DEVICES,
+    OPERATION_USER_DEVICES,
     OPERATION_PING,
     OPERATION_LIST_PARTS,
     OPERATION_DIRECT_ROOM,
@@ -236,5 +237,6 @@ extern const struct record matrix_record_send_update;
 extern const struct record matrix_record_pending_send;
 extern const struct record matrix_record_sas_emoji;
 extern const struct record matrix_record_verification;
+extern const struct record matrix_record_user_device;
 
 #endif

@@ -315,6 +315,7 @@
 ---@field last_seen_ts? integer when it was last seen, ms since 1970
 ---@field last_seen_ip? string the address it was last seen at
 ---@field is_own boolean the device of this client
+---@field trust? matrix.DeviceTrustLevel how far it can be trusted; absent where it has no keys or the client no encryption
 
 ---The homeserver tells keys of a device that must not be believed; they were refused.
 ---@class matrix.DeviceAlert
@@ -410,6 +411,18 @@
 ---@field cancel_reason? string one line for people, perhaps of the other side
 ---@field is_cancelled_by_other boolean the other side has cancelled
 ---@field expires_ts integer when its time is over, ms since 1970
+
+---A device of any user, by the keys that it has published (client-server API, DeviceKeys).
+---@class matrix.UserDevice
+---@field user_id string whose
+---@field device_id string its id
+---@field display_name? string its name; nobody vouches for it
+---@field ed25519 string its fingerprint, base64
+---@field curve25519 string its identity key, base64
+---@field algorithms string[] how it can encrypt
+---@field trust matrix.DeviceTrustLevel how far it can be trusted
+---@field is_cross_signed boolean its owner vouches for it
+---@field is_own boolean the device of this client
 
 ---Options of matrix_init.
 ---@class matrix.ContextOptions
@@ -988,6 +1001,25 @@ function Client:delete_devices(device_ids, options) end
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.DeleteOtherDevicesPayload)): matrix.Request
 ---@overload fun(self: matrix.Client, options: matrix.DeleteOtherDevicesOptions?, callback: fun(payload: matrix.DeleteOtherDevicesPayload)): matrix.Request
 function Client:delete_other_devices(options) end
+
+---Options of user_devices.
+---@class matrix.UserDevicesOptions
+---@field reload? boolean ask the homeserver in any case
+
+---Outcome of user_devices.
+---@class matrix.UserDevicesPayload: matrix.Payload
+---@field devices matrix.UserDevice[] the devices, sorted by id
+
+---Lists a user's devices that have keys, and how far each can be trusted.
+---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3keysquery)
+---
+---Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+---@param user_id string the user, also oneself
+---@param options? matrix.UserDevicesOptions
+---@return matrix.UserDevicesPayload payload only inside `matrix.run`
+---@overload fun(self: matrix.Client, user_id: string, callback: fun(payload: matrix.UserDevicesPayload)): matrix.Request
+---@overload fun(self: matrix.Client, user_id: string, options: matrix.UserDevicesOptions?, callback: fun(payload: matrix.UserDevicesPayload)): matrix.Request
+function Client:user_devices(user_id, options) end
 
 ---Progress of ping.
 ---@class matrix.PingProgress

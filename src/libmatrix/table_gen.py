@@ -773,6 +773,8 @@ class Device(Output, frozen=True, kw_only=True):
     last_seen_ip: str | None = None
     # the device of this client
     is_own: bool
+    # how far it can be trusted; absent where it has no keys or the client no encryption
+    trust: DeviceTrustLevel | None = None
 
 
 class DeviceAlert(Output, frozen=True, kw_only=True):
@@ -953,6 +955,29 @@ class Verification(Output, frozen=True, kw_only=True):
     is_cancelled_by_other: bool
     # when its time is over, ms since 1970
     expires_ts: int
+
+
+class UserDevice(Output, frozen=True, kw_only=True):
+    """A device of any user, by the keys that it has published (client-server API, DeviceKeys)."""
+
+    # whose
+    user_id: str
+    # its id
+    device_id: str
+    # its name; nobody vouches for it
+    display_name: str | None = None
+    # its fingerprint, base64
+    ed25519: str
+    # its identity key, base64
+    curve25519: str
+    # how it can encrypt
+    algorithms: list[str]
+    # how far it can be trusted
+    trust: DeviceTrustLevel
+    # its owner vouches for it
+    is_cross_signed: bool
+    # the device of this client
+    is_own: bool
 
 
 class ContextOptions(Input, frozen=True, kw_only=True):
@@ -1438,6 +1463,22 @@ class DeleteOtherDevicesResult(Output, frozen=True, kw_only=True):
 
     # what was deleted
     device_ids: list[str]
+
+
+class UserDevicesArguments(Input, frozen=True, kw_only=True):
+    """Arguments and options of user_devices."""
+
+    # the user, also oneself
+    user_id: str
+    # ask the homeserver in any case
+    reload: bool = False
+
+
+class UserDevicesResult(Output, frozen=True, kw_only=True):
+    """Result of user_devices."""
+
+    # the devices, sorted by id
+    devices: list[UserDevice]
 
 
 class PingArguments(Input, frozen=True, kw_only=True):
@@ -4625,6 +4666,14 @@ OPERATIONS: dict[str, OperationSpec] = {
         result=DeleteOtherDevicesResult,
         progress=None,
         secrets=frozenset({"password"}),
+    ),
+    "user_devices": OperationSpec(
+        name="user_devices",
+        area="devices",
+        arguments=UserDevicesArguments,
+        result=UserDevicesResult,
+        progress=None,
+        secrets=frozenset(),
     ),
     "ping": OperationSpec(
         name="ping",

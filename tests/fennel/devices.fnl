@@ -27,6 +27,11 @@
                      (matrix.check (first:rename-device there "kitchen"))
                      (T.equal (. (names first) there) :kitchen)
                      (T.equal (. (matrix.check (second:own-device)) :device :display_name) :kitchen)
+                     (let [{: user_id : ed25519} (matrix.check (second:encryption-status))
+                           {: devices} (matrix.check (first:user-devices user_id {:reload true}))]
+                       (T.equal (length devices) 1)
+                       (T.equal (. devices 1 :ed25519) ed25519)
+                       (T.equal (. devices 1 :trust) :unverified))
                      (matrix.check (first:delete-device there {: password}))
                      (T.equal (. (names first) there) nil)
                      (T.equal (case (second:whoami) {:error {: code}} code) :M_UNKNOWN_TOKEN)

@@ -262,6 +262,25 @@ MATRIX_API matrix_status matrix_delete_other_devices(matrix_client client, matri
                                                      matrix_callback callback, void *user_data,
                                                      matrix_request *request);
 
+/**
+ * Lists a user's devices that have keys, and how far each can be trusted. Since 0.1.
+ * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3keysquery
+ *
+ * Arguments:
+ *   user_id (string): the user, also oneself
+ *
+ * Options:
+ *   reload (bool, default false): ask the homeserver in any case
+ *
+ * Result:
+ *   devices (list<user_device>): the devices, sorted by id
+ *
+ * Errors: E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
+ */
+MATRIX_API matrix_status matrix_user_devices(matrix_client client, const char *user_id,
+                                             matrix_map *options, matrix_callback callback,
+                                             void *user_data, matrix_request *request);
+
 /* ---- diagnostics ---------------------------------------------------------------------------- */
 
 /**

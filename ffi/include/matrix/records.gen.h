@@ -476,6 +476,11 @@ typedef struct matrix_device {
     const char *last_seen_ip;
     /** the device of this client */
     bool is_own;
+    /**
+     * how far it can be trusted; absent where it has no keys or the client no encryption; may be
+     * absent
+     */
+    matrix_device_trust_level trust;
 } matrix_device;
 
 /** The homeserver tells keys of a device that must not be believed; they were refused. */
@@ -649,6 +654,28 @@ typedef struct matrix_verification {
     /** when its time is over, ms since 1970 */
     int64_t expires_ts;
 } matrix_verification;
+
+/** A device of any user, by the keys that it has published (client-server API, DeviceKeys). */
+typedef struct matrix_user_device {
+    /** whose */
+    const char *user_id;
+    /** its id */
+    const char *device_id;
+    /** its name; nobody vouches for it; may be absent */
+    const char *display_name;
+    /** its fingerprint, base64 */
+    const char *ed25519;
+    /** its identity key, base64 */
+    const char *curve25519;
+    /** how it can encrypt (list<string>) */
+    const matrix_value *algorithms;
+    /** how far it can be trusted */
+    matrix_device_trust_level trust;
+    /** its owner vouches for it */
+    bool is_cross_signed;
+    /** the device of this client */
+    bool is_own;
+} matrix_user_device;
 
 /**
  * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
@@ -894,5 +921,12 @@ MATRIX_API const matrix_sas_emoji *matrix_reply_as_sas_emoji(const matrix_reply 
  */
 MATRIX_API const matrix_verification *matrix_reply_as_verification(const matrix_reply *reply,
                                                                    const matrix_value *value);
+
+/**
+ * `value`, a map inside `reply`, as a plain struct; NULL when it is NULL or no map, or memory is
+ * short. Lives as long as the reply; the same value gives the same pointer.
+ */
+MATRIX_API const matrix_user_device *matrix_reply_as_user_device(const matrix_reply *reply,
+                                                                 const matrix_value *value);
 
 #endif

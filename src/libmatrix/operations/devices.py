@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.errors import ArgumentError, ResponseError
+from libmatrix.errors import ArgumentError, EncryptionError, ResponseError
 from libmatrix.table_gen import (
     DeleteDeviceArguments,
     DeleteDeviceResult,
@@ -23,9 +24,15 @@ from libmatrix.table_gen import (
     OwnDevicesResult,
     RenameDeviceArguments,
     RenameDeviceResult,
+    UserDevice,
+    UserDevicesArguments,
+    UserDevicesResult,
 )
 from libmatrix.tasks import in_task
 from libmatrix.uia import Ask, authenticate
+
+if TYPE_CHECKING:
+    from libmatrix.table_gen import DeviceTrustLevel
 
 
 class _Device(msgspec.Struct):
@@ -59,7 +66,7 @@ async def own_device(client: Client, arguments: OwnDeviceArguments) -> OwnDevice
     own = await _own_id(client)
     device_id = own if arguments.device_id is None else arguments.device_id
     found = await client.api.get(_Device, make_path("devices", device_id))
-    return OwnDeviceResult(device=_describe(found, own))
+    return OwnDeviceResult(device=_describe(found, own, await _own_trust(client)))
 
 
 async def rename_device(client: Client, arguments: RenameDeviceArguments) -> RenameDeviceResult:
@@ -72,11 +79,50 @@ async def rename_device(client: Client, arguments: RenameDeviceArguments) -> Ren
 async def _list(client: Client) -> list[Device]:
     answer = await client.api.get(_Devices, make_path("devices"))
     own = await _own_id(client)
-    devices = [_describe(device, own) for device in answer.devices]
+    trust = await _own_trust(client)
+    devices = [_describe(device, own, trust) for device in answer.devices]
     return sorted(devices, key=lambda device: device.last_seen_ts or 0, reverse=True)
 
 
-def _describe(device: _Device, own: str) -> Device:
+async def _own_trust(client: Client) -> dict[str, DeviceTrustLevel]:
+    """How far the user's devices can be trusted, by device id; those with keys only."""
+    if not client.options.encryption:
+        return {}
+    try:
+        crypto = await client.open_crypto()
+        await crypto.devices.refresh([crypto.user_id])
+    except EncryptionError:
+        return {}
+    known = crypto.devices.of(crypto.user_id).values()
+    return {device.device_id: crypto.trust.of_device(device) for device in known}
+
+
+async def user_devices(client: Client, arguments: UserDevicesArguments) -> UserDevicesResult:
+    """Lists a user's devices that have keys."""
+    client.require_login()
+    await in_task()
+    crypto = await client.open_crypto()
+    user_id = arguments.user_id
+    await crypto.devices.refresh([user_id], force=arguments.reload)
+    own = (crypto.user_id, crypto.device_id)
+    devices = [
+        UserDevice(
+            user_id=user_id,
+            device_id=device_id,
+            display_name=device.display_name,
+            ed25519=device.ed25519,
+            curve25519=device.curve25519,
+            algorithms=device.algorithms,
+            trust=crypto.trust.of_device(device),
+            is_cross_signed=device.is_cross_signed,
+            is_own=(user_id, device_id) == own,
+        )
+        for device_id, device in sorted(crypto.devices.of(user_id).items())
+    ]
+    return UserDevicesResult(devices=devices)
+
+
+def _describe(device: _Device, own: str, trust: Mapping[str, DeviceTrustLevel]) -> Device:
     name, ip, ts = device.display_name, device.last_seen_ip, device.last_seen_ts
     return Device(
         device_id=device.device_id,
@@ -84,6 +130,7 @@ def _describe(device: _Device, own: str) -> Device:
         last_seen_ts=ts if type(ts) is int else None,
         last_seen_ip=ip if isinstance(ip, str) and ip != "-" else None,
         is_own=device.device_id == own,
+        trust=trust.get(device.device_id),
     )
 
 

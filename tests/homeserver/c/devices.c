@@ -91,6 +91,39 @@ static void rename_it(matrix_client client, const char *device_id) {
     matrix_map_free(options);
 }
 
+/** The keys of a device as the other one sees them. */
+static void compare_keys(matrix_client first, matrix_client other, const char *device_id) {
+    matrix_request request = {0};
+    matrix_map *options = matrix_map_new();
+    matrix_reply *status, *reply;
+    const matrix_value *devices;
+    bool found = false;
+
+    CHECK_OK(matrix_encryption_status(other, NULL, NULL, NULL, &request));
+    status = finish(request, true);
+    CHECK_OK(matrix_map_set_bool(options, "reload", true));
+    CHECK_OK(matrix_user_devices(first,
+                                 matrix_value_get_string(matrix_reply_value(status), "user_id", ""),
+                                 options, NULL, NULL, &request));
+    reply = finish(request, true);
+    devices = matrix_value_get(matrix_reply_value(reply), "devices");
+    for (size_t i = 0; i < matrix_value_count(devices); i++) {
+        const matrix_user_device *device =
+            matrix_reply_as_user_device(reply, matrix_value_at(devices, i));
+
+        if (strcmp(device->device_id, device_id) != 0)
+            continue;
+        found = true;
+        CHECK(!strcmp(device->ed25519,
+                      matrix_value_get_string(matrix_reply_value(status), "ed25519", "")));
+        CHECK(!device->is_own && !device->is_cross_signed);
+    }
+    CHECK(found);
+    matrix_map_free(options);
+    matrix_reply_free(status);
+    matrix_reply_free(reply);
+}
+
 int main(void) {
     char first_id[256], other_id[256], name[256];
     matrix_client first, other;
@@ -106,6 +139,8 @@ int main(void) {
     CHECK(list(first, first_id, name, sizeof name) >= 2 && strstr(name, "(own)"));
     rename_it(first, other_id);
     CHECK(list(first, other_id, name, sizeof name) >= 2 && !strcmp(name, "kitchen"));
+
+    compare_keys(first, other, other_id);
 
     CHECK_OK(matrix_delete_device(first, other_id, NULL, NULL, NULL, &request));
     matrix_reply_free(finish(request, true));

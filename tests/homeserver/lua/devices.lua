@@ -49,6 +49,22 @@ matrix.run(function()
     equal(own.is_own, true)
     assert(own.last_seen_ts > 1600000000000, own.last_seen_ts)
 
+    equal(own.trust, nil)
+    local status = matrix.check(first:encryption_status())
+    local listed = matrix.check(first:user_devices(me.user_id, { reload = true })).devices
+    local found
+    for _, device in ipairs(listed) do
+      found = device.is_own and device or found
+    end
+    equal(found.device_id, me.device_id)
+    equal(found.ed25519, status.ed25519)
+    equal(found.curve25519, status.curve25519)
+    equal(found.display_name, "first")
+    equal(found.trust, "verified")
+    equal(found.is_cross_signed, false)
+    equal(matrix.check(first:own_device()).device.trust, "verified")
+    equal(#matrix.check(first:user_devices("@nobody:localhost")).devices, 0)
+
     log_in("second", function(second)
       local other = matrix.check(second:whoami()).device_id
       local listed = ids(first)

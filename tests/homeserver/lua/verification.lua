@@ -148,6 +148,10 @@ local function devices(alice)
   log_in("", function(second)
     verify(second, alice, { device_id = alice.device_id }, second)
     equal(device_trust(alice, second), "verified")
+    local listed = matrix.check(alice.client:own_devices()).devices
+    for _, device in ipairs(listed) do
+      equal(device.trust, (device.is_own or device.device_id == second.device_id) and "verified" or nil)
+    end
     equal(trust(second, alice.user_id), "verified")
     equal(device_trust(second, alice), "verified")
     -- And one that asks all the others.
