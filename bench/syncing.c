@@ -42,6 +42,7 @@ int main(int argc, char **argv) {
     CHECK_OK(matrix_map_set_string(options, "store_path", argv[2]));
     CHECK_OK(matrix_map_set_string(options, "user_id", "@bench:localhost"));
     CHECK_OK(matrix_map_set_string(options, "access_token", "token"));
+    CHECK_OK(matrix_map_set_bool(options, "encryption", false));
     CHECK_OK(matrix_create_client(context, options, &client));
     matrix_map_free(options);
     CHECK_OK(matrix_subscribe(client, "any", NULL, on_event, NULL, NULL));

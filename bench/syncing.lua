@@ -7,6 +7,7 @@ local client = matrix.create_client({
     store_path = store,
     user_id = "@bench:localhost",
     access_token = "token",
+    encryption = false,
 })
 local got, named = 0, 0
 

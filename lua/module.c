@@ -130,10 +130,9 @@ static const luaL_Reg module_functions[] = {
 };
 
 static void add_functions(lua_State *L, const luaL_Reg *functions) {
-    lua_pushvalue(L, -4);
-    lua_pushvalue(L, -4);
-    lua_pushvalue(L, -4);
-    compat_setfuncs(L, functions, 3);
+    for (int upvalue = 0; upvalue < 4; upvalue++)
+        lua_pushvalue(L, -5);
+    compat_setfuncs(L, functions, 4);
 }
 
 /* Pushes the core table: functions, metatables, the array mark and null. */
@@ -146,15 +145,16 @@ static void push_core(lua_State *L) {
     lua_setmetatable(L, -2);
     lua_newtable(L); /* state, array */
     compat_newuserdata(L, 1);
-    lua_newtable(L); /* state, array, null, core */
+    lua_createtable(L, KEPT_TEXTS, 0);
+    lua_newtable(L); /* state, array, null, texts, core */
     ml_open_handles(L);
     add_functions(L, module_functions);
     add_functions(L, ml_context_functions);
     add_functions(L, ml_call_functions);
     add_functions(L, ml_value_functions);
-    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -4);
     lua_setfield(L, -2, "array_mark");
-    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -3);
     luaL_getmetatable(L, TYPE_NULL);
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "null_value");

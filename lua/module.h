@@ -3,7 +3,7 @@
  * The C half of the Lua module: it moves data between Lua and the C interface and decides nothing.
  *
  * Callbacks, dispatch and checks are Lua (the *.lua files beside this one), so no lua_State and no
- * reference into one is ever stored. Every function of the `core` table has the same three
+ * reference into one is ever stored. Every function of the `core` table has the same four
  * upvalues.
  */
 #ifndef MATRIX_LUA_MODULE_H
@@ -16,6 +16,7 @@
 #define UPVALUE_STATE lua_upvalueindex(1) /* struct state */
 #define UPVALUE_ARRAY lua_upvalueindex(2) /* the metatable that marks a list */
 #define UPVALUE_NULL lua_upvalueindex(3)  /* matrix.null */
+#define UPVALUE_TEXTS lua_upvalueindex(4) /* list of strings, see struct text */
 
 #define TYPE_STATE "matrix.state"
 #define TYPE_NULL "matrix.null"
@@ -40,6 +41,16 @@ struct kept {
     void *user_data;
 };
 
+/** Short strings come again and again: keys, users, rooms. Those that came last are kept as Lua
+ * strings, so that Lua need not hash them. Beyond SHORT_TEXT bytes nothing is. */
+#define SHORT_TEXT 39
+#define KEPT_TEXTS 256
+
+struct text {
+    unsigned char size;
+    char data[SHORT_TEXT];
+};
+
 /**
  * What one lua_State has of libmatrix. A userdata made before every handle, so lua_close()
  * finalises it last. What a function needs of C memory hangs here, and is freed by the next one
@@ -54,6 +65,7 @@ struct state {
     int failures;        /* after an error so many times */
     struct buffer json;
     struct kept *first, *last;
+    struct text texts[KEPT_TEXTS]; /* of the string at the same index, from 1, in UPVALUE_TEXTS */
     char problem[PROBLEM_SIZE];
 };
 

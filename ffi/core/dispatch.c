@@ -127,13 +127,15 @@ int matrix_dispatch(matrix_context context, int timeout_ms, int budget_us) {
 
 /* Takes steps until one is for a callback: 1, 0 when none is, or E_NO_MEMORY. */
 static int take_next(struct context *context, matrix_reply **reply, void **user_data) {
-    struct delivery delivery = {.reply = core_reply_new()};
+    struct delivery delivery = {0};
     uint64_t until = context->sequence;
     enum step step;
 
-    if (!delivery.reply) {
+    /* Used again when the caller has freed it by the next time. */
+    if (!renew(&context->reply)) {
         return MATRIX_E_NO_MEMORY;
     }
+    delivery.reply = context->reply;
     do {
         step = core_take_step(context, until, &delivery);
         pthread_mutex_unlock(&context->lock);
@@ -141,9 +143,9 @@ static int take_next(struct context *context, matrix_reply **reply, void **user_
         pthread_mutex_lock(&context->lock);
     } while (step == STEP_INTERNAL);
     if (step == STEP_NOTHING) {
-        matrix_reply_free(delivery.reply);
         return 0;
     }
+    atomic_fetch_add(&delivery.reply->references, 1);
     *reply = delivery.reply;
     if (user_data) {
         *user_data = delivery.hook.user_data;

@@ -67,8 +67,26 @@ static void set_member(char *base, const struct field *field, const matrix_value
     }
 }
 
+/* The member `name`; looked for from `*next` on, as members mostly come in the record's order. */
+static const matrix_value *find_member(const matrix_value *map, const char *name, size_t *next) {
+    size_t count = map->as.map.count;
+    size_t size = strlen(name);
+    size_t tries;
+
+    for (tries = 0; tries < count; tries++) {
+        size_t index = *next + tries < count ? *next + tries : *next + tries - count;
+        const matrix_entry *entry = &map->as.map.entries[index];
+        if (entry->key_size == size && memcmp(entry->key, name, size) == 0) {
+            *next = index + 1 < count ? index + 1 : 0;
+            return &entry->value;
+        }
+    }
+    return NULL;
+}
+
 static void *fill(struct arena *arena, const matrix_value *value, const struct record *record) {
     char *base = arena_take(arena, record->size);
+    size_t next = 0;
     size_t index;
 
     if (!base) {
@@ -77,7 +95,7 @@ static void *fill(struct arena *arena, const matrix_value *value, const struct r
     memset(base, 0, record->size);
     for (index = 0; index < record->fields.count; index++) {
         const struct field *field = &record->fields.items[index];
-        const matrix_value *member = matrix_value_get(value, field->name);
+        const matrix_value *member = find_member(value, field->name, &next);
         if (member) {
             set_member(base, field, member);
         }

@@ -7,7 +7,7 @@
 
 #include <yyjson.h>
 
-#define CHUNK_SIZE 4096
+#define CHUNK_SIZE 8192 /* enough for most events */
 #define KEPT_SIZE 65536
 
 struct arena_chunk {
@@ -159,24 +159,38 @@ struct map_header *core_map_header(const matrix_value *map) {
     return entries ? (struct map_header *)(void *)(entries - sizeof(struct map_header)) : NULL;
 }
 
+/* yyjson's own memory comes from the arena too, and goes with it. */
+static void *document_malloc(void *arena, size_t size) {
+    return arena_take(arena, size);
+}
+
+static void *document_realloc(void *arena, void *old, size_t old_size, size_t size) {
+    void *place = size > old_size ? arena_take(arena, size) : old;
+
+    if (place && place != old) {
+        memcpy(place, old, old_size);
+    }
+    return place;
+}
+
+static void document_free(void *arena, void *place) {
+    (void)arena;
+    (void)place;
+}
+
 bool core_parse(struct arena *arena, const char *text, size_t size, matrix_value *root) {
     char *copy = arena_take(arena, size + YYJSON_PADDING_SIZE);
+    yyjson_alc memory = {document_malloc, document_realloc, document_free, arena};
     yyjson_doc *document;
-    bool done;
 
     if (!copy) {
         return false;
     }
     memcpy(copy, text, size);
     memset(copy + size, 0, YYJSON_PADDING_SIZE);
-    /* In place: strings stay in `copy`, so the document itself can go at once. */
-    document = yyjson_read_opts(copy, size, YYJSON_READ_INSITU, NULL, NULL);
-    if (!document) {
-        return false;
-    }
-    done = convert(arena, yyjson_doc_get_root(document), root, 0);
-    yyjson_doc_free(document);
-    return done;
+    /* In place: strings stay in `copy`. */
+    document = yyjson_read_opts(copy, size, YYJSON_READ_INSITU, &memory, NULL);
+    return document && convert(arena, yyjson_doc_get_root(document), root, 0);
 }
 
 const matrix_entry *core_last_member(const matrix_value *map, const char *key, size_t size) {

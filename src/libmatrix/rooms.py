@@ -215,15 +215,17 @@ class RoomUpdate:
         self._user_id = user_id
         self._stored_members = stored_members
         self._stored_member = stored_member
-        self.members: dict[str, Member] = {}
+        # Read only when somebody asks: most rooms have a name, and the server counts.
+        self._member_events: dict[str, EventHead] = {}
         self._needs_name = not room.shown_name
 
     def apply(self, event: EventHead) -> None:
         """Takes a state event, in order."""
         if event.type == MEMBER and event.state_key is not None:
-            self.members[event.state_key] = member = member_of(event)
+            self._member_events[event.state_key] = event
             self._needs_name = True
             if event.state_key == self._user_id:
+                member = member_of(event)
                 self.room.membership_sender = event.sender or None
                 self.room.membership_reason = _text(member.reason)
                 is_invite = member.membership == "invite"
@@ -257,13 +259,13 @@ class RoomUpdate:
 
     def own_membership(self) -> Any:
         """What this sync's events say of the user's own membership, if anything."""
-        own = self.members.get(self._user_id)
-        return own.membership if own else None
+        own = self._member_events.get(self._user_id)
+        return member_of(own).membership if own else None
 
     def finish(self) -> None:
         """Counts and names the room when all is applied."""
         room = self.room
-        if self.members and room.joined_count is None:
+        if self._member_events and room.joined_count is None:
             states = [member.membership for member in self._known().values()]
             room.counted_joined = states.count("join")
             room.counted_invited = states.count("invite")
@@ -277,9 +279,10 @@ class RoomUpdate:
 
     def _known(self) -> dict[str, Member]:
         """All members that are known; what an invite tells stands alone."""
+        members = {user: member_of(event) for user, event in self._member_events.items()}
         if self.room.is_stripped:
-            return self.members
-        return self._stored_members(self.room.room_id) | self.members
+            return members
+        return self._stored_members(self.room.room_id) | members
 
     def _choose_heroes(self) -> list[str]:
         """The first others by user id who are here, else those who were."""
@@ -290,9 +293,12 @@ class RoomUpdate:
         return (here or were)[:5]
 
     def _name_of(self, user_id: str) -> str | None:
-        member = self.members.get(user_id)
-        if member is None and not self.room.is_stripped:
-            member = self._stored_member(self.room.room_id, user_id)
+        event = self._member_events.get(user_id)
+        if event is not None:
+            return member_of(event).name
+        if self.room.is_stripped:
+            return None
+        member = self._stored_member(self.room.room_id, user_id)
         return member.name if member else None
 
 

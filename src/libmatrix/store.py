@@ -266,6 +266,8 @@ class Store:
             "secure_delete = ON",
             "trusted_schema = OFF",
             "temp_store = MEMORY",
+            # Pages of the log, 16 MiB: so that not even a large first sync waits for the disk.
+            "wal_autocheckpoint = 4000",
         ):
             try:
                 connection.execute(f"PRAGMA {pragma}").fetchall()

@@ -145,7 +145,8 @@ class Delivery:
             # Members who came, went or changed meanwhile are told only when they speak.
             self.changes.lost_members.add(room_id)
             self._state.loaded_members.discard(room_id)
-        await self._take_missed(update, missed)
+        if missed:
+            await self._take_missed(update, missed)
         await self._take_room_events(update, joined, is_new=not was_joined)
         self._extras.take_ephemeral(room_id, joined.ephemeral.events)
         self._take_account_data(room, joined.account_data.events)
@@ -220,6 +221,8 @@ class Delivery:
 
     def _take_state(self, update: RoomUpdate, events: list[Raw], known: set[str]) -> None:
         """State beside the timeline; those in `known` are given to the host with the timeline."""
+        if not events:
+            return
         run = self._post.run(update.room.room_id, self._marks.flags)
         routes = self._subscriptions.routes
         for index, (raw, head) in enumerate(self._read_state(events)):
@@ -239,7 +242,7 @@ class Delivery:
     async def _take_timeline(
         self, update: RoomUpdate, events: list[Raw], live_from: int, *, changes: bool
     ) -> None:
-        for start, raws in pieces(events[:live_from]):
+        for start, raws in pieces(events[:live_from]) if live_from else ():
             self._take_piece(update, start, raws, _HISTORIC, changes=changes)
             await self._post.passed(len(raws))
         for start, raws in pieces(events[live_from:] if live_from else events):
@@ -352,6 +355,8 @@ class Delivery:
         return 0
 
     def _take_account_data(self, room: RoomState | None, events: list[Raw]) -> None:
+        if not events:
+            return
         room_id = room.room_id if room is not None else ""
         for head in self._extras.take_account_data(room, events):
             value = bytes(head.content)
