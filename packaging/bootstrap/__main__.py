@@ -27,6 +27,7 @@ STEPS = {
     "venv": environments.tools,
     "synapse": environments.synapse,
     "foreign": foreign.install,
+    "peers": foreign.install_peers,
     "fennel": lambda: fennel_package.fetch(CACHE),
     "yyjson": lambda: yyjson_sources.fetch(CACHE / "yyjson"),
     "lua-headers": lambda: lua_sources.headers(CACHE / "lua"),

@@ -1,4 +1,5 @@
-"""build/foreign: the Matrix client of other people's that tests of encryption talk with."""
+"""Other people's Matrix clients for Node.js: one that tests of encryption talk with, in
+build/foreign, and one that benchmarks run beside, in build/peers."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ import common
 import environments
 from common import BUILD, ROOT, SetupError, say
 
-_SOURCE = ROOT / "tests" / "foreign"
 _FILES = ("package.json", "package-lock.json")
 _OLDEST_NODE = 20
 # Hosts are the machine's business: a lock file that names one is refused.
@@ -25,19 +25,29 @@ _QUIET = {
 
 
 def install() -> None:
-    """Installs matrix-js-sdk by its lock file, and a link to the Node.js that runs it."""
-    target = BUILD / "foreign"
-    with common.exclusive("foreign"):
+    """Installs the client that tests talk with."""
+    _install("foreign", ROOT / "tests" / "foreign", "matrix-js-sdk")
+
+
+def install_peers() -> None:
+    """Installs the client that benchmarks run beside."""
+    _install("peers", ROOT / "bench" / "peers", "matrix-bot-sdk")
+
+
+def _install(folder: str, source: Path, what: str) -> None:
+    """Installs packages by their lock file, and a link to the Node.js that runs them."""
+    target = BUILD / folder
+    with common.exclusive(folder):
         node, npm = _node()
-        digest = common.digest_of(str(node), *((_SOURCE / name).read_bytes() for name in _FILES))
+        digest = common.digest_of(str(node), *((source / name).read_bytes() for name in _FILES))
         if common.stamped(target, digest) and (target / "node").exists():
-            return say("build/foreign: up to date")
-        _check_lock(_SOURCE / "package-lock.json")
-        say("build/foreign: installing matrix-js-sdk")
+            return say(f"build/{folder}: up to date")
+        _check_lock(source / "package-lock.json")
+        say(f"build/{folder}: installing {what}")
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         for name in _FILES:
-            shutil.copyfile(_SOURCE / name, target / name)
+            shutil.copyfile(source / name, target / name)
         path = f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         common.run([*npm, "ci"], cwd=target, environment={**_QUIET, "PATH": path}, quiet=True)
         (target / "node").symlink_to(node)

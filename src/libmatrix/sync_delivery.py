@@ -22,7 +22,7 @@ from libmatrix.room_events import CLEAR, ENCRYPTED, IN_CLEAR, Marks, unlock
 from libmatrix.rooms import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
 from libmatrix.state import Changes
 from libmatrix.subscriptions import Routes
-from libmatrix.sync_extras import Extras
+from libmatrix.sync_extras import Extras, Malformed
 from libmatrix.sync_post import Post, pieces
 from libmatrix.sync_response import JoinedRoom, LeftRoom, SyncResponse, Timeline
 from libmatrix.table_gen import Membership, SyncOnceResult
@@ -59,14 +59,16 @@ class Delivery:
         self._since = client.state.next_batch
         self._subscriptions = client.subscriptions
         self._post = Post(client)
-        self._extras = Extras(client.subscriptions, self._post, self._user_id, self._log)
+        self._malformed = Malformed(client.log)
+        self._extras = Extras(
+            client.subscriptions, self._post, self._user_id, self._malformed.report
+        )
         self._direct = client.state.direct
         self.changes = Changes()
         self.changes.next_batch = response.next_batch
         client.state.pending = self.changes
         self._has_lost_devices = False
         self._event_count = 0
-        self._malformed_count = 0
 
     @property
     def has_posted(self) -> bool:
@@ -111,7 +113,7 @@ class Delivery:
         return SyncOnceResult(
             next_batch=self._response.next_batch,
             event_count=self._event_count,
-            malformed_count=self._malformed_count,
+            malformed_count=self._malformed.count,
             joined_room_ids=list(rooms.join),
             invited_room_ids=list(rooms.invite),
             left_room_ids=list(rooms.leave),
@@ -126,7 +128,7 @@ class Delivery:
 
     def report_broken(self, place: str) -> None:
         """Says that a part of the response was left out."""
-        self._log(f"sync: {place} is broken and was left out")
+        self._malformed.report(f"sync: {place} is broken and was left out")
         if place.startswith("device_lists"):
             self._has_lost_devices = True
 
@@ -327,7 +329,7 @@ class Delivery:
         self, update: RoomUpdate, part: str, index: int, raw: Raw, error: MalformedEventError
     ) -> None:
         room = update.room
-        self._log(f"{room.room_id}: event {index} of its {part} was left out: {error}")
+        self._malformed.report(f"{room.room_id}: event {index} of its {part} was left out: {error}")
         # Whatever is wrong with it, it may mean that others encrypt: nothing in clear then.
         if ENCRYPTION.encode() in bytes(raw):
             room.is_encrypted = True
@@ -390,7 +392,3 @@ class Delivery:
 
     def _is_direct(self, room: RoomState) -> bool:
         return room.room_id in self._state.direct
-
-    def _log(self, message: str) -> None:
-        self._malformed_count += 1
-        self._client.log.record("warning", "sync", message, "E_MALFORMED_EVENT")

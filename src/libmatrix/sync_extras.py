@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.events import EventHead, MalformedEventError, read_event
+from libmatrix.log import Log
 from libmatrix.rooms import RoomState, decode_tags
 from libmatrix.subscriptions import Subscriptions
 from libmatrix.sync_post import Post
@@ -53,6 +54,19 @@ _decode_presence = msgspec.json.Decoder(_Presence).decode
 _decode_marked = msgspec.json.Decoder(_Marked).decode
 
 _ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Malformed:
+    """Tells what had to be left out of a sync, and counts it."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.count = 0
+
+    def report(self, message: str) -> None:
+        """One thing that was left out."""
+        self.count += 1
+        self._log.record("warning", "sync", message, "E_MALFORMED_EVENT")
 
 
 class Extras:
