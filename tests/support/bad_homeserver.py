@@ -15,6 +15,7 @@ import contextlib
 import functools
 import gzip
 import json
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -160,10 +161,16 @@ def page(number: int, *events: Any) -> dict[str, Any]:
 class BadHomeserver:
     """Runs on a thread of its own while the `with` block does."""
 
-    def __init__(self, script: Sequence[Deed] | Deed, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        script: Sequence[Deed] | Deed,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._deed = script if callable(script) else None
         self._script = [] if callable(script) else list(script)
         self._host = host
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._server: asyncio.Server | None = None
@@ -176,7 +183,8 @@ class BadHomeserver:
     def url(self) -> str:
         """Where it listens."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}"
+        # By name, which TLS is told about.
+        return f"https://localhost:{self.port}" if self._tls else f"http://{host}:{self.port}"
 
     def __enter__(self) -> BadHomeserver:
         self._thread.start()
@@ -199,7 +207,7 @@ class BadHomeserver:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, self.port)
+        self._server = await asyncio.start_server(self._serve, self._host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:

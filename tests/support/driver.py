@@ -97,7 +97,7 @@ def driver(
     env = {
         **os.environ,
         "LUA_CPATH": str(stage / "lib" / "lua" / "5.4" / "?.so"),
-        **{f"DRIVE_{name.upper()}": value for name, value in given.items()},
+        **{f"DRIVE_{name.upper()}": value for name, value in given.items() if value},
     }
     with subprocess.Popen(
         [program, str(SCRIPT)],

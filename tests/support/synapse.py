@@ -149,17 +149,17 @@ class Supervisor:
         threading.Thread(target=self._wait_for_exit, args=(process,), daemon=True).start()
         self._over.wait()
         (self._folder / "state.json").unlink(missing_ok=True)
-        _stop(process)
+        stop(process)
         return 0
 
     def _start(self) -> subprocess.Popen[bytes]:
         for _ in range(3):
             state = configure(self._folder, self._tls)
-            process = _launch(self._folder)
+            process = launch(self._folder)
             if self._ready(process, state["port"]):
                 self._publish(state | {"pid": process.pid})
                 return process
-            _stop(process)
+            stop(process)
             # Somebody else took the port between our probe and the server's start.
             if "Address already in use" not in tail(self._folder):
                 break
@@ -189,7 +189,7 @@ class Supervisor:
         self._over.set()
 
 
-def _launch(folder: Path) -> subprocess.Popen[bytes]:
+def launch(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "output.log").open("ab") as output:
         return subprocess.Popen(
             [PYTHON, "-m", "synapse.app.homeserver", "-c", folder / "homeserver.yaml"],
@@ -206,7 +206,7 @@ def _end_with_parent() -> None:
     _LIBC.prctl(1, signal.SIGKILL)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
