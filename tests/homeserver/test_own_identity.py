@@ -148,6 +148,30 @@ def test_users_are_verified_and_their_change_is_told(
     assert seen["trust"] == "unverified" and seen["was_verified"]
 
 
+def test_a_reset_by_another_device_is_told_and_can_be_followed(
+    host: RuntimeHost, homeserver: Homeserver, account: Account
+) -> None:
+    first, second = Talker(host, homeserver, account), Talker(host, homeserver, account)
+    old_key = _bootstrap(first)
+    storage = first.call("create_secret_storage")
+    second.call("open_secret_storage", recovery_key=storage["recovery_key"])
+    heard = host.subscribe(first.client, "identity")
+    first.sync()
+    new_key = second.call("reset_cross_signing", password=account.password)["master_key"]
+    _sync_until(host, first, lambda: any(frame.target == heard for frame in host.events))
+    (told,) = [frame.payload for frame in host.events if frame.target == heard]
+    assert told["user_id"] == first.user_id
+    assert (told["old_master_key"], told["master_key"]) == (old_key, new_key)
+    status = _status(first)
+    assert status["master_key"] == new_key
+    assert not (status["is_trusted"] or status["is_device_signed"] or status["holds_master_key"])
+    error = host.refuse(first.client, "sign_device", device_id=second.device_id)
+    assert error["code"] == "E_MISSING_SECRET"
+    # The storage was open where the new keys were made: they are in it.
+    done = first.call("verify_own_device", recovery_key=storage["recovery_key"])
+    assert done["master_key"] == new_key and _status(first)["is_device_signed"]
+
+
 def test_a_sync_tells_of_another_identity(
     host: RuntimeHost, homeserver: Homeserver, account: Account
 ) -> None:

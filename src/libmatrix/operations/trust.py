@@ -52,6 +52,8 @@ async def bootstrap_cross_signing(
     await in_task()
     crypto = await client.open_crypto()
     own, is_new = await crypto.cross_signing.bootstrap(upload, reset=False)
+    if is_new:
+        await _store_keys(crypto)
     return BootstrapCrossSigningResult(master_key=own.master_key, is_new=is_new)
 
 
@@ -63,7 +65,15 @@ async def reset_cross_signing(
     await in_task()
     crypto = await client.open_crypto()
     own, _ = await crypto.cross_signing.bootstrap(upload, reset=True)
+    await _store_keys(crypto)
     return ResetCrossSigningResult(master_key=own.master_key)
+
+
+async def _store_keys(crypto: Crypto) -> None:
+    """New keys go where the old ones are, if that is open."""
+    if crypto.secrets.is_open:
+        for name, secret in crypto.cross_signing.secrets().items():
+            await crypto.secrets.put(name, secret)
 
 
 def _uploader(client: Client, password: str | None, timeout_ms: int) -> Upload:
