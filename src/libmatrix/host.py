@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,6 +38,25 @@ class Host:
         # The request whose coroutine is being started; see Client.reporter().
         self.starting_request = 0
         self.background: set[asyncio.Task[None]] = set()
+        # While messages are taken: what is to be done after the last of them.
+        self._after: list[Callable[[], None]] | None = None
+
+    def take_messages(self) -> None:
+        """Messages of hosts are being handled from now on, until `end_messages`."""
+        self._after = []
+
+    def end_messages(self) -> None:
+        """All messages that were there are handled."""
+        after, self._after = self._after, None
+        for work in after or ():
+            work()
+
+    def after_messages(self, work: Callable[[], None]) -> None:
+        """Does something once for all messages that are there now; it must not fail."""
+        if self._after is not None:
+            self._after.append(work)
+        else:
+            self.loop.call_soon(work)
 
     def in_background(self, work: Coroutine[Any, Any, None], log: Log | None = None) -> None:
         """Runs something nobody waits for; a failure goes to the log."""

@@ -95,12 +95,14 @@ class Runtime:
             self._loop.stop()
             return
         kinds = self._kinds
+        self._host.take_messages()
         for _ in range(min(_TURN, len(backlog))):
             kind, context, client, target, name, body = backlog.popleft()
             try:
                 kinds[kind](context, client, target, name, body)
             except Exception as error:
                 self._failed(context, error)
+        self._host.end_messages()
         self._host.outbox.flush()
         if backlog:
             self._loop.call_soon(self._turn)

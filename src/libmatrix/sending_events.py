@@ -57,7 +57,9 @@ def tell(client: Client, update: SendUpdate, content: Raw | None = None) -> bool
 
 def echo(client: Client, item: Item) -> None:
     """Gives a send as the event it will be to who asked for local echoes."""
-    draft = item.draft
+    routes, draft = client.subscriptions.echoes, item.draft
+    if routes is None:
+        return
     head = EventHead(
         type=draft.type,
         content=draft.content,
@@ -67,7 +69,7 @@ def echo(client: Client, item: Item) -> None:
         origin_server_ts=draft.queued_ms,
         state_key=draft.key if draft.kind == "state" else None,
     )
-    wishes = client.subscriptions.echoes.of_timeline(head)
+    wishes = routes.of_timeline(head)
     if not wishes:
         return
     raw, head.unsigned = _event_of(item, head)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Client-server API, "Size limits".
 MOST_BYTES = 65_536
 _MOST_NAME_BYTES = 255
+# All but the content, with names of that size in which every byte is escaped.
+_MOST_OTHER_BYTES = 8 * 1024
 # A homeserver forgets transaction ids after a day; half of that is safe whatever its clock says.
 MEMORY_MS = 12 * 3_600_000
 REDACTION = "m.room.redaction"
@@ -137,6 +139,8 @@ def check_size(sender: str, room_id: str, draft: Draft) -> None:
     for what, text in names:
         if len(text.encode()) > _MOST_NAME_BYTES:
             raise TooLargeError(f"the {what} is larger than {_MOST_NAME_BYTES} bytes")
+    if len(draft.content) < MOST_BYTES - _MOST_OTHER_BYTES:
+        return
     size = _size(sender, room_id, draft)
     if size > MOST_BYTES:
         # Some of the content may be a text of the host's, with blanks that are not sent on.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _OWNER = "send_owner"
 _RETRY_SECONDS = 1.0
+# What is over may be written a little later, with the next send: lost, it would only be repeated.
+_LAZY_SECONDS = 0.05
 # Outcomes that nobody asked for are kept so long.
 _KEPT_MS = 7 * 24 * 3_600_000
 
@@ -43,6 +45,7 @@ class SendStore:
         self._store = client.state.disk
         self._added = added
         self._is_scheduled = self._is_closed = False
+        self._timer: asyncio.TimerHandle | None = None
         self._written: asyncio.Future[None] | None = None
         self._inserts: list[Item] = []
         self._tries: list[tuple[int | None, int]] = []
@@ -119,12 +122,12 @@ class SendStore:
     def keep_outcome(self, update: SendUpdate) -> None:
         """Keeps what became of a send until the host has heard it."""
         self._outcomes.append((_encode(update), now_ms(), update.send_id))
-        self._schedule()
+        self._schedule_late()
 
     def delete(self, send_id: int) -> None:
         """Forgets a send."""
         self._deletes.append((send_id,))
-        self._schedule()
+        self._schedule_late()
 
     def keep_owner(self, owner: Owner) -> None:
         """Keeps whose the sends are."""
@@ -144,14 +147,16 @@ class SendStore:
 
     def close(self) -> None:
         """Writes what has gathered, for the last time."""
-        if self._is_scheduled:
-            self.flush()
+        self.flush()
         self._is_closed = True
 
     def flush(self) -> None:
         """Writes what has gathered."""
         self._is_scheduled = False
-        if self._is_closed:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._is_closed or not self._is_waiting:
             return
         inserts, self._inserts = self._inserts, []
         failure = None
@@ -162,7 +167,7 @@ class SendStore:
             failure = error
             # What was there already has to be brought up to date some time.
             if self._tries or self._outcomes or self._deletes:
-                self._loop.call_later(_RETRY_SECONDS, self._schedule)
+                self._timer = self._loop.call_later(_RETRY_SECONDS, self.flush)
         else:
             self._tries, self._outcomes, self._deletes = [], [], []
             self._owner = None
@@ -185,7 +190,16 @@ class SendStore:
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._loop.call_soon(self.flush)
+            self._client.host.after_messages(self.flush)
+
+    def _schedule_late(self) -> None:
+        if not self._is_scheduled and self._timer is None:
+            self._timer = self._loop.call_later(_LAZY_SECONDS, self.flush)
+
+    @property
+    def _is_waiting(self) -> bool:
+        rows = self._inserts or self._tries or self._outcomes or self._deletes
+        return bool(rows) or self._owner is not None
 
     def _write(self, writer: Writer, inserts: list[Item]) -> None:
         if self._owner is not None:

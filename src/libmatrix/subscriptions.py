@@ -143,7 +143,8 @@ class Subscriptions:
         everything = list(self._wishes.values())
         self.routes = Routes(everything)
         # Only these get what this client sends before the homeserver has it.
-        self.echoes = Routes([wish for wish in everything if wish.local_echo])
+        echoed = [wish for wish in everything if wish.local_echo]
+        self.echoes = Routes(echoed) if echoed else None
         # Only these get what was fetched to fill a gap.
         self.fillers = [wish for wish in everything if wish.fill_gaps]
         self.filler_routes = Routes(self.fillers)
