@@ -59,7 +59,7 @@ package: stage  ## a TGZ and a .deb in build/release/packages
 	@ls -l build/release/packages
 
 bench: stage  ## tables of speed and size
-	@$(BOOTSTRAP) system-test peers
+	@$(BOOTSTRAP) system-test synapse peers
 	MATRIX_NIO_PYTHON=$(BIN)/python $(BIN)/python -m bench
 
 soak: test-setup  ## hosts and Lua again and again, and 200 kills; ROUNDS=10

@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.history_fixture import EVENTS as HISTORY_EVENTS
 from bench.history_fixture import ROOM, HistoryFixture, pages
 from bench.idle_fixture import IdleFixture
+from bench.sending import sending
 from bench.sync_fixture import LISTED_ROOMS, SyncFixture, many_rooms
 from bench.syncs import cold_start, host_calls_during_big, syncing
 from bench.tables import ROOT, STAGE, SYNC_RUNS, Row, build, heading, lines, show_percentiles
@@ -131,6 +132,7 @@ def main() -> None:
         host_calls_during_big(Path(folder))
         room_lists()
         many(Path(folder))
+        sending(Path(folder))
     history()
     sizes()
 

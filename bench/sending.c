@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * sending URL STORE COUNT ROOM…: messages one after the other in the first room, then as many in all
- * rooms side by side. Prints a line for each. MATRIX_TOKEN, MATRIX_USER_ID. Every message is kept in
- * the store before it is tried.
+ * sending URL STORE COUNT ROOM…: messages one after the other in the first room, then as many in
+ * all rooms side by side. Prints a line for each. MATRIX_TOKEN, MATRIX_USER_ID. Every message is
+ * kept in the store before it is tried.
  */
 #include "../tests/host/c/check.h"
 #include "clock.h"
