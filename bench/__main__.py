@@ -13,6 +13,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from bench import encryption
 from bench.history_fixture import EVENTS as HISTORY_EVENTS
 from bench.history_fixture import ROOM, HistoryFixture, pages
 from bench.idle_fixture import IdleFixture
@@ -133,6 +134,7 @@ def main() -> None:
         room_lists()
         many(Path(folder))
         sending(Path(folder))
+        encryption.measure(build("encrypted", Path(folder)), Path(folder), SYNC_RUNS, lines)
     history()
     sizes()
 

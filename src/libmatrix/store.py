@@ -175,6 +175,12 @@ class Store:
         with self.reading() as connection:
             return connection.execute(query, arguments).fetchall()
 
+    def crypto_count(self, table: str) -> int:
+        """How many rows a table has."""
+        with self.reading() as connection:
+            (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(count)
+
     # -- writing ------------------------------------------------------------------------------
 
     def put_meta(self, key: str, value: bytes) -> None:

@@ -139,9 +139,12 @@ class Account:
     def _missing(self) -> int:
         count = self._kept.key_count
         most = self.olm.max_number_of_one_time_keys
+        if not self._kept.is_published:
+            # Whatever the homeserver has counted, it was not these.
+            return most
         if count is None:
             # Of an account that was taken over the next sync says how many there are.
-            return 0 if self._kept.is_published else most
+            return 0
         return max(most - count, 0)
 
     async def upload(self) -> None:

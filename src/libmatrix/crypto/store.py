@@ -83,6 +83,10 @@ class Table:
                 found.add((first, second))
         return found
 
+    def count(self) -> int:
+        """How many values there are."""
+        return len(self.places()) if self._waiting else self._owner.disk.crypto_count(self.name)
+
     def delete_all(self, first: str) -> None:
         """Removes all values with a first key."""
         for second in self.of(first):

@@ -61,7 +61,7 @@ async def encryption_status(
         device_id=crypto.device_id,
         ed25519=crypto.account.ed25519,
         curve25519=crypto.account.curve25519,
-        room_key_count=len(crypto.room_keys.places()),
+        room_key_count=crypto.store.room_keys.count(),
     )
 
 
