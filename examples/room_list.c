@@ -26,10 +26,10 @@ static void on_message(const matrix_reply *reply, void *user_data) {
 
 static void print_rooms(const matrix_reply *reply) {
     const matrix_value *rooms = matrix_value_get(matrix_reply_value(reply), "rooms");
-    printf("%d rooms:\n", (int)matrix_value_count(rooms));
+    printf("rooms: %d\n", (int)matrix_value_count(rooms));
     for (size_t i = 0; i < matrix_value_count(rooms); i++) {
         const matrix_room *room = matrix_reply_as_room(reply, matrix_value_at(rooms, i));
-        printf("  %-28s %3d members %3d unread  %s\n", room->name, (int)room->joined_member_count,
+        printf("  %-28s %3d joined %3d unread  %s\n", room->name, (int)room->joined_member_count,
                (int)room->notification_count, room->room_id);
     }
 }

@@ -8,7 +8,7 @@
   (or (os.getenv name) (error (.. name " is not set") 0)))
 
 (fn show [room]
-  (print (string.format "  %-28s %3d members %3d unread  %s" room.name
+  (print (string.format "  %-28s %3d joined %3d unread  %s" room.name
                         room.joined_member_count room.notification_count room.room_id)))
 
 (fn session [client]
@@ -18,7 +18,7 @@
     (print (.. event.sender ": " (or event.body event.type))))
   (matrix.check (client:sync-once))
   (let [{: rooms} (matrix.check (client:rooms))]
-    (print (.. (length rooms) " rooms:"))
+    (print (.. "rooms: " (length rooms)))
     (each [_ room (ipairs rooms)]
       (show room)))
   (when (os.getenv :MATRIX_SEND)

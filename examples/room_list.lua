@@ -7,7 +7,7 @@ local function env(name)
 end
 
 local function show(room)
-  print(string.format("  %-28s %3d members %3d unread  %s",
+  print(string.format("  %-28s %3d joined %3d unread  %s",
     room.name, room.joined_member_count, room.notification_count, room.room_id))
 end
 
@@ -19,7 +19,7 @@ local function session(client)
   end)
   matrix.check(client:sync_once())
   local rooms = matrix.check(client:rooms()).rooms
-  print(#rooms .. " rooms:")
+  print("rooms: " .. #rooms)
   for _, room in ipairs(rooms) do
     show(room)
   end

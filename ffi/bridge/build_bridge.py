@@ -38,7 +38,8 @@ ffibuilder.embedding_init_code(
     bind(ffi, lib)
     """
 )
-ffibuilder.set_source("_matrix_bridge", '#include "calls.h"')
+# Handed on to cffi's writer, which would tell what it writes into.
+ffibuilder.set_source("_matrix_bridge", '#include "calls.h"', compiler_verbose=0)
 
 if __name__ == "__main__":
     ffibuilder.emit_c_code(sys.argv[1])

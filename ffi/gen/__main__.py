@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def read_list(root: Path) -> Api:
     """The list of the project in `root`."""
-    return load(root / "ffi/api", names.taken(root / "ffi/include/matrix/matrix.h"))
+    return load(root / "ffi/api", names.taken(root / "ffi/include/matrix"))
 
 
 def _report(problems: list[str]) -> int:

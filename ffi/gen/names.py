@@ -68,9 +68,11 @@ def problem(name: str) -> str | None:
     return None
 
 
-def taken(header: Path) -> frozenset[str]:
-    """The names, without matrix_, of functions and types that the hand-written header declares."""
-    text = re.sub(r"/\*.*?\*/", "", header.read_text("utf-8"), flags=re.DOTALL)
+def taken(folder: Path) -> frozenset[str]:
+    """The names, without matrix_, of functions and types that the hand-written headers declare."""
+    headers = [path for path in sorted(folder.glob("*.h")) if not path.name.endswith(".gen.h")]
+    written = "".join(path.read_text("utf-8") for path in headers)
+    text = re.sub(r"/\*.*?\*/", "", written, flags=re.DOTALL)
     functions = re.findall(r"^MATRIX_API\b[^;(]*?\bmatrix_(\w+)\(", text, flags=re.MULTILINE)
     types = re.findall(r"^\}\s*matrix_(\w+);", text, flags=re.MULTILINE)
     opaque = re.findall(r"^typedef struct matrix_\w+ matrix_(\w+);", text, flags=re.MULTILINE)
