@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from libmatrix.table_gen import OPERATIONS
 from tests.support.encrypted import ENCRYPTION, Talker
 from tests.support.homeserver import Account, Homeserver
 from tests.support.runtime_host import RuntimeHost
@@ -293,3 +295,29 @@ def _sync_until(host: RuntimeHost, talker: Talker, done: Callable[[], bool]) -> 
         assert time.monotonic() < deadline, host.logs[-20:]
         host.call(talker.client, "sync_once", timeout_ms=100)
         host.settle(0.0)
+
+
+_AREAS = ("trust", "secrets", "backup", "keys")
+_MORE = {
+    "verify_own_device": {"recovery_key": "x"},
+    "open_secret_storage": {"recovery_key": "x"},
+    "import_room_keys": {"text": "x"},
+}
+
+
+@pytest.mark.parametrize(
+    ("is_logged_in", "code"), [(True, "E_ENCRYPTION_UNSUPPORTED"), (False, "E_NOT_LOGGED_IN")]
+)
+def test_nothing_of_this_works_without_encryption_or_a_session(
+    host: RuntimeHost, homeserver: Homeserver, account: Account, is_logged_in: bool, code: str
+) -> None:
+    client = host.client(homeserver.url, encryption=not is_logged_in)
+    if is_logged_in:
+        host.call(client, "login_password", user=account.user, password=account.password)
+    names = [name for name, spec in OPERATIONS.items() if spec.area in _AREAS]
+    assert len(names) > 20
+    for name in names:
+        fields = msgspec.structs.fields(OPERATIONS[name].arguments)
+        arguments = {field.name: "x" for field in fields if field.required}
+        error = host.refuse(client, name, **arguments, **_MORE.get(name, {}))
+        assert error["code"] == code, name
