@@ -1507,7 +1507,7 @@ function Client:threads(room_id, options) end
 ---@field from_token? string where to begin: a prev_batch or next_batch; otherwise at the end of the room, or forward at its beginning
 ---@field event_id? string the event to begin with
 ---@field timestamp? integer begin with the event nearest to this moment, ms since 1970
----@field page_size? integer events in a page, 1 to 1,000; the homeserver may give fewer
+---@field page_size? integer events in a page, 1 to 1,000; otherwise 100 in the first and more as it goes on; the homeserver may give fewer
 ---@field filter? any a room event filter; the event to begin with is given in any case
 
 ---Outcome of open_cursor.

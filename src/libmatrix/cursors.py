@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _MOST_OPEN = 256
 # Pages without an event that one read goes past; a filter may leave many empty.
 _MOST_EMPTY = 100
+# Events in the first page, and in those that come later.
+_FIRST, _LAST = 100, 500
 # Around an event, nothing but the event.
 _ALONE: Query = [("limit", "0"), ("filter", '{"types":[],"lazy_load_members":true}')]
 
@@ -33,11 +35,14 @@ class Cursor:
     """Goes through the history of a room. Reads are answered one after the other."""
 
     def __init__(
-        self, client: Client, room_id: str, direction: str, size: str, filters: str | None
+        self, client: Client, room_id: str, direction: str, size: int | None, filters: str | None
     ) -> None:
         self._client = client
         self._room_id = room_id
-        self._query = with_some([("dir", letter(direction)), ("limit", size)], filter=filters)
+        self._query = with_some([("dir", letter(direction))], filter=filters)
+        # Who goes on gets more at a time: a homeserver works for a request more than for an event.
+        self._size = size or _FIRST
+        self._grows = size is None
         self._is_forward = direction == "forward"
         self._lock = asyncio.Lock()
         # What is given before anything is fetched.
@@ -110,9 +115,11 @@ class Cursor:
 
     async def _fetch(self, token: str | None) -> Reading:
         for _ in range(_MOST_EMPTY):
-            query = with_some(self._query, from_=token)
+            query = with_some(self._query, limit=str(self._size), from_=token)
             page: Page = await fetch_page(self._client, self._room_id, query)
             token = page.next
+            if self._grows:
+                self._size = min(self._size * 2, _LAST)
             if page.events or token is None:
                 break
         return Reading(page.events, token)

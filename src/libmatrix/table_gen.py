@@ -2018,8 +2018,9 @@ class OpenCursorArguments(Input, frozen=True, kw_only=True):
     event_id: str | None = None
     # begin with the event nearest to this moment, ms since 1970
     timestamp: int | None = None
-    # events in a page, 1 to 1,000; the homeserver may give fewer
-    page_size: int = 100
+    # events in a page, 1 to 1,000; otherwise 100 in the first and more as it goes on; the
+    # homeserver may give fewer
+    page_size: int | None = None
     # a room event filter; the event to begin with is given in any case
     filter: Raw = Raw()
 

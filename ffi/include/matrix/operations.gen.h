@@ -840,7 +840,8 @@ MATRIX_API matrix_status matrix_threads(matrix_client client, const char *room_i
  *     room, or forward at its beginning
  *   event_id (string): the event to begin with
  *   timestamp (int): begin with the event nearest to this moment, ms since 1970
- *   page_size (int, default 100): events in a page, 1 to 1,000; the homeserver may give fewer
+ *   page_size (int): events in a page, 1 to 1,000; otherwise 100 in the first and more as it goes
+ *     on; the homeserver may give fewer
  *   filter (json): a room event filter; the event to begin with is given in any case
  *
  * Result:

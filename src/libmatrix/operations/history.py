@@ -193,7 +193,9 @@ async def open_cursor(client: Client, arguments: OpenCursorArguments) -> OpenCur
     places = (arguments.from_token, arguments.event_id, arguments.timestamp)
     if sum(place is not None for place in places) > 1:
         raise ArgumentError("from_token: only one of this, event_id and timestamp can be given")
-    size = check_limit("page_size", arguments.page_size)
+    size = arguments.page_size
+    if size is not None:
+        check_limit("page_size", size)
     room_id, direction = arguments.room_id, arguments.direction
     cursor = Cursor(client, room_id, direction, size, filter_text(arguments.filter))
     if arguments.event_id is not None:
