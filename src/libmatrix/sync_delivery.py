@@ -312,7 +312,7 @@ class Delivery:
         if head.type == ENCRYPTED:
             head, encryption = unlock(self._client.decrypt, room_id, head, raw)
             if self._crypto is not None:
-                self._crypto.take_room_event(room_id, head)
+                self._crypto.take_room_event(room_id, self._crypto.decryptor.hidden or head)
         if encryption is None:
             return False
         wishes = routes.by_type.get(head.type, routes.any)

@@ -179,12 +179,14 @@ def test_new_device_of_ours(stage: Path, homeserver: Homeserver, foreign_client:
         who = {"user_id": account.user_id, "device_id": second.device_id}
         theirs.until(lambda found: found["cross_signing_verified"], "device_status", **who)
         for _ in range(60):
-            if ours.get("client:backup_state()")["has_key"]:
+            status = ours.get("client:cross_signing_status()")
+            backup = ours.get("client:backup_state()")
+            # Each secret comes in a message of its own.
+            got = status["holds_self_signing_key"] and status["holds_user_signing_key"]
+            if got and backup["is_enabled"]:
                 break
-            ours.program.sync("{ timeout_ms = 1000 }")
-        status = ours.get("client:cross_signing_status()")
-        assert status["holds_self_signing_key"] and status["holds_user_signing_key"]
-        assert ours.get("client:backup_state()")["is_enabled"]
+            program.sync("{ timeout_ms = 1000 }")
+        assert got and backup["has_key"] and backup["is_enabled"], (status, backup)
 
 
 def test_codes(ours: Host, homeserver: Homeserver, foreign_client: Maker) -> None:

@@ -94,9 +94,12 @@ class Decryptor:
         self._waiting_count: int | None = None
         # Given anew because their key came.
         self.is_late = False
+        # What the last event says that the policy keeps from the host.
+        self.hidden: EventHead | None = None
 
     def open(self, room_id: str, head: EventHead, raw: Raw) -> Decrypted | None:
         """What `client.decrypt` does. An event without ciphertext was redacted and stays."""
+        self.hidden = None
         try:
             content = _decode_content(head.content)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -143,6 +146,9 @@ class Decryptor:
             members = _decode_members(shown)
             members["m.relates_to"] = content.relates_to
             shown = Raw(_encode(members))
+        if not said:
+            self.hidden = msgspec.structs.replace(head, type=inner.type, content=shown)
+            raise _UndecryptedError("untrusted_device")
         return Decrypted(inner.type, shown, said)
 
     def _check_index(self, key: OpenKey, index: str, head: EventHead) -> None:
@@ -158,7 +164,10 @@ class Decryptor:
     # -- who ----------------------------------------------------------------------------------
 
     def _describe(self, key: OpenKey, sender: str) -> Raw:
-        """The field `encryption`; the same for all of a session's events until trust changes."""
+        """The field `encryption`, the same for all of a session's events until trust changes.
+
+        Empty: the policy says not to show them.
+        """
         stamp = self._crypto.trust_stamp
         if key.stamp != stamp:
             key.said.clear()
@@ -168,9 +177,7 @@ class Decryptor:
         said = key.said[sender]
         if said is None:
             raise _UndecryptedError("wrong_sender")
-        if not said:
-            raise _UndecryptedError("untrusted_device")
-        if self.is_late:
+        if self.is_late and said:
             return Raw(bytes(said)[:-1] + b',"is_late":true}')
         return said
 

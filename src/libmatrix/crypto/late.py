@@ -109,6 +109,7 @@ class Late:
             head, encryption = unlock(client.decrypt, room_id, head, raw)
         finally:
             decryptor.is_late = False
+        self._crypto.take_room_event(room_id, decryptor.hidden or head)
         if head.type == ENCRYPTED:
             return False
         wishes = client.subscriptions.routes.of_timeline(head)

@@ -31,6 +31,11 @@ class Policy:
         self._send_to = send_to
         self._show_from = show_from
 
+    @property
+    def is_open(self) -> bool:
+        """Whether devices get room keys without being trusted first."""
+        return self._send_to == "all"
+
     def withholds(self, device: Device) -> str | None:
         """The code for not giving a device room keys; None when it gets them."""
         if device.is_blocked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ _MOST_LETTERS = 255
 
 _MARK = b"m.key.verification."
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -48,6 +50,8 @@ class Verifications:
         self._keys = StoredKeys(crypto)
         self._flows: dict[str, Verification] = {}
         self._announced: dict[str, object] = {}
+        # What has come for each, as hashes.
+        self._seen: dict[str, set[bytes]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._sender = Sender(crypto, self._changed)
         # Rooms that a request of this client is on its way to, and what came for it meanwhile.
@@ -103,8 +107,6 @@ class Verifications:
     async def _request_in_room(
         self, user_id: str, room_id: str, methods: list[str]
     ) -> Verification:
-        from libmatrix.sending import send_event
-
         if user_id == self._own.user_id:
             raise ArgumentError("room_id: own devices are verified without a room")
         content = {
@@ -116,7 +118,7 @@ class Verifications:
         }
         self._asking[room_id] = self._asking.get(room_id, 0) + 1
         try:
-            event_id = await send_event(self._crypto.client, room_id, "m.room.message", content)
+            event_id = await self._sender.say(room_id, "m.room.message", content)
         finally:
             self._asking[room_id] -= 1
         flow = Verification(
@@ -291,6 +293,11 @@ class Verifications:
         self._changed(flow)
 
     def _give(self, flow: Verification, kind: str, content: dict[str, Any]) -> None:
+        # A sync that is repeated brings the same again, which is no message out of order.
+        mark = hashlib.sha256(_encode([kind, content])).digest()
+        if mark in self._seen.setdefault(flow.id, set()):
+            return
+        self._seen[flow.id].add(mark)
         was_asking = flow.state == "requested" and flow.is_outgoing
         flow.receive(kind, content)
         if was_asking and flow.device_id is not None:
@@ -312,6 +319,7 @@ class Verifications:
     def _drop(self, verification_id: str) -> None:
         self._flows.pop(verification_id, None)
         self._announced.pop(verification_id, None)
+        self._seen.pop(verification_id, None)
         timer = self._timers.pop(verification_id, None)
         if timer is not None:
             timer.cancel()

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from libmatrix.api import make_path
 from libmatrix.crypto.verification.contents import Message
 from libmatrix.crypto.verification.flow import Verification
 from libmatrix.errors import HomeserverError, MatrixError
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
 _RETRY_SECONDS = 2.0
+
+
+class _Sent(msgspec.Struct):
+    event_id: str
 
 
 class Sender:
@@ -47,6 +54,20 @@ class Sender:
     async def tell(self, kind: str, messages: dict[str, dict[str, Any]]) -> None:
         """Sends to-device messages, in clear as all clients do."""
         await self._crypto.send_to_device(kind, messages, encrypted=False)
+
+    async def say(self, room_id: str, kind: str, content: dict[str, Any]) -> str:
+        """Sends an event to a room, encrypted if the room is; its event id.
+
+        Where devices get no keys before they are trusted it goes in clear, as the specification
+        allows for these messages: nobody could become trusted otherwise.
+        """
+        from libmatrix.sending import make_txn_id, send_event
+
+        client = self._crypto.client
+        if self._crypto.policy.is_open:
+            return await send_event(client, room_id, kind, content)
+        path = make_path("rooms", room_id, "send", kind, make_txn_id())
+        return (await client.api.put(_Sent, path, content)).event_id
 
     def close(self) -> list[asyncio.Task[None]]:
         """Ends what is being sent, which is returned."""
@@ -81,9 +102,7 @@ class Sender:
             each = dict.fromkeys(message.devices, message.content)
             await self.tell(message.type, {flow.user_id: each})
             return
-        from libmatrix.sending import send_event
-
-        await send_event(self._crypto.client, flow.room_id, message.type, message.content)
+        await self.say(flow.room_id, message.type, message.content)
 
     def _log(self, text: str) -> None:
         self._crypto.client.log.record("info", "encryption", text)
