@@ -17,9 +17,10 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+from tests.support.web_server import Answer, Received, WebServer
 
 Json = dict[str, Any]
 Reply = tuple[int, Json | bytes]
@@ -30,10 +31,11 @@ _DEVICE_SCOPE = "urn:matrix:client:device:"
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-class Issuer:
+class Issuer(WebServer):
     """Runs while the `with` block does; `asked` is what it was asked, path and fields."""
 
     def __init__(self, lie: Lie | None = None, lifetime: int = 3600) -> None:
+        super().__init__()
         self.asked: list[tuple[str, Json]] = []
         self.lie = lie or (lambda path, fields: None)
         self.lifetime = lifetime
@@ -45,56 +47,21 @@ class Issuer:
         self.refresh: dict[str, str] = {}
         self.revoked: list[str] = []
         self._lock = threading.Lock()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
-                status, body = outer.handle(self)
-                text = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_GET = do_POST = _answer  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        """Where both listen."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Issuer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     # -- the server ---------------------------------------------------------------------------
 
-    def handle(self, request: BaseHTTPRequestHandler) -> Reply:
+    def respond(self, request: Received) -> Answer:
         """One request."""
-        parts = urlsplit(request.path)
-        text = request.rfile.read(int(request.headers.get("Content-Length") or 0)).decode()
-        is_json = request.headers.get("Content-Type") == "application/json"
+        path, text = request.parts.path, request.body.decode()
+        is_json = request.headers.get("content-type") == "application/json"
         fields: Json = json.loads(text or "{}") if is_json else dict(parse_qsl(text))
-        fields |= dict(parse_qsl(parts.query))
+        fields |= dict(parse_qsl(request.parts.query))
         with self._lock:
-            self.asked.append((parts.path, fields))
-            lied = self.lie(parts.path, fields)
-            if lied is not None:
-                return lied
-            token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
-            return self._route(parts.path, fields, token)
+            self.asked.append((path, fields))
+            lied = self.lie(path, fields)
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+            status, body = lied if lied is not None else self._route(path, fields, token)
+        return Answer(body, status)
 
     def _route(self, path: str, fields: Json, token: str) -> Reply:
         if path == "/_matrix/client/versions":
