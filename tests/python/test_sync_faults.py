@@ -61,13 +61,26 @@ ROOM: dict[str, Any] = {
         ]
     },
 }
+SEALED = {
+    "algorithm": "m.olm.v1.curve25519-aes-sha2",
+    "sender_key": "A" * 43,
+    "ciphertext": {"A" * 43: {"type": 0, "body": "AAAA"}},
+}
 LATE = {**ROOM, "state_after": {"events": STATES}}
 PRESENCE = {"type": "m.presence", "sender": "@a:x", "content": {"presence": "online"}}
 WHOLE: dict[str, Any] = {
     "next_batch": "s1",
     "account_data": {"events": [{"type": "m.direct", "content": {"@a:x": ["!a:x"]}}]},
-    "to_device": {"events": [{"type": "m.x", "sender": "@a:x", "content": {}}]},
+    "to_device": {
+        "events": [
+            {"type": "m.x", "sender": "@a:x", "content": {}},
+            {"type": "m.room.encrypted", "sender": "@a:x", "content": SEALED},
+            {"type": "m.room_key.withheld", "sender": "@a:x", "content": {"code": "m.no_olm"}},
+        ]
+    },
+    "device_lists": {"changed": ["@a:x"], "left": ["@b:x"]},
     "device_one_time_keys_count": {"signed_curve25519": 50},
+    "device_unused_fallback_key_types": ["signed_curve25519"],
     "presence": {"events": [PRESENCE]},
     "rooms": {
         "join": {"!a:x": ROOM, "!b:x": LATE},
@@ -140,7 +153,9 @@ def test_anything_anywhere(
         return Answer(value)
 
     with ScriptedServer(script) as server:
-        client = host.client(server.url, user_id=ME, access_token="token")
+        client = host.client(
+            server.url, user_id=ME, device_id="D", access_token="token", encryption=True
+        )
         messages = host.subscribe(client)
         for kind in EVENTS:
             if kind != "message":
@@ -148,7 +163,9 @@ def test_anything_anywhere(
         host.events.clear()
         host.logs.clear()
         for _ in range(2):
-            assert host.call(client, "sync_once")["next_batch"] == "s1"
+            frame = host.wait(host.submit(client, "sync_once"))
+            assert frame.is_ok, (frame.payload, host.logs)
+            assert frame.payload["next_batch"] == "s1"
         found = [each.payload["event_id"] for each in host.events if each.target == messages]
         assert found.count("$sound") == 2
         assert "!sound:x" in [room["room_id"] for room in host.call(client, "rooms")["rooms"]]

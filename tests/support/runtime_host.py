@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from libmatrix import frames
-from libmatrix.events import DEEPEST
-from libmatrix.room_events import Marks, make_event
+from libmatrix.events import DEEPEST, read_event
+from libmatrix.room_events import Marks, make_record
 from libmatrix.runtime import Runtime
 
 HEADER = struct.Struct("=IHHQQQ")
@@ -116,12 +116,14 @@ class FakeBridge:
                 0,
                 json.loads(
                     msgspec.json.encode(
-                        make_event(
+                        make_record(
                             room_id.decode(),
-                            raws[index],
+                            read_event(raws[index]),
+                            msgspec.Raw(raws[index]),
                             user_id.decode(),
                             self.kinds[target],
-                            marks=marks,
+                            marks,
+                            None,
                         )
                     )
                 ),
