@@ -1527,7 +1527,7 @@ function Client:open_cursor(room_id, options) end
 
 ---Outcome of read_cursor.
 ---@class matrix.ReadCursorPayload: matrix.Payload
----@field events matrix.Event[] the events, in the cursor's direction; empty only at the end
+---@field events matrix.Event[] the events, in the cursor's direction; empty at the end, and when a filter left nothing of a hundred pages
 ---@field is_at_end boolean nothing follows
 ---@field next_batch? string token: where another cursor would go on after this page; absent at the end
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import make_path
-from libmatrix.errors import ArgumentError
+from libmatrix.errors import ArgumentError, ResponseError
 from libmatrix.fetched import make_records
 from libmatrix.message_content import read_map
 from libmatrix.sync_response import salvage
@@ -45,6 +45,10 @@ class _Context(msgspec.Struct, gc=False):
     state: list[Raw] = []
     start: str | None = None
     end: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    chunk: list[Raw]
 
 
 class Page(NamedTuple):
@@ -84,12 +88,22 @@ def filter_text(value: Raw) -> str | None:
     return _encode(read_map("filter", value)).decode() if value else None
 
 
+def require_chunk(found: list[Raw], body: bytes) -> None:
+    """Raises when there are no events because the answer is none: that is not the end."""
+    try:
+        if not found:
+            msgspec.json.decode(body, type=_Chunk)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ResponseError("the homeserver's answer holds no list of events") from None
+
+
 async def fetch_page(client: Client, room_id: str, query: Query) -> Page:
     """A page of a room's history."""
     path = make_path("rooms", room_id, "messages")
     user_id = await client.syncer.user_id()
     body = await client.api.call("GET", path, query=query)
     page, broken = salvage(body, _Messages)
+    require_chunk(page.chunk, body)
     is_tame = not broken and client.host.bridge.is_tame(body)
     began = dict(query).get("from")
     events = make_records(client, room_id, page.chunk, user_id, is_tame=is_tame)
@@ -128,7 +142,9 @@ async def fetch_relations(
     """
     path = make_path("rooms", room_id, "relations", event_id, *kind, prefix=V1)
     user_id = await client.syncer.user_id()
-    page, _ = salvage(await client.api.call("GET", path, query=query), _Relations)
+    body = await client.api.call("GET", path, query=query)
+    page, _ = salvage(body, _Relations)
+    require_chunk(page.chunk, body)
     return make_records(client, room_id, page.chunk, user_id), page.next_batch, page.prev_batch
 
 

@@ -2042,7 +2042,8 @@ class ReadCursorArguments(Input, frozen=True, kw_only=True):
 class ReadCursorResult(Output, frozen=True, kw_only=True):
     """Result of read_cursor."""
 
-    # the events, in the cursor's direction; empty only at the end
+    # the events, in the cursor's direction; empty at the end, and when a filter left nothing of a
+    # hundred pages
     events: list[Event]
     # nothing follows
     is_at_end: bool

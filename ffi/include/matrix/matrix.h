@@ -94,7 +94,8 @@
  * its name in tests/homeserver/c/cursors.c.
  *
  *  1. every_event_once_in_order: the pages join without a gap or a repetition; a page is empty only
- *     at the end, and there the cursor stays. Forward, the end is the newest event there was.
+ *     at the end, where the cursor stays, or when a filter left nothing of a hundred pages.
+ *     Forward, the end is the newest event there was.
  *  2. reads_are_answered_in_their_order: several reads may be in flight.
  *  3. cancelled_read_moves_nothing: what a read that failed or was cancelled would have given, the
  *     next one gives.

@@ -860,7 +860,8 @@ MATRIX_API matrix_status matrix_open_cursor(matrix_client client, const char *ro
  *   cursor (int): the cursor
  *
  * Result:
- *   events (list<event>): the events, in the cursor's direction; empty only at the end
+ *   events (list<event>): the events, in the cursor's direction; empty at the end, and when a
+ *     filter left nothing of a hundred pages
  *   is_at_end (bool): nothing follows
  *   next_batch (string, optional): token: where another cursor would go on after this page; absent
  *     at the end

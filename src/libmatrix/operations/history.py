@@ -22,6 +22,7 @@ from libmatrix.paging import (
     fetch_relations,
     filter_text,
     letter,
+    require_chunk,
     with_some,
 )
 from libmatrix.searching import search
@@ -164,7 +165,9 @@ async def threads(client: Client, arguments: ThreadsArguments) -> ThreadsResult:
     )
     path = make_path("rooms", room_id, "threads", prefix=V1)
     user_id = await client.syncer.user_id()
-    page, _ = salvage(await client.api.call("GET", path, query=query), _Threads)
+    body = await client.api.call("GET", path, query=query)
+    page, _ = salvage(body, _Threads)
+    require_chunk(page.chunk, body)
     roots = make_records(client, room_id, page.chunk, user_id)
     made = [_thread(client, room_id, root, user_id) for root in roots]
     return ThreadsResult(threads=made, next_batch=page.next_batch)
