@@ -322,6 +322,11 @@ class Client:
         if self._sends is not None:
             self._sends.consumed(mark)
 
+    def reachable(self) -> None:
+        """The homeserver answers again."""
+        if self._sends is not None:
+            self._sends.reachable()
+
     def subscribe(self, handle: int, kind: str, body: Raw) -> None:
         """Takes a wish of the host."""
         self.subscriptions.add(handle, kind, body)

@@ -169,6 +169,7 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
     txn_id: str | None = None
     prev_content: Raw | None = None
     encryption: Raw | None = None
+    is_local: bool | None = None
 
 
 def make_event(

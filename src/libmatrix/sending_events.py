@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from msgspec import Raw
 
 from libmatrix import frames
 from libmatrix.events import EventHead
-from libmatrix.room_events import Marks, make_record
+from libmatrix.room_events import Marks, Record, make_record
 from libmatrix.sending_item import Item
 from libmatrix.table_gen import PendingSend, SendState, SendUpdate
 
@@ -76,13 +76,15 @@ def echo(client: Client, item: Item) -> None:
     for wish in wishes:
         if wish.wants(item.room_id, head, raw, head.sender):
             event = make_record(item.room_id, head, raw, head.sender, wish.kind, _NEW, None)
-            payload = _encode(msgspec.structs.replace(event, is_local=True))
+            record = cast(Record, event)
+            record.is_local = True
+            payload = _encode(record)
             client.host.outbox.add(frames.EVENT, client.context, wish.handle, payload)
 
 
 def _event_of(item: Item, head: EventHead) -> tuple[Raw, Raw]:
     """The event as JSON, and its field `unsigned`."""
-    unsigned = Raw(_encode({"transaction_id": item.draft.txn_id}))
+    unsigned = Raw(_encode({"age": 0, "transaction_id": item.draft.txn_id}))
     event = {
         "type": head.type,
         "content": head.content,

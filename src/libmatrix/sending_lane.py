@@ -20,6 +20,7 @@ from libmatrix.encryption import (
 from libmatrix.errors import (
     InternalError,
     MatrixError,
+    TransportError,
     UncertainSendError,
     map_error,
     places,
@@ -51,6 +52,8 @@ class Lane:
         self._items: deque[Item] = deque()
         self._backoff = Backoff(_SHORTEST_MS, _LONGEST_MS)
         self._resting: asyncio.Future[None] | None = None
+        # The last attempt has not got as far as the homeserver.
+        self._is_cut_off = False
         self._task: asyncio.Task[None] | None = None
 
     def add(self, item: Item) -> None:
@@ -66,6 +69,11 @@ class Lane:
             self.hurry()
         elif item in self._items:
             self._items.remove(item)
+
+    def reachable(self) -> None:
+        """Ends its rest if that is because nobody could be reached."""
+        if self._is_cut_off:
+            self.hurry()
 
     def hurry(self) -> bool:
         """Ends its rest; whether there was one."""
@@ -126,7 +134,9 @@ class Lane:
             return 0
         item.is_in_flight = False
         self._backoff.succeeded()
+        self._is_cut_off = False
         queue.valve.succeeded()
+        queue.reachable()
         if item.draft.kind == "state" and item.draft.type == ENCRYPTION:
             # Before a sync says so.
             turned_out_encrypted(queue.client, self._room_id)
@@ -178,6 +188,7 @@ class Lane:
 
     def _failed(self, item: Item, error: MatrixError) -> int:
         verdict = judge(error)
+        self._is_cut_off = isinstance(error, TransportError) and not error.sent
         item.is_unknown = item.is_unknown or (item.is_out and verdict.may_be_sent)
         if verdict.what == "permanent":
             self._queue.finish(item, error=error, is_final=True)

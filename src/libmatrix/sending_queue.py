@@ -118,10 +118,10 @@ class SendQueue:
             if failure is not None:
                 self.finish(item, error=failure)
                 continue
-            self.announce(item, "queued")
-            echo(self.client, item)
             if not self._is_closed:
                 self._enqueue(item)
+            self.announce(item, "queued")
+            echo(self.client, item)
 
     def _enqueue(self, item: Item) -> None:
         lane = self._lanes.get(item.room_id)
@@ -237,6 +237,11 @@ class SendQueue:
     def hurry(self) -> int:
         """Tries at once what waits after a failure; how many rooms there are."""
         return sum(lane.hurry() for lane in self._lanes.values())
+
+    def reachable(self) -> None:
+        """The homeserver has answered: who waits because nobody did need not any more."""
+        for lane in self._lanes.values():
+            lane.reachable()
 
     # -- the session --------------------------------------------------------------------------
 

@@ -123,6 +123,7 @@ class SyncLoop:
         self._is_catching_up = False
         if self._state != "syncing":
             self._tell("syncing")
+            client.reachable()
         seconds = client.host.loop.time() - began
         rooms = (result.joined_room_ids, result.invited_room_ids, result.left_room_ids)
         return self._rest_ms(seconds, result.next_batch != since, any(rooms))

@@ -245,6 +245,26 @@ def test_the_network_is_away_for_a_while(server: SendServer) -> None:
     assert server.bodies() == list("01234")
 
 
+def test_an_answer_to_anything_ends_the_wait(server: SendServer) -> None:
+    server.stop()
+    with Sender(server) as sender:
+        request = sender.send("one")
+
+        def delay() -> int:
+            listed = [e.payload.get("delay_ms") or 0 for e in sender.host.events]
+            return max(listed, default=0)
+
+        sender.subscribe()
+        # Long enough to tell a wait that ended early from one that was over.
+        sender.until(lambda: delay() > 3_000, 60)
+        server.start()
+        began = time.monotonic()
+        sender.call("sync_loop_start", timeout_ms=100)
+        sender.event_id(request)
+        assert time.monotonic() - began < 3
+        sender.call("sync_loop_stop")
+
+
 def test_a_limit_of_time(server: SendServer) -> None:
     server.deed = lambda sending: refuse(403, "M_FORBIDDEN") if sending.room_id == B else DROP
     with Sender(server, send_timeout_ms=300) as sender:
