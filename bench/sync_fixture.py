@@ -183,5 +183,8 @@ def render_answer(body: bytes) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-# To all else that a client asks before it syncs: who it is, its filter, its rooms.
-OTHER = render_answer(b'{"user_id":"@bench:localhost","filter_id":"1","joined_rooms":[]}')
+# To all else that a client asks before it syncs: who it is, its filter, its rooms, what the
+# homeserver can.
+OTHER = render_answer(
+    b'{"user_id":"@bench:localhost","filter_id":"1","joined_rooms":[],"versions":["v1.11"]}'
+)

@@ -27,6 +27,7 @@ from bench.tables import (
     lines,
     lua,
     nio,
+    rust_sdk,
     show_percentiles,
     timed,
 )
@@ -45,6 +46,7 @@ def cold_start(folder: Path) -> None:
                 "libmatrix": [[program, url, until]],
                 "nio": nio("nio_start.py", url, until),
                 "bot-sdk": bot_sdk(url, until),
+                "rust-sdk": rust_sdk(url, until),
             }
             found = in_turns(commands, RUNS, timed)
         print(f"{'':12}{'seconds':>9}{'ratio':>8}{'MiB':>8}")
@@ -76,6 +78,7 @@ def syncing(folder: Path) -> None:
                 "Lua 5.4": [lua("lua5.4", "syncing.lua", url, "STORE", events)],
                 "LuaJIT": [lua("luajit", "syncing.lua", url, "STORE", events)],
                 "nio": nio("nio_sync.py", url, events),
+                "rust-sdk": rust_sdk(url, len(bodies), "STORE"),
             }
             show_syncing(in_turns(commands, SYNC_RUNS, run), events)
 

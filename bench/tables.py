@@ -15,9 +15,10 @@ ROOT = Path(__file__).parent.parent
 STAGE = Path(os.environ.get("MATRIX_STAGE", ROOT / "build" / "stage"))
 RUNS = int(os.environ.get("MATRIX_BENCH_RUNS", "5"))
 SYNC_RUNS = int(os.environ.get("MATRIX_BENCH_SYNC_RUNS", "3"))
-# What others bring: a Python with matrix-nio, and matrix-bot-sdk with its Node.js. Without them
-# their rows are left out.
+# What others bring: a Python with matrix-nio, one with matrix-rust-sdk's bindings, and
+# matrix-bot-sdk with its Node.js. Without them their rows are left out.
 NIO = os.environ.get("MATRIX_NIO_PYTHON")
+RUST = os.environ.get("MATRIX_RUST_PYTHON")
 PYTHON = NIO or sys.executable
 PEERS = ROOT / "build" / "peers"
 Row = dict[str, object]
@@ -64,6 +65,11 @@ def bot_sdk(*words: object) -> list[Command]:
 def nio(script: str, *words: object) -> list[Command]:
     """A script for matrix-nio, if it is there."""
     return [[NIO, ROOT / "bench" / script, *words]] if NIO else []
+
+
+def rust_sdk(*words: object) -> list[Command]:
+    """matrix-rust-sdk, if it is there."""
+    return [[RUST, ROOT / "bench" / "rust_sync.py", *words]] if RUST else []
 
 
 def in_turns(

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define MAX_DEPTH 128 /* twice what the runtime lets through */
+#define NEEDED 6      /* stack of a table, a key, a value and what is made on the way */
 
 void ml_push_int(lua_State *L, int64_t value) {
 #if COMPAT_HAS_INTEGERS
@@ -38,9 +39,9 @@ static size_t text_slot(const char *data, size_t size) {
     return (size_t)(last >> 40) % KEPT_TEXTS;
 }
 
-static void push_short(lua_State *L, const char *data, size_t size) {
+static void push_short(lua_State *L, struct text *texts, const char *data, size_t size) {
     size_t slot = text_slot(data, size);
-    struct text *text = &ml_state(L)->texts[slot];
+    struct text *text = &texts[slot];
     if (size != 0 && text->size == size && memcmp(text->data, data, size) == 0) {
         lua_rawgeti(L, UPVALUE_TEXTS, (int)slot + 1);
         return;
@@ -58,6 +59,7 @@ static void push_short(lua_State *L, const char *data, size_t size) {
  * same table in the raw event, and long strings. */
 struct outermost {
     int index;
+    struct text *kept;
     const matrix_entry *content;
     const matrix_entry *texts[LONG_TEXTS];
     size_t text_count;
@@ -66,7 +68,7 @@ struct outermost {
 static void push_text(lua_State *L, const char *data, size_t size,
                       const struct outermost *outermost) {
     if (size <= SHORT_TEXT) {
-        push_short(L, data, size);
+        push_short(L, outermost->kept, data, size);
         return;
     }
     for (size_t i = 0; i < outermost->text_count; i++) {
@@ -96,6 +98,7 @@ static bool push(lua_State *L, const matrix_value *value, int depth, struct oute
 static bool push_list(lua_State *L, const matrix_value *value, int depth,
                       struct outermost *outermost) {
     size_t count = value->as.list.count;
+    luaL_checkstack(L, NEEDED, "a value nested too deep");
     lua_createtable(L, (int)count, 0);
     lua_pushvalue(L, UPVALUE_ARRAY);
     lua_setmetatable(L, -2);
@@ -116,6 +119,7 @@ static bool push_map(lua_State *L, const matrix_value *value, int depth,
         lua_getfield(L, outermost->index, "content");
         return true;
     }
+    luaL_checkstack(L, NEEDED, "a value nested too deep");
     lua_createtable(L, 0, (int)count + (depth == 1)); /* the outermost gets one more field, `ok` */
     for (size_t i = 0; i < count; i++) {
         const matrix_entry *entry = &value->as.map.entries[i];
@@ -134,7 +138,6 @@ static bool push_map(lua_State *L, const matrix_value *value, int depth,
 static bool push(lua_State *L, const matrix_value *value, int depth, struct outermost *outermost) {
     if (depth >= MAX_DEPTH)
         return false;
-    luaL_checkstack(L, 6, "a value nested too deep");
     switch (value->type) {
     case MATRIX_TYPE_BOOL:
         lua_pushboolean(L, value->as.boolean);
@@ -160,6 +163,7 @@ static bool push(lua_State *L, const matrix_value *value, int depth, struct oute
 }
 
 bool ml_push_value(lua_State *L, const matrix_value *value) {
-    struct outermost outermost = {.index = lua_gettop(L) + 1};
+    struct outermost outermost = {.index = lua_gettop(L) + 1, .kept = ml_state(L)->texts};
+    luaL_checkstack(L, NEEDED, "no room for a value");
     return push(L, value, 0, &outermost);
 }

@@ -154,11 +154,14 @@ static int take_next(struct context *context, matrix_reply **reply, void **user_
 }
 
 int matrix_next(matrix_context context, int timeout_ms, matrix_reply **reply, void **user_data) {
-    struct timespec deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms < 0 ? 0 : timeout_ms);
+    struct timespec deadline = {0};
     matrix_status status;
     struct context *own;
     int found = 0;
 
+    if (timeout_ms > 0) {
+        deadline = core_deadline(CLOCK_MONOTONIC, timeout_ms);
+    }
     if (!reply && !core_forked()) {
         return core_refuse("next", context.id, NULL, MATRIX_E_INVALID_ARGUMENT, "reply: is NULL");
     }
