@@ -38,7 +38,6 @@ async def start(url: str, until: str) -> None:
 
 
 async def stream(url: str, wanted: int, store: str) -> None:
-    Path(store).mkdir()
     client = await builder(url).sqlite_store(SqliteStoreBuilder(store, store)).build()
     session = Session(
         access_token="token",
@@ -58,6 +57,7 @@ async def stream(url: str, wanted: int, store: str) -> None:
 
 
 if len(sys.argv) == 4:
+    Path(sys.argv[3]).mkdir()
     asyncio.run(stream(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
 else:
     asyncio.run(start(sys.argv[1], sys.argv[2]))

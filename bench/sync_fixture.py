@@ -157,7 +157,7 @@ class SyncFixture:
                 target = head.split(b" ", 2)[1]
                 writer.write(self.answer(target))
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
