@@ -850,7 +850,7 @@ function Client:backup_state() end
 ---@class matrix.UploadBackupPayload: matrix.Payload
 ---@field version string the backup
 
----Waits until all room keys are in the key backup; they are uploaded in any case.
+---Waits until all room keys are in the key backup, or an upload fails; they are uploaded in any case, and again.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#server-side-key-backups)
 ---
 ---Errors: E_NO_BACKUP, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN

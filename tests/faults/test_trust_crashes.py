@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.between import LOST, between
-from tests.support.encrypted import Talker
+from tests.support.encrypted import ENCRYPTION, Talker
 from tests.support.homeserver import Homeserver
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request
@@ -79,6 +79,35 @@ def test_the_key_of_a_backup_is_not_lost_with_the_answer(
         host.settle()
     again = Talker(host, homeserver, account, store)
     assert again.call("enable_backup")["has_key"]
+
+
+def test_an_upload_that_fails_is_told_and_made_again(
+    host: RuntimeHost, homeserver: Homeserver
+) -> None:
+    account = homeserver.account()
+    refusal: list[Answer] = []
+
+    def refuse(request: Request, answer: Answer) -> Answer:
+        is_upload = request.method == "PUT" and request.path.endswith("/room_keys/keys")
+        return refusal[0] if is_upload and refusal else answer
+
+    state = {"type": "m.room.encryption", "content": ENCRYPTION}
+    room_id = homeserver.create_room(account, initial_state=[state])
+    with between(homeserver.url, refuse) as proxy:
+        talker = Talker(host, Homeserver(proxy.url), account)
+        talker.call("create_backup")
+        talker.sync()
+        refusal.append(Answer({"errcode": "M_FORBIDDEN", "error": "not now"}, 403))
+        talker.send(room_id, "kept")
+        assert host.refuse(talker.client, "upload_backup")["code"] == "M_FORBIDDEN"
+        assert talker.call("backup_state")["waiting_count"] == 1
+        refusal.clear()
+        talker.call("upload_backup")
+        assert talker.call("backup_state")["waiting_count"] == 0
+        refusal.append(Answer({"errcode": "M_UNKNOWN_TOKEN", "error": "who?"}, 401))
+        talker.call("discard_room_key", room_id=room_id)
+        talker.send(room_id, "another key")
+        assert host.refuse(talker.client, "upload_backup")["code"] == "M_UNKNOWN_TOKEN"
 
 
 def test_a_homeserver_cannot_exchange_or_hide_an_identity(

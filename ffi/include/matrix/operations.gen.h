@@ -103,7 +103,8 @@ MATRIX_API matrix_status matrix_backup_state(matrix_client client, matrix_map *o
                                              matrix_request *request);
 
 /**
- * Waits until all room keys are in the key backup; they are uploaded in any case. Since 0.1.
+ * Waits until all room keys are in the key backup, or an upload fails; they are uploaded in any
+ * case, and again. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#server-side-key-backups
  *
  * Result:

@@ -11,7 +11,7 @@ import msgspec
 from libmatrix.api import make_path
 from libmatrix.backoff import Backoff
 from libmatrix.crypto.backup_keys import BackupWriter
-from libmatrix.errors import HomeserverError, MatrixError, NoBackupError
+from libmatrix.errors import MatrixError, NoBackupError
 
 if TYPE_CHECKING:
     from libmatrix.crypto.backup import Backup, InUse
@@ -37,7 +37,10 @@ class BackupUpload:
         self._crypto = crypto
         self._backup = backup
         self._is_running = False
+        # Nothing has come since everything was there.
+        self._is_done = False
         self._settled = asyncio.Event()
+        self._failure: MatrixError | None = None
         crypto.room_keys.on_new.append(lambda room_id, session_id: self.wake())
 
     @property
@@ -47,12 +50,22 @@ class BackupUpload:
 
     def wake(self) -> None:
         """There may be something to upload."""
+        self._is_done = False
         if not self._is_running and self._backup.in_use is not None:
             self._is_running = True
             self._crypto.spawn(self._run())
 
+    def resume(self) -> None:
+        """Goes on with what was left, at the start and after a failure."""
+        if not self._is_done:
+            self.wake()
+
     async def finish(self, report: Callable[[int], None]) -> str:
-        """Waits until everything is in the backup; raises `NoBackupError` when it is gone."""
+        """Waits until everything is in the backup; raises `NoBackupError` when it is gone.
+
+        Raises what an attempt failed with; all the same it is tried again in the background.
+        """
+        self._failure = None
         while self._backup.in_use is not None:
             count = self.waiting_count
             if count == 0:
@@ -61,6 +74,8 @@ class BackupUpload:
             self.wake()
             self._settled.clear()
             await self._settled.wait()
+            if self._failure is not None:
+                raise self._failure
         raise NoBackupError
 
     async def _run(self) -> None:
@@ -71,22 +86,24 @@ class BackupUpload:
                 try:
                     await self._upload(self._backup.in_use)
                     backoff.succeeded()
-                except HomeserverError as error:
-                    if error.code in _REPLACED:
-                        await self._backup.replaced(self._backup.in_use.version)
-                    else:
-                        await self._wait(backoff, error)
                 except MatrixError as error:
-                    if error.code in _FINAL:
-                        raise
-                    await self._wait(backoff, error)
-                finally:
-                    self._settled.set()
+                    await self._failed(error, backoff)
+                self._settled.set()
+            self._is_done = True
         finally:
             self._is_running = False
             self._settled.set()
 
-    async def _wait(self, backoff: Backoff, error: MatrixError) -> None:
+    async def _failed(self, error: MatrixError, backoff: Backoff) -> None:
+        """Waits until it may go better; raises when it will not."""
+        in_use = self._backup.in_use
+        if error.code in _REPLACED and in_use is not None:
+            await self._backup.replaced(in_use.version)
+            return
+        self._failure = error
+        self._settled.set()
+        if error.code in _FINAL:
+            raise error
         text = f"room keys could not be backed up: {error.message}"
         self._crypto.client.log.record("warning", "encryption", text, error.code)
         await asyncio.sleep(backoff.failed(error.retry_after_ms) / 1000)

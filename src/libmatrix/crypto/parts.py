@@ -87,4 +87,4 @@ class Parts:
     def resume_backup(self) -> None:
         """Goes on with the backup, if one is in use."""
         if cast("Crypto", self).store.values.get(_BACKUP) is not None:
-            self.backup.upload.wake()
+            self.backup.upload.resume()
