@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from libmatrix.crypto.verification.contents import Party
 from libmatrix.crypto.verification.keys import Verified
-from libmatrix.errors import MatrixError
+from libmatrix.errors import MatrixError, TransportError
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
 _ED25519 = "ed25519:"
+# What was proven counts here at once; signatures are tried while the network may come back.
+_TRIES = 5
+_PAUSE_SECONDS = 2.0
 
 
 class StoredKeys:
@@ -61,18 +65,20 @@ async def believe(crypto: Crypto, verified: Verified) -> None:
     party, keys = verified
     device_key = keys.get(_ED25519 + party.device_id)
     identity = crypto.devices.identity(party.user_id)
-    has_master = identity is not None and _ED25519 + identity.master_key in keys
+    master_key = identity.master_key if identity is not None else ""
+    proven_master = master_key if _ED25519 + master_key in keys else None
     _mark_device(crypto, party, device_key)
     crypto.store.flush()
-    try:
-        if has_master and identity is not None:
-            await _believe_user(crypto, party.user_id, identity.master_key)
-        can_sign = crypto.cross_signing.key("self_signing") is not None
-        if party.user_id == crypto.user_id and device_key is not None and can_sign:
-            await crypto.cross_signing.sign_device(party.device_id, device_key)
-    except MatrixError as error:
-        text = f"{party.user_id} is verified, but could not be signed: {error.message}"
-        crypto.client.log.record("warning", "encryption", text, error.code)
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            await _sign(crypto, party, device_key, proven_master)
+        except MatrixError as error:
+            if tries_left and isinstance(error, TransportError):
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            text = f"{party.user_id} is verified, but could not be signed: {error.message}"
+            crypto.client.log.record("warning", "encryption", text, error.code)
+        break
     if party.user_id == crypto.user_id and crypto.trust.is_own_trusted:
         crypto.spawn(crypto.secret_sharing.request_missing())
 
@@ -81,6 +87,16 @@ def _mark_device(crypto: Crypto, party: Party, device_key: str | None) -> None:
     device = crypto.devices.get(*party)
     if device is not None and device.ed25519 == device_key:
         crypto.devices.put(msgspec.structs.replace(device, is_verified=True))
+
+
+async def _sign(
+    crypto: Crypto, party: Party, device_key: str | None, master_key: str | None
+) -> None:
+    if master_key is not None:
+        await _believe_user(crypto, party.user_id, master_key)
+    can_sign = crypto.cross_signing.key("self_signing") is not None
+    if party.user_id == crypto.user_id and device_key is not None and can_sign:
+        await crypto.cross_signing.sign_device(party.device_id, device_key)
 
 
 async def _believe_user(crypto: Crypto, user_id: str, master_key: str) -> None:
