@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import secrets
 import time
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from libmatrix.crypto.verification import flow, manager
+from libmatrix.crypto.verification import conclusions, flow, manager, sender
+from tests.support.dropping_proxy import DroppingProxy
 from tests.support.encrypted import Talker, encrypted_room
 from tests.support.homeserver import Account, Homeserver
 from tests.support.runtime_host import RuntimeHost
@@ -68,7 +70,8 @@ def reach(everybody: list[Verifier], who: Verifier, verification_id: str, state:
         if state in who.states(verification_id):
             return
         for each in everybody:
-            each.call("sync_once", timeout_ms=200)
+            # Of a network that breaks, too.
+            each.host.wait(each.host.submit(each.client, "sync_once", timeout_ms=200))
         who.host.settle(0.0)
     raise AssertionError(f"{who.states(verification_id)}, never {state}")
 
@@ -160,6 +163,24 @@ def test_time_of_a_prompt_and_of_a_verification(
     name = alice.ask(bob)
     reach([alice], alice, name, "cancelled")
     assert alice.of(alice.heard)[-1]["cancel_code"] == "m.timeout"
+
+
+def test_network_that_breaks(
+    host: RuntimeHost, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages go again, may arrive twice, and count once."""
+    monkeypatch.setattr(sender, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(manager, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(conclusions, "_PAUSE_SECONDS", 0.05)
+    with DroppingProxy(homeserver.url, 0) as proxy:
+        bob = Verifier(host, dataclasses.replace(homeserver, url=proxy.url))
+        alice = Verifier(host, homeserver)
+        proxy._drop = 0.2
+        finish(alice, bob, alice.ask(bob))
+        proxy._drop = 0
+        assert proxy.dropped > 0
+        for one, other in ((alice, bob), (bob, alice)):
+            assert one.call("user_trust", user_id=other.user_id)["trust"] == "verified"
 
 
 # -- what others send -----------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from libmatrix.crypto.verification.conclusions import StoredKeys, believe
 from libmatrix.crypto.verification.contents import Party, read
 from libmatrix.crypto.verification.flow import AHEAD_MS, LIFE_MS, PROMPT_MS, Verification
 from libmatrix.crypto.verification.record import describe
-from libmatrix.crypto.verification.sender import Sender
-from libmatrix.errors import ArgumentError
+from libmatrix.crypto.verification.sender import RETRY_SECONDS, Sender
+from libmatrix.errors import ArgumentError, MatrixError
 from libmatrix.events import EventHead, MalformedEventError, read_timeline_event
 
 if TYPE_CHECKING:
@@ -284,9 +284,16 @@ class Verifications:
 
     async def _introduce(self, flow: Verification) -> None:
         """Tells the host of a request, once the keys of who asks are known."""
-        if flow.party.device_id not in self._crypto.devices.of(flow.user_id):
-            await self._crypto.devices.refresh([flow.user_id], force=True)
-        if flow.party.device_id not in self._crypto.devices.of(flow.user_id):
+        devices = self._crypto.devices
+        while not flow.is_over and flow.party.device_id not in devices.of(flow.user_id):
+            try:
+                await devices.refresh([flow.user_id], force=True)
+            except MatrixError as error:
+                self._log(f"the keys of {flow.user_id} are not to be had: {error.message}")
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                break
+        if flow.party.device_id not in devices.of(flow.user_id):
             self._log(f"a request of {flow.user_id} is from a device without keys: ignored")
             self._drop(flow.id)
             return

@@ -17,7 +17,8 @@ from libmatrix.errors import HomeserverError, MatrixError
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
-_RETRY_SECONDS = 2.0
+# Between tries while the network is away.
+RETRY_SECONDS = 2.0
 
 
 class _Sent(msgspec.Struct):
@@ -93,7 +94,7 @@ class Sender:
             except MatrixError as error:
                 self._log(f"{message.type} could not be sent: {error.message}")
                 if not flow.is_over and flow.expires_ms > time.time_ns() // 1_000_000:
-                    await asyncio.sleep(_RETRY_SECONDS)
+                    await asyncio.sleep(RETRY_SECONDS)
                     continue
             del flow.outbox[:1]
 
