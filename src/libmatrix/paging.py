@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 V1 = "/_matrix/client/v1"
 MOST_EVENTS = 1_000
+# Of relations that are fetched to the end, as the votes of a poll.
+_MOST_PAGES = 200
 
 Query = list[tuple[str, str]]
 
@@ -151,15 +153,17 @@ async def fetch_relations(
 async def all_relations(client: Client, room_id: str, event_id: str, relation: str) -> list[Event]:
     """All events with a relation to an event, in no order that can be relied on."""
     found: list[Event] = []
-    seen: set[str] = set()
-    token: str | None = ""
-    while token is not None and token not in seen:
-        seen.add(token)
-        query: Query = [("limit", "500"), *([("from", token)] if token else [])]
-        page = await fetch_relations(client, room_id, event_id, (relation,), query)
-        found += page[0]
-        token = page[1]
-    return found
+    token: str | None = None
+    for _ in range(_MOST_PAGES):
+        query = with_some([("limit", "500")], from_=token)
+        events, after, _before = await fetch_relations(
+            client, room_id, event_id, (relation,), query
+        )
+        found += events
+        if after is None or after == token:
+            return found
+        token = after
+    raise ResponseError("the homeserver's pages of relations do not end")
 
 
 def with_some(query: Query, **more: Any) -> Query:

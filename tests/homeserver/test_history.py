@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lua.interpreters import INTERPRETERS, Interpreter
+from tests.support.driver import driver
 from tests.support.homeserver import Homeserver
 from tests.support.rooms import text
 from tests.support.scenario import make_scene, play
@@ -44,3 +45,24 @@ def test_promises_of_cursors(run_host: Run, homeserver: Homeserver) -> None:
         content = text(f"number {number}")
         homeserver.send(scene.alice, scene.room_id, "m.room.message", content)
     run_host("cursors", env=scene.env | {"MATRIX_COUNT": str(count)})
+
+
+def test_history_is_decrypted_before_any_sync(
+    stage: Path, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    """A client that was restarted has the keys in its store."""
+    alice, bob = homeserver.account(), homeserver.account()
+    create = "client:create_room({ encrypted = true, preset = 'private_chat', invite = { %s } })"
+    with driver(stage, homeserver, alice) as sender:
+        room_id = sender.get(create, bob.user_id)["room_id"]
+        with driver(stage, homeserver, bob, tmp_path) as reader:
+            reader.get("client:join_room(%s)", room_id)
+            reader.sync()
+            sender.sync()
+            event_id = sender.get("client:send_text(%s, 'secret')", room_id)["event_id"]
+            reader.sync()
+        with driver(stage, homeserver, bob, tmp_path) as reader:
+            found = reader.get("client:fetch_event(%s, %s)", room_id, event_id)["event"]
+            assert found["body"] == "secret" and found["encryption"]["is_decrypted"]
+            page = reader.get("client:history(%s, { limit = 1 })", room_id)["events"]
+            assert [each["body"] for each in page] == ["secret"]

@@ -166,3 +166,20 @@ def test_pages_of_other_kinds(host: RuntimeHost, operation: str) -> None:
         for _ in range(3):
             refused = host.refuse(client, operation, room_id=ROOM, **given)
             assert refused["code"] == "E_INVALID_RESPONSE"
+
+
+def test_relations_that_do_not_end(host: RuntimeHost) -> None:
+    count = 0
+
+    def script(request: Request) -> Answer:
+        nonlocal count
+        count += 1
+        if "/relations/" in request.path:
+            return Answer({"chunk": [], "next_batch": f"t{count}"})
+        return Answer(event("a"))
+
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        refused = host.refuse(client, "edit_history", room_id=ROOM, event_id="$a")
+        assert refused["code"] == "E_INVALID_RESPONSE"
+    assert count == 201
