@@ -1843,7 +1843,7 @@ function Client:joined_rooms() end
 ---Sends a text message. In an encrypted room it fails, and nothing leaves in clear.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mtext)
 ---
----Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string the text
 ---@param options? matrix.SendTextOptions
@@ -1868,7 +1868,7 @@ function Client:send_text(room_id, body, options) end
 ---Sends a notice: a text that bots must not answer.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mnotice)
 ---
----Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string the text
 ---@param options? matrix.SendNoticeOptions
@@ -1893,7 +1893,7 @@ function Client:send_notice(room_id, body, options) end
 ---Sends an emote: what the user does, shown after the user's name.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#memote)
 ---
----Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string the text, as waves
 ---@param options? matrix.SendEmoteOptions
@@ -1918,7 +1918,7 @@ function Client:send_emote(room_id, body, options) end
 ---Sends Markdown (CommonMark, with tables and strikethrough) as a message with HTML. HTML in it is shown as text.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes)
 ---
----Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string the Markdown; also the text for clients that show no HTML
 ---@param options? matrix.SendMarkdownOptions
@@ -1944,7 +1944,7 @@ function Client:send_markdown(room_id, body, options) end
 ---Answers an event: stays in its thread, and mentions its sender.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#rich-replies)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string what is answered
 ---@param body string the text
@@ -1970,7 +1970,7 @@ function Client:send_reply(room_id, event_id, body, options) end
 ---Replaces the text of a message of the user's own; of a picture or file, its caption. Only who is newly mentioned is notified.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#event-replacements)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string the message, or an edit of it
 ---@param body string the new text
@@ -1991,7 +1991,7 @@ function Client:edit_message(room_id, event_id, body, options) end
 ---Reacts to an event with an emoji or a short text; redact takes it back.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#event-annotations-and-reactions)
 ---
----Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string what is reacted to
 ---@param key string the emoji or text
@@ -2037,7 +2037,7 @@ function Client:redact(room_id, event_id, options) end
 ---Sends a place on Earth.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mlocation)
 ---
----Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string what is there, for people
 ---@param geo_uri string the place, as geo:51.5008,0.1247
@@ -2063,7 +2063,7 @@ function Client:send_location(room_id, body, geo_uri, options) end
 ---Sends a sticker: a picture that stands for a text.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#msticker)
 ---
----Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string what it shows, for people
 ---@param url string the picture, an mxc URI
@@ -2084,7 +2084,7 @@ function Client:send_sticker(room_id, body, url, options) end
 ---Sends an event of any type into a room, as it is; it is encrypted like any other.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)
 ---
----Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param type string its type, as org.example.move
 ---@param content any its content, a map

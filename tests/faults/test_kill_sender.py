@@ -113,9 +113,7 @@ def check(story: Story, rooms: list[list[int]]) -> None:
     assert story.sent <= set(arrived)
 
 
-def test_a_sender_killed_at_random_points(
-    compile_host: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_queued_survives_a_kill(compile_host: Callable[..., Path], tmp_path: Path) -> None:
     dice = random.Random(1)
 
     def deed(_: Sending) -> Deed:
@@ -142,7 +140,7 @@ def proxy(homeserver: Homeserver) -> Iterator[DroppingProxy]:
 
 
 @pytest.mark.homeserver
-def test_a_sender_killed_before_a_real_homeserver(
+def test_queued_survives_a_kill_before_synapse(
     compile_host: Callable[..., Path],
     homeserver: Homeserver,
     proxy: DroppingProxy,

@@ -115,7 +115,7 @@ def test_states_of_a_send(server: SendServer) -> None:
         assert sender.call("sends")["sends"] == []
 
 
-def test_in_order_in_a_room_and_rooms_side_by_side(server: SendServer) -> None:
+def test_order_of_a_room_is_kept(server: SendServer) -> None:
     gate = threading.Event()
     server.deed = lambda sending: Deed(gate=gate) if sending.room_id == A else TAKE
     with Sender(server) as sender:
@@ -165,7 +165,7 @@ def test_all_kinds_go_the_same_way(server: SendServer) -> None:
 
 
 @pytest.mark.parametrize("deed", [DROP, LOSE, Deed(True, 500, {}), Deed(False, 502, b"<html>")])
-def test_the_same_transaction_until_it_is_taken(server: SendServer, deed: Deed) -> None:
+def test_same_transaction_until_taken(server: SendServer, deed: Deed) -> None:
     # HTTP alone repeats a request whose connection breaks before an answer once.
     server.deed = lambda sending: deed if sending.number < 3 else TAKE
     with Sender(server) as sender:
@@ -220,7 +220,7 @@ def test_a_limit_is_no_other_clients(server: SendServer) -> None:
         (Deed(False, 413, b"<html>"), "E_INVALID_RESPONSE"),
     ],
 )
-def test_what_is_refused_for_good_blocks_nothing(server: SendServer, deed: Deed, code: str) -> None:
+def test_refusal_blocks_nothing(server: SendServer, deed: Deed, code: str) -> None:
     server.deed = once(deed)
     with Sender(server) as sender:
         sender.subscribe()
@@ -344,7 +344,7 @@ def test_goes_on_after_a_restart(server: SendServer, tmp_path: Path) -> None:
     assert rows(tmp_path) == []
 
 
-def test_an_outcome_that_was_not_heard_comes_again(server: SendServer, tmp_path: Path) -> None:
+def test_unheard_outcome_comes_again(server: SendServer, tmp_path: Path) -> None:
     with Sender(server, tmp_path) as sender:
         sender.host.consumes = False
         sender.subscribe()
@@ -378,7 +378,7 @@ def test_the_same_transaction_joins_what_waits(server: SendServer, tmp_path: Pat
     assert server.bodies() == list("012")
 
 
-def test_too_long_ago_to_know(server: SendServer, tmp_path: Path) -> None:
+def test_uncertain_is_never_resent(server: SendServer, tmp_path: Path) -> None:
     server.deed = lambda _: LOSE
     with Sender(server, tmp_path) as sender:
         sender.subscribe()
@@ -416,7 +416,7 @@ def test_what_never_left_waits_for_ever(server: SendServer, tmp_path: Path) -> N
     assert server.bodies() == ["0"]
 
 
-def test_shut_down_with_sends_on_their_way(server: SendServer, tmp_path: Path) -> None:
+def test_shutdown_keeps_sends(server: SendServer, tmp_path: Path) -> None:
     gate = threading.Event()
     server.deed = lambda _: Deed(gate=gate)
     with Sender(server, tmp_path) as sender:

@@ -1198,7 +1198,7 @@ MATRIX_API matrix_status matrix_joined_rooms(matrix_client client, matrix_map *o
  *   event_id (string): the event that was made
  *
  * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_text(matrix_client client, const char *room_id,
                                           const char *body, matrix_map *options,
@@ -1225,7 +1225,7 @@ MATRIX_API matrix_status matrix_send_text(matrix_client client, const char *room
  *   event_id (string): the event that was made
  *
  * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_notice(matrix_client client, const char *room_id,
                                             const char *body, matrix_map *options,
@@ -1252,7 +1252,7 @@ MATRIX_API matrix_status matrix_send_notice(matrix_client client, const char *ro
  *   event_id (string): the event that was made
  *
  * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_emote(matrix_client client, const char *room_id,
                                            const char *body, matrix_map *options,
@@ -1280,7 +1280,7 @@ MATRIX_API matrix_status matrix_send_emote(matrix_client client, const char *roo
  *   event_id (string): the event that was made
  *
  * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_markdown(matrix_client client, const char *room_id,
                                               const char *body, matrix_map *options,
@@ -1309,7 +1309,7 @@ MATRIX_API matrix_status matrix_send_markdown(matrix_client client, const char *
  *   event_id (string): the event that was made
  *
  * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_reply(matrix_client client, const char *room_id,
                                            const char *event_id, const char *body,
@@ -1339,7 +1339,7 @@ MATRIX_API matrix_status matrix_send_reply(matrix_client client, const char *roo
  *   event_id (string): the edit; the message keeps its own id
  *
  * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_edit_message(matrix_client client, const char *room_id,
                                              const char *event_id, const char *body,
@@ -1362,7 +1362,7 @@ MATRIX_API matrix_status matrix_edit_message(matrix_client client, const char *r
  *   event_id (string): the event that was made
  *
  * Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_reaction(matrix_client client, const char *room_id,
                                               const char *event_id, const char *key,
@@ -1410,7 +1410,8 @@ MATRIX_API matrix_status matrix_redact(matrix_client client, const char *room_id
  * Result:
  *   event_id (string): the event that was made
  *
- * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_location(matrix_client client, const char *room_id,
                                               const char *body, const char *geo_uri,
@@ -1437,7 +1438,8 @@ MATRIX_API matrix_status matrix_send_location(matrix_client client, const char *
  * Result:
  *   event_id (string): the event that was made
  *
- * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_sticker(matrix_client client, const char *room_id,
                                              const char *body, const char *url, matrix_map *options,
@@ -1460,7 +1462,7 @@ MATRIX_API matrix_status matrix_send_sticker(matrix_client client, const char *r
  *   event_id (string): the event that was made
  *
  * Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_event(matrix_client client, const char *room_id,
                                            const char *type, const char *content,
