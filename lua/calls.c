@@ -62,21 +62,45 @@ static int is_open(lua_State *L) {
     return 1;
 }
 
-/* submit(client, operation, arguments, token) -> request, or refused */
-static int submit(lua_State *L) {
+/* What submit and subscribe do once their arguments are read; `*id` gets the handle. */
+typedef matrix_status (*sender)(matrix_client client, const char *name, matrix_map *map,
+                                void *token, uint64_t *id);
+
+/* (client, name, map, token) -> handle of a type, or refused */
+static int send_map(lua_State *L, const char *type, sender send) {
     struct state *state = ml_state(L);
     matrix_client client = client_at(L, 1);
-    const char *operation = luaL_checkstring(L, 2);
+    const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TTABLE);
     void *token = token_at(L, 4);
-    struct handle *handle = ml_new_handle(L, TYPE_REQUEST, 0);
-    matrix_request request = {0};
+    struct handle *handle = ml_new_handle(L, type, 0);
+    uint64_t id = 0;
     matrix_status status = ml_fill_map(L, 3);
     if (status >= 0)
-        status = finish_map(
-            state, matrix_submit(client, operation, state->map, ml_deliver, token, &request));
-    handle->id = status < 0 ? 0 : request.id;
+        status = finish_map(state, send(client, name, state->map, token, &id));
+    handle->id = status < 0 ? 0 : id;
     return answer(L, status);
+}
+
+static matrix_status send_request(matrix_client client, const char *operation, matrix_map *map,
+                                  void *token, uint64_t *id) {
+    matrix_request request = {0};
+    matrix_status status = matrix_submit(client, operation, map, ml_deliver, token, &request);
+    *id = request.id;
+    return status;
+}
+
+static matrix_status send_subscription(matrix_client client, const char *kind, matrix_map *map,
+                                       void *token, uint64_t *id) {
+    matrix_subscription made = {0};
+    matrix_status status = matrix_subscribe(client, kind, map, ml_deliver, token, &made);
+    *id = made.id;
+    return status;
+}
+
+/* submit(client, operation, arguments, token) -> request, or refused */
+static int submit(lua_State *L) {
+    return send_map(L, TYPE_REQUEST, send_request);
 }
 
 /* progress(request, token) -> true, or refused */
@@ -98,19 +122,7 @@ static int cancel(lua_State *L) {
 
 /* subscribe(client, kind, filter, token) -> subscription, or refused */
 static int subscribe(lua_State *L) {
-    struct state *state = ml_state(L);
-    matrix_client client = client_at(L, 1);
-    const char *kind = luaL_checkstring(L, 2);
-    luaL_checktype(L, 3, LUA_TTABLE);
-    void *token = token_at(L, 4);
-    struct handle *handle = ml_new_handle(L, TYPE_SUBSCRIPTION, 0);
-    matrix_subscription subscription = {0};
-    matrix_status status = ml_fill_map(L, 3);
-    if (status >= 0)
-        status = finish_map(
-            state, matrix_subscribe(client, kind, state->map, ml_deliver, token, &subscription));
-    handle->id = status < 0 ? 0 : subscription.id;
-    return answer(L, status);
+    return send_map(L, TYPE_SUBSCRIPTION, send_subscription);
 }
 
 /* unsubscribe(subscription) -> whether it was active */

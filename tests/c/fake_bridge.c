@@ -328,6 +328,7 @@ int matrix_bridge_main(const struct matrix_bridge_core *core) {
     core->ready();
     while (!core->stopping() && !is_dead) {
         if (atomic_load(&fake_is_busy)) {
+            atomic_fetch_add(&fake.busy_turns, 1);
             usleep(1000);
             continue;
         }

@@ -35,6 +35,7 @@ struct fake_counts {
     atomic_int answers;
     atomic_int not_handled;
     atomic_int log_levels;
+    atomic_int busy_turns;
 };
 
 extern struct fake_counts fake;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arguments and options against the tables: what gets through, and the reasons for what does not.
  */
-#include "check.h"
+#include "core_check.h"
 #include "submit.h"
 
 static matrix_context context;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions of the runtime to the host. */
-#include "check.h"
+#include "core_check.h"
 
 struct host {
     matrix_context context;

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 
-#include "check.h"
+#include "core_check.h"
 
 static int last_number;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events: subscriptions, what counts as consumed, and pausing when nobody takes them. */
-#include "check.h"
+#include "core_check.h"
 
 struct listener {
     int events;

@@ -3,7 +3,7 @@
  */
 #include <pthread.h>
 
-#include "check.h"
+#include "core_check.h"
 
 static int logged;
 

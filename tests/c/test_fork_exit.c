@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "check.h"
+#include "core_check.h"
 
 static void be_a_child(matrix_context context, matrix_client client, matrix_request open) {
     matrix_context other = {0};
@@ -108,7 +108,7 @@ static void exit_somehow(const char *how) {
     } else if (!strcmp(how, "busy")) {
         atomic_store(&fake_is_busy, true);
         pthread_create(&thread, NULL, submit_all_the_time, &client);
-        usleep(5000);
+        CHECK(fake_reaches(&fake.busy_turns, 3));
     } else if (!strcmp(how, "shutdown")) {
         ping(client, FOREVER, exit_now, &code);
         matrix_shutdown(context, -1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handle numbers and the table behind them. */
-#include "check.h"
+#include "core_check.h"
 #include "handles.h"
 
 enum { COUNT = 20000 };

@@ -4,7 +4,7 @@
 #include <locale.h>
 #include <math.h>
 
-#include "check.h"
+#include "core_check.h"
 #include "json.h"
 #include "utf8.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Log records: the ring, levels, and the reasons of refused calls. */
-#include "check.h"
+#include "core_check.h"
 
 struct log {
     int records;

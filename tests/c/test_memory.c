@@ -4,7 +4,7 @@
  * call is then refused or works, and nothing crashes, leaks or is answered twice. Linked with
  * --wrap for the allocator.
  */
-#include "check.h"
+#include "core_check.h"
 
 static _Thread_local int allocations_left = -1; /* -1: no limit */
 static _Thread_local bool has_failed;

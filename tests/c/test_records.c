@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Maps as plain structs: every type, what is missing or of a wrong type, and pointers that stay. */
-#include "check.h"
+#include "core_check.h"
 #include "records.h"
 
 enum colour { COLOUR_UNKNOWN, COLOUR_RED, COLOUR_GREEN };

@@ -2,7 +2,7 @@
 /* Requests: each accepted one ends once, whoever ends it. */
 #include <pthread.h>
 
-#include "check.h"
+#include "core_check.h"
 
 enum { EACH = 40 };
 

@@ -2,7 +2,7 @@
 /* Runs of events: who gets what in which order, the record that is made of each, limits, and runs
  * that are broken. `test_runs FILE` prints the records of a run's payload, once as text and once as
  * values; its deliveries all go to one subscription. */
-#include "check.h"
+#include "core_check.h"
 #include "json.h"
 #include "tame.h"
 

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "check.h"
+#include "core_check.h"
 
 static int64_t now_ms(void) {
     struct timespec now;

@@ -3,7 +3,7 @@
  * once. */
 #include <pthread.h>
 
-#include "check.h"
+#include "core_check.h"
 
 enum { CONTEXTS = 3, THREADS = 3, ROUNDS = 6 };
 

@@ -4,42 +4,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <matrix/matrix.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-#define CHECK_STATUS(call, expected)                                                               \
-    do {                                                                                           \
-        int status_ = (int)(call);                                                                 \
-        if (status_ != (int)(expected)) {                                                          \
-            fprintf(stderr, "%s:%d: %s is %d, not %s\n", __FILE__, __LINE__, #call, status_,       \
-                    #expected);                                                                    \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-#define CHECK_OK(call) CHECK_STATUS(call, MATRIX_OK)
-
-/** How often a callback ran, and with what at last. */
-struct tally {
-    int ok;
-    int failed;
-    char code[64];
-};
-
-static inline int tally_count(const struct tally *tally) {
-    return tally->ok + tally->failed;
-}
+#include "checks.h"
 
 static inline void count_reply(const matrix_reply *reply, void *user_data) {
     struct tally *tally = user_data;

@@ -1,37 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** What the tests of the core share: checks that stop the program, a context with a client,
  * tallies, a pump. */
-#ifndef CHECK_H
-#define CHECK_H
+#ifndef CORE_CHECK_H
+#define CORE_CHECK_H
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <matrix/matrix.h>
-
+#include "../host/c/checks.h"
 #include "fake_bridge.h"
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-#define CHECK_STATUS(call, expected)                                                               \
-    do {                                                                                           \
-        int status_ = (int)(call);                                                                 \
-        if (status_ != (int)(expected)) {                                                          \
-            fprintf(stderr, "%s:%d: %s is %d, not %s\n", __FILE__, __LINE__, #call, status_,       \
-                    #expected);                                                                    \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-#define CHECK_OK(call) CHECK_STATUS(call, MATRIX_OK)
 #define CHECK_TEXT(text, expected)                                                                 \
     do {                                                                                           \
         const char *text_ = (text);                                                                \
@@ -40,13 +17,6 @@
             exit(1);                                                                               \
         }                                                                                          \
     } while (0)
-
-/** How often a callback ran, and with what at last. */
-struct tally {
-    int ok;
-    int failed;
-    char code[64];
-};
 
 /** Longer than the shortest budget: a dispatch with a budget of 1 then runs one callback. */
 static inline void take_time(void) {
@@ -65,10 +35,6 @@ static inline void count_reply(const matrix_reply *reply, void *user_data) {
     }
     tally->failed++;
     snprintf(tally->code, sizeof tally->code, "%s", matrix_reply_error(reply)->code);
-}
-
-static inline int tally_count(const struct tally *tally) {
-    return tally->ok + tally->failed;
 }
 
 static inline void pump(matrix_context context, const int *counter, int wanted) {
