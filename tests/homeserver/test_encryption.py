@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,3 +251,34 @@ def test_a_token_of_a_device_with_keys_elsewhere(host: RuntimeHost, homeserver: 
     error = host.refuse(other, "encryption_status")
     assert error["code"] == "E_ENCRYPTION_UNSUPPORTED"
     host.call(other, "sync_once")
+
+
+def test_own_devices_give_each_other_keys_once_verified(
+    host: RuntimeHost, homeserver: Homeserver
+) -> None:
+    alice, bob = (Talker(host, homeserver, homeserver.account()) for _ in range(2))
+    room_id = encrypted_room(homeserver, alice, bob)
+    alice.send(room_id, "before the second device")
+    bob.wait_message("before the second device")
+    bob.call("bootstrap_cross_signing", password=bob.account.password)
+    recovery_key = bob.call("create_secret_storage")["recovery_key"]
+    second = Talker(host, homeserver, bob.account)
+    lost = second.wait_event(lambda event: event["type"] == "m.room.encrypted")
+    assert lost["encryption"]["code"] == "missing_key"
+    # Not verified yet: it asks nobody, and nobody would answer.
+    bob.sync()
+    second.call("verify_own_device", recovery_key=recovery_key)
+    deadline = time.monotonic() + 30
+    while not any(event.get("body") == "before the second device" for event in second.events()):
+        assert time.monotonic() < deadline, host.logs[-10:]
+        for talker in (second, bob):
+            talker.sync()
+            host.settle(0.2)
+    heard = second.wait_message("before the second device")["encryption"]
+    assert heard["is_late"] and heard["shield_reason"] == "authenticity_not_guaranteed"
+    # Whoever bob trusts sees that both of his devices are his.
+    alice.sync()
+    second.send(room_id, "from the second")
+    assert alice.wait_message("from the second")["encryption"]["shield_reason"] == (
+        "unverified_identity"
+    )

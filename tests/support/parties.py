@@ -80,7 +80,15 @@ class Party:
 
     def run(self, work: Any) -> Any:
         """Runs a coroutine to its end."""
-        return self.loop.run_until_complete(work)
+
+        async def run() -> Any:
+            found = await work
+            # What runs beside it has its turn.
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return found
+
+        return self.loop.run_until_complete(run())
 
     def device(self) -> Device:
         """As others know it."""
@@ -122,9 +130,6 @@ class Party:
         async def sync() -> list[Raw]:
             shown = await self.crypto.take_sync(response, changes, is_whole=False)
             self.state.commit(changes)
-            # What runs beside a sync has its turn.
-            for _ in range(5):
-                await asyncio.sleep(0)
             return shown
 
         return [json.loads(bytes(raw)) for raw in self.run(sync())]

@@ -173,6 +173,14 @@ class Devices:
             for start in range(0, len(due), _MOST_USERS):
                 await self._refresh(due[start : start + _MOST_USERS])
 
+    async def refresh_quietly(self, user_ids: Iterable[str]) -> None:
+        """The same if that can be; what is known must do otherwise."""
+        try:
+            await self.refresh(user_ids)
+        except MatrixError as error:
+            text = f"devices could not be asked for: {error.message}"
+            self._crypto.client.log.record("warning", "encryption", text, error.code)
+
     async def refresh_outdated(self) -> None:
         """Has everybody's devices current."""
         await self.refresh([user for user, is_outdated in self._flags().items() if is_outdated])
@@ -268,13 +276,3 @@ class Devices:
 
 def _devices(said: Any) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
-
-
-async def refresh_quietly(devices: Devices, user_ids: Iterable[str]) -> None:
-    """Has devices current if that can be; what is known must do otherwise."""
-    try:
-        await devices.refresh(user_ids)
-    except MatrixError as error:
-        devices._crypto.client.log.record(
-            "warning", "encryption", f"devices could not be asked for: {error.message}", error.code
-        )

@@ -29,6 +29,7 @@ class KeyRequests:
         self._missing: set[tuple[str, str]] = set()
         self._waiting: dict[tuple[str, str], tuple[str, str]] = {}
         self._done: list[tuple[str, str, str]] = []
+        self._has_looked = False
         crypto.on_missing_key.append(self._miss)
         crypto.room_keys.on_new.append(self._came)
         crypto.to_device.on(_REQUEST, self._take_request)
@@ -58,18 +59,29 @@ class KeyRequests:
             await self._send({"action": "request_cancellation", "request_id": request_id})
 
     async def _ask(self) -> None:
-        """Of the own verified devices; without any it waits for nothing."""
-        missing, self._missing = self._missing, set()
-        if not missing or not any(self._own_verified()):
+        """Of the own verified devices; until there is one, what is missing is remembered."""
+        if not self._has_looked:
+            self._has_looked = True
+            self._look()
+        if not self._missing or not self._own_verified():
             return
+        missing, self._missing = self._missing, set()
         for room_id, session_id in sorted(missing):
             if self._asked.get(room_id, session_id) is not None:
                 continue
             request_id = os.urandom(16).hex()
-            self._asked.put(room_id, session_id, request_id.encode())
-            self._crypto.store.flush()
             body = {"algorithm": MEGOLM, "room_id": room_id, "session_id": session_id}
+            # Kept first: a forward counts only if it was asked for. A crash asks again.
+            self._asked.put(room_id, session_id, request_id.encode())
             await self._send({"action": "request", "request_id": request_id, "body": body})
+        self._crypto.store.flush()
+
+    def _look(self) -> None:
+        """What events waited for when the client ended."""
+        for place, _ in self._crypto.store.undecrypted.places():
+            room_id, _, session_id = place.rpartition("|")
+            if not self._crypto.room_keys.has(room_id, session_id):
+                self._miss(room_id, session_id)
 
     async def _send(self, content: dict[str, Any]) -> None:
         crypto = self._crypto

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from libmatrix.crypto.account import Account
+from libmatrix.crypto.account import MEGOLM, Account
 from libmatrix.crypto.claim import Claims
 from libmatrix.crypto.decrypt import Decryptor
-from libmatrix.crypto.devices import Devices, refresh_quietly
+from libmatrix.crypto.devices import Devices
 from libmatrix.crypto.key_requests import KeyRequests
 from libmatrix.crypto.late import Late
 from libmatrix.crypto.olm import Olm
@@ -208,7 +208,8 @@ class Crypto(Parts):
         else:
             content = await fetch_settings(self, room_id)
         if isinstance(content, dict) and isinstance(content.get("algorithm"), str):
-            self.store.rooms.put(room_id, "", _encode(content))
+            if content["algorithm"] == MEGOLM:
+                self.store.rooms.put(room_id, "", _encode(content))
             return content
         kept = self.store.rooms.get(room_id)
         if kept is not None:
@@ -260,7 +261,7 @@ class Crypto(Parts):
             senders, self._fresh_senders = self._fresh_senders, set()
             try:
                 async with asyncio.timeout(_DEVICES_SECONDS):
-                    await refresh_quietly(self.devices, senders)
+                    await self.devices.refresh_quietly(senders)
             except TimeoutError:
                 # They are asked for again; until then the sender's device is not known.
                 pass

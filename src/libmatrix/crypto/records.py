@@ -86,7 +86,6 @@ class RoomKey(msgspec.Struct, kw_only=True, omit_defaults=True):
     first_index: int = 0
     # Who passed it on before, as an export has it.
     forwarding_chain: list[str] = []
-    shared_history: bool = False
 
 
 class OlmSession(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -105,10 +104,6 @@ class OutboundSession(msgspec.Struct, kw_only=True, omit_defaults=True):
     pickle: str
     created_ms: int
     message_count: int = 0
-    # The content of m.room.encryption when it was made.
-    period_ms: int = 0
-    period_messages: int = 0
-    shared_history: bool = False
 
 
 def public_key(obj: dict[str, Any] | None) -> str | None:

@@ -116,7 +116,6 @@ class RoomKeys:
             sender_key=incoming.curve25519,
             ed25519=incoming.ed25519,
             owner=incoming.sender if device is not None else None,
-            shared_history=content.get("shared_history") is True,
         )
         return self._take(session, kept)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vodozemac import GroupSession
 
 from libmatrix.crypto.account import MEGOLM
-from libmatrix.crypto.devices import refresh_quietly
 from libmatrix.crypto.records import Device
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Sharing:
     async def recipients(self, room_id: str) -> Recipients:
         """The devices of all who may read the room's next event."""
         members = await self._members(room_id)
-        await refresh_quietly(self._crypto.devices, members[1])
+        await self._crypto.devices.refresh_quietly(members[1])
         stamp = (*members[0], self._crypto.trust_stamp)
         known = self._cache.get(room_id)
         if known is not None and known.stamp == stamp:
