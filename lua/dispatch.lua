@@ -68,7 +68,7 @@ end
 -- Ends with the first answer to a call that was made meanwhile: callbacks that call again do not keep the host here.
 loop = function(timeout_ms, budget_us)
   local limit = budget_us > 0 and core.clock() + budget_us
-  local newest, count = calls.newest(), 0
+  local newest, count, next_reply = calls.newest(), 0, core.next
   tasks.drain(true)
   local kind, token, payload, is_error, handle = take_first(timeout_ms)
   while kind do
@@ -80,7 +80,11 @@ loop = function(timeout_ms, budget_us)
     if (limit and core.clock() >= limit) or (kind == RESULT and token > newest) then
       break
     end
-    kind, token, payload, is_error, handle = take("dispatch", 0)
+    -- Not by `take`: here a step counts.
+    kind, token, payload, is_error, handle = next_reply(0)
+  end
+  if kind == nil and token then
+    errors.refuse("dispatch", token, payload, 3)
   end
   return count
 end
