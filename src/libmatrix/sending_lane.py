@@ -152,6 +152,9 @@ class Lane:
             item.tried_ms = now_ms()
             queue.store.tried(item)
             await queue.store.written()
+        if item.ending is not None:
+            # Given up while it was got ready.
+            raise item.ending
         queue.announce(item, "sending")
         item.is_out = True
         answer = await queue.client.api.call("PUT", item.path, body=item.body, may_repeat=False)
@@ -191,7 +194,7 @@ class Lane:
         self._is_cut_off = isinstance(error, TransportError) and not error.sent
         item.is_unknown = item.is_unknown or (item.is_out and verdict.may_be_sent)
         if verdict.what == "permanent":
-            self._queue.finish(item, error=error, is_final=True)
+            self._queue.finish(item, error=error, is_final=error is not item.ending)
             return 0
         item.failure = error
         if item.tried_ms is not None and not item.is_unknown:

@@ -288,7 +288,7 @@ class SendQueue:
 
     def _end_all(self, error: MatrixError) -> None:
         for item in list(self._items.values()):
-            item.is_unknown = item.is_unknown or item.is_out
+            item.is_unknown = item.is_unknown or (item.is_in_flight and item.is_out)
             self.finish(item, error=error)
 
     def close(self) -> list[asyncio.Task[None]]:

@@ -75,7 +75,8 @@ class SendStore:
                 item = Item(send_id, room_id, _decode_draft(self._unseal(draft)))
                 item.tried_ms = tried_ms
                 item.is_unknown = tried_ms is not None
-                item.frozen = None if frozen is None else _decode_frozen(self._unseal(frozen))
+                if item.is_unknown and frozen is not None:
+                    item.frozen = _decode_frozen(self._unseal(frozen))
                 item.is_restored = True
                 items.append(item)
             owner = self._store.meta(_OWNER)

@@ -489,6 +489,23 @@ def test_another_users_sends_are_dropped(server: SendServer, tmp_path: Path) -> 
     assert rows(tmp_path) == []
 
 
+def test_uncertain_is_another_devices(server: SendServer, tmp_path: Path) -> None:
+    server.deed = lambda sending: LOSE if sending.token == "token" else TAKE
+    with Sender(server, tmp_path) as sender:
+        sender.send("uncertain", txn_id="t0")
+        sender.send("waiting", txn_id="t1")
+        sender.until(lambda: sender.call("sends")["sends"][0].get("failure"))
+    with Sender(server, tmp_path, access_token="new", device_id="E") as sender:
+        sender.subscribe()
+        sender.until(
+            lambda: len([state for _, state in sender.states() if state != "sending"]) == 2
+        )
+        ends = {e.payload["txn_id"]: e.payload for e in sender.host.events}
+        assert ends["t0"]["failure"]["code"] == "E_SEND_UNCERTAIN"
+        assert ends["t1"]["state"] == "sent"
+    assert [sending.token for sending in server.taken] == ["token", "new"]
+
+
 # -- sizes and rooms ------------------------------------------------------------------------------
 
 

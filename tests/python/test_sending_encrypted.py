@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,27 @@ def test_encrypted_anew_where_it_never_left(server: SendServer, tmp_path: Path) 
         sender.event_id(sender.send("secret"))
     # What is frozen stays: its place in the ratchet is used up.
     assert server.sendings[0].body == server.sendings[1].body
+
+
+def test_cancelled_while_keys_are_asked_for(server: SendServer, tmp_path: Path) -> None:
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def slow(method: str, path: str, token: str) -> tuple[int, Any] | None:
+        if path.endswith("/keys/query"):
+            asked.set()
+            goes_on.wait(20)
+        return other(method, path, token)
+
+    server.other = slow
+    with Sender(server, tmp_path) as sender:
+        request = sender.send("secret")
+        sender.until(asked.is_set)
+        waiting = sender.call("sends")["sends"]
+        assert sender.call("cancel_send", send_id=waiting[0]["send_id"])["is_cancelled"] is False
+        goes_on.set()
+        assert sender.code(request) == "E_CANCELLED"
+    assert server.sendings == []
+    assert kept(tmp_path) == []
 
 
 def test_too_large_only_when_encrypted(server: SendServer, tmp_path: Path) -> None:
