@@ -60,7 +60,7 @@ package: stage  ## a TGZ and a .deb in build/release/packages
 
 bench: stage  ## tables of speed and size
 	@$(BOOTSTRAP) system-test synapse peers
-	MATRIX_NIO_PYTHON=$(BIN)/python $(BIN)/python -m bench
+	PYTHONPATH=src MATRIX_NIO_PYTHON=$(BIN)/python $(BIN)/python -m bench
 
 soak: test-setup  ## hosts and Lua again and again, and 200 kills; ROUNDS=10
 	MATRIX_TEST_KILLS=200 $(PYTEST) -q tests/faults/test_kill.py tests/faults/test_kill_sender.py
