@@ -200,6 +200,34 @@ static void a_kept_event_stays(void) {
     }
 }
 
+/* A reply that was freed is used again by matrix_next(); one that is still held is not. */
+static void held_replies_differ(void) {
+    matrix_context context = open_context(NULL);
+    matrix_client client = open_client(context);
+    matrix_subscription subscription;
+    matrix_reply *replies[3];
+    struct payload payload;
+
+    CHECK_OK(matrix_subscribe(client, "any", NULL, matrix_ignore, NULL, &subscription));
+    struct matrix_delivery to[] = {
+        {subscription.id, 0}, {subscription.id, 1}, {subscription.id, 2}};
+    make(&payload, to, 3, three, 3);
+    post_run(context, 0, &payload, 3);
+    for (int index = 0; index < 3; index++) {
+        CHECK(matrix_next(context, 20000, &replies[index], NULL) == 1);
+        if (index == 1) {
+            matrix_reply_free(replies[0]);
+        }
+    }
+    CHECK(replies[0] != replies[1] && replies[1] != replies[2]);
+    for (int index = 1; index < 3; index++) {
+        const matrix_value *value = matrix_reply_value(replies[index]);
+        CHECK_TEXT(matrix_value_get_string(value, "event_id", ""), index == 1 ? "$2" : "$3");
+        matrix_reply_free(replies[index]);
+    }
+    CHECK_OK(matrix_shutdown(context, -1));
+}
+
 /* Whatever is wrong with a run, nothing is read beyond it, and what follows still comes. */
 static void broken_runs_are_passed(void) {
     matrix_context context = open_context(NULL);
@@ -355,6 +383,7 @@ int main(int argc, char **argv) {
     unsubscribing_inside();
     each_event_counts();
     a_kept_event_stays();
+    held_replies_differ();
     broken_runs_are_passed();
     tame_texts_are_told();
     return 0;
