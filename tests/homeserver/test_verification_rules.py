@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
+import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -11,13 +14,16 @@ from typing import Any
 
 import pytest
 
-from libmatrix.crypto.verification import conclusions, flow, manager, sender
+from libmatrix.crypto.verification import conclusions, contents, flow, manager, sender
 from tests.support.dropping_proxy import DroppingProxy
 from tests.support.encrypted import Talker, encrypted_room
-from tests.support.homeserver import Account, Homeserver
+from tests.support.homeserver import Account, Homeserver, HomeserverError
 from tests.support.runtime_host import RuntimeHost
 
-pytestmark = pytest.mark.homeserver
+pytestmark = [
+    pytest.mark.homeserver,
+    pytest.mark.skipif("MATRIX_TEST_HOMESERVER" in os.environ, reason="registers users"),
+]
 STRICT = {"send_keys_to": "verified", "show_messages_from": "verified"}
 
 
@@ -186,12 +192,12 @@ def test_network_that_breaks(
 # -- what others send -----------------------------------------------------------------------------
 
 
-def send(server: Homeserver, account: Account, to: Talker, kind: str, **content: Any) -> str:
+def send(server: Homeserver, account: Account, talker: Talker, kind: str, /, **content: Any) -> str:
     """A to-device message of anybody; its transaction id."""
     name = secrets.token_hex(8)
     path = f"/_matrix/client/v3/sendToDevice/m.key.verification.{kind}/{name}"
     whole = {"from_device": account.device_id, "transaction_id": name, **content}
-    body = {"messages": {to.user_id: {to.device_id: whole}}}
+    body = {"messages": {talker.user_id: {talker.device_id: whole}}}
     server.request("PUT", path, account.token, body)
     return name
 
@@ -220,6 +226,47 @@ def test_requests_that_are_ignored(make: Maker, homeserver: Homeserver) -> None:
     good = send(homeserver, known, bob, "request", **request_of())
     reach([bob], bob, good, "requested")
     assert {each["verification_id"] for each in bob.of(bob.heard)} == {good}
+
+
+NASTY: list[Any] = [
+    None, True, 0, -1, 2**62, 1.5, "", "x" * 5000, "\u0000", [], [[]], {}, {"a": {"b": []}},
+    ["m.sas.v1"] * 100, [1, None], "ed25519:", "\ud83d\ude00",
+]  # fmt: skip
+FIELDS = (
+    *("from_device", "transaction_id", "methods", "timestamp", "method", "key", "mac", "keys"),
+    *("commitment", "hash", "code", "reason", "secret", "m.relates_to", "msgtype", "to"),
+)
+
+
+def test_malformed_messages_cost_nothing_else(make: Maker, homeserver: Homeserver) -> None:
+    """Any field of any value in any message, to the device and in a room."""
+    alice, bob = make(), make()
+    room_id = encrypted_room(homeserver, alice, bob)
+    account = session_of(alice)
+    dice = random.Random(7)
+    kinds = [kind.rpartition(".")[2] for kind in contents.TYPES]
+    running = alice.ask(bob)
+    reach([bob], bob, running, "requested")
+    for number in range(60):
+        said = {field: dice.choice(NASTY) for field in dice.sample(FIELDS, 5)}
+        kind = kinds[number % len(kinds)]
+        if number % 2:
+            message = {**said, "msgtype": contents.REQUEST, "to": bob.user_id, "body": ""}
+            # Some of it the homeserver refuses itself in rooms.
+            with contextlib.suppress(HomeserverError):
+                homeserver.send(account, room_id, f"m.key.verification.{kind}", said)
+            with contextlib.suppress(HomeserverError):
+                homeserver.send(account, room_id, "m.room.message", message)
+        else:
+            send(homeserver, account, bob, kind, **{**request_of(), **said})
+    for _ in range(3):
+        bob.sync()
+    assert [log for log in bob.host.logs if log.get("code") == "E_INTERNAL"] == []
+    listed = bob.call("verifications")["verifications"]
+    assert all(each["state"] in ("requested", "cancelled") for each in listed)
+    for each in listed:
+        bob.do("cancel_verification", each["verification_id"])
+    finish(alice, bob, alice.ask(bob, room_id=room_id))
 
 
 def test_ready_of_nothing_is_answered(make: Maker, homeserver: Homeserver) -> None:
