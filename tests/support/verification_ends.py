@@ -152,6 +152,18 @@ class Pair:
         return [message.type.rpartition(".")[2] for _, message in self.sent]
 
 
+def run_sas(pair: Pair) -> None:
+    """From ready to the strings on both sides."""
+    pair.a.start_sas()
+    pair.carry()
+    assert (pair.a.state, pair.b.state) == ("comparing", "comparing")
+
+
+def strings(end: Verification) -> tuple[Any, Any]:
+    assert end.steps is not None
+    return end.steps.sas.emoji, end.steps.sas.decimals
+
+
 # -- by the formulas ------------------------------------------------------------------------------
 
 
