@@ -1,4 +1,6 @@
-"""Two hosts talk encrypted and are killed again and again: every event is read, no index is reused.
+"""Two hosts talk encrypted with a foreign client and are killed again and again.
+
+Every event is read by all three, and no index is used twice.
 
 MATRIX_TEST_KILLS is how often (40), MATRIX_TEST_SEED repeats a run.
 """
@@ -10,6 +12,7 @@ import os
 import random
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +21,7 @@ import pytest
 from vodozemac import MegolmMessage
 
 from tests.lua.interpreters import INTERPRETERS, Interpreter, environment
+from tests.support.foreign import ForeignClient
 from tests.support.homeserver import Account, Homeserver
 
 pytestmark = pytest.mark.homeserver
@@ -86,13 +90,21 @@ def timeline(homeserver: Homeserver, account: Account, room_id: str) -> list[dic
         token = f"&from={quote(page['end'])}"
 
 
-def test_killed_while_talking(homeserver: Homeserver, stage: Path, tmp_path: Path) -> None:
+def test_killed_while_talking(
+    homeserver: Homeserver,
+    foreign_client: Callable[..., ForeignClient],
+    stage: Path,
+    tmp_path: Path,
+) -> None:
     seed = int(os.environ.get("MATRIX_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"MATRIX_TEST_SEED={seed} MATRIX_TEST_KILLS={KILLS}")
     dice = random.Random(seed)
     accounts = [homeserver.account() for _ in range(2)]
-    room_id = homeserver.create_room(accounts[0], invite=[accounts[1].user_id])
+    theirs = foreign_client(homeserver.account())
+    invited = [accounts[1].user_id, theirs.user_id]
+    room_id = homeserver.create_room(accounts[0], invite=invited)
     homeserver.join(accounts[1], room_id)
+    theirs.join(room_id=room_id)
     chatters = [
         Chatter(
             LUA_5_4,
@@ -114,10 +126,13 @@ def test_killed_while_talking(homeserver: Homeserver, stage: Path, tmp_path: Pat
     settings = {"algorithm": "m.megolm.v1.aes-sha2", "rotation_period_msgs": 5}
     path = f"/_matrix/client/v3/rooms/{quote(room_id)}/state/m.room.encryption/"
     homeserver.request("PUT", path, accounts[0].token, settings)
+    theirs.until(bool, "is_encrypted", room_id=room_id)
     for chatter in chatters:
         chatter.start()
-    for _ in range(KILLS):
+    for number in range(KILLS):
         chatter = dice.choice(chatters)
+        if dice.random() < 0.3:
+            theirs.send(room_id=room_id, body=f"foreign {number}")
         if dice.random() < 0.8:
             chatter.wait_ready()
         time.sleep(dice.random() ** 2 * 0.3)
@@ -133,6 +148,7 @@ def test_killed_while_talking(homeserver: Homeserver, stage: Path, tmp_path: Pat
         chatter.finish()
         check_heard(chatter, events)
     check_indices(events)
+    check_foreign(theirs, room_id, events)
     print(json.dumps({"events": len(events), "kills": KILLS}))
 
 
@@ -144,6 +160,18 @@ def check_heard(chatter: Chatter, events: list[dict[str, Any]]) -> None:
     why = [line for line in lines if line[0] in ("lost", "log", "unsent", "unsynced")]
     assert not missing, (len(missing), len(events), missing[:2], why[-20:])
     assert not [line for line in why if "already" in " ".join(line)], why
+
+
+def check_foreign(theirs: ForeignClient, room_id: str, events: list[dict[str, Any]]) -> None:
+    """The foreign client could read all of it, too."""
+    wanted = {event["event_id"] for event in events}
+
+    def read(found: list[dict[str, Any]]) -> bool:
+        return wanted <= {each["event_id"] for each in found if each["type"] == "m.room.message"}
+
+    while not wanted <= {each["event_id"] for each in theirs.messages(room_id=room_id)}:
+        theirs.paginate(room_id=room_id)
+    theirs.until(read, "messages", room_id=room_id)
 
 
 def check_indices(events: list[dict[str, Any]]) -> None:
