@@ -112,7 +112,8 @@ class CrossSigning:
         async with self._turn:
             own = await self.refresh()
             if own is not None and not reset:
-                if self.key("self_signing") is None:
+                # Another master key may have signed the real self-signing key: that proves nothing.
+                if self.key("self_signing") is None or not own.is_verified:
                     raise IdentityExistsError
                 await self._sign_own_device()
                 return own, False
@@ -162,6 +163,9 @@ class CrossSigning:
             found = {u: s for u in USAGES if (s := secrets.get(_PREFIX + u)) is not None}
             if "self_signing" not in found:
                 raise MissingSecretError(SECRETS[1])
+            if "master" not in found and not own.is_verified:
+                # The others are no proof: whoever made up a master key can have it sign them.
+                raise MissingSecretError(SECRETS[0])
             for usage, secret in found.items():
                 self.take(usage, secret, own)
             self._crypto.trust.trust_own()

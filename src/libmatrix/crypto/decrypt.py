@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 # Events that wait for a key; beyond it they are only reported.
 _MOST_WAITING = 10_000
+_MOST_OF_A_ROOM = 1_000
+# What nobody encrypts: the homeserver has to check who may redact.
+_NEVER_ENCRYPTED = frozenset({"m.room.redaction", "m.room.encrypted"})
 
 Reason = Literal[
     "missing_key",
@@ -91,7 +95,8 @@ class Decryptor:
     def __init__(self, crypto: Crypto) -> None:
         self._crypto = crypto
         self._store = crypto.store
-        self._waiting_count: int | None = None
+        # How many events of each room wait for their keys.
+        self._waiting: Counter[str] | None = None
         # Given anew because their key came.
         self.is_late = False
         # What the last event says that the policy keeps from the host.
@@ -131,7 +136,6 @@ class Decryptor:
             plain = key.session.decrypt(message)
         except ValueError:
             raise _UndecryptedError("bad_message") from None
-        self._check_index(key, str(plain.message_index), head)
         text = bytes(plain.plaintext)
         try:
             read_event(text)
@@ -140,6 +144,9 @@ class Decryptor:
             raise _UndecryptedError("bad_message") from None
         if inner.room_id != room_id:
             raise _UndecryptedError("wrong_room")
+        if inner.type in _NEVER_ENCRYPTED:
+            raise _UndecryptedError("bad_message")
+        self._check_index(key, f"{plain.message_index}|{head.sender}", head)
         shown = inner.content
         if content.relates_to:
             # Relations are outside, where the homeserver can see them.
@@ -152,7 +159,10 @@ class Decryptor:
         return Decrypted(inner.type, shown, said)
 
     def _check_index(self, key: OpenKey, index: str, head: EventHead) -> None:
-        """An index belongs to one event for ever: whoever shows it again replays a message."""
+        """An index belongs to one event for ever: whoever shows it again replays a message.
+
+        Of each sender: what somebody else repeats does not use up the real one.
+        """
         name = f"{head.event_id}|{head.origin_server_ts}".encode()
         used = key.indices.get(index)
         if used is None:
@@ -183,9 +193,10 @@ class Decryptor:
 
     def _make(self, kept: RoomKey, sender: str) -> Raw | None:
         """None: the session is somebody else's. Empty: the policy says not to show it."""
-        if kept.owner is not None and kept.owner != sender:
+        theirs = kept.as_of(sender)
+        if theirs is None:
             return None
-        shield = shield_of(self._crypto, kept, sender)
+        shield = shield_of(self._crypto, theirs, sender)
         if not self._crypto.policy.shows(shield):
             return Raw(b"")
         device = shield.device
@@ -195,7 +206,7 @@ class Decryptor:
             is_decrypted=True,
             sender=sender if shield.is_proven else None,
             sender_device_id=device.device_id if device is not None else None,
-            sender_key=kept.sender_key or None,
+            sender_key=theirs.sender_key or None,
             is_verified=shield.is_verified,
             shield=shield.color,
             shield_reason=shield.reason,
@@ -215,6 +226,10 @@ class Decryptor:
             if withheld_code is not None and code == "missing_key":
                 code = "withheld"
             self._wait(room_id, session_id, head, raw)
+            self._crypto.missing_key(room_id, session_id)
+        elif session_id is not None and code == "wrong_sender":
+            # Somebody else's copy of the session came first, perhaps.
+            self._wait(room_id, session_id, head, raw)
         record = Encryption(
             algorithm=algorithm,
             session_id=session_id,
@@ -227,10 +242,23 @@ class Decryptor:
         return Decrypted(head.type, head.content, Raw(_encode(record)))
 
     def _wait(self, room_id: str, session_id: str, head: EventHead, raw: Raw) -> None:
-        if self._waiting_count is None:
-            self._waiting_count = len(self._store.undecrypted.places())
-        if self._waiting_count < _MOST_WAITING:
-            self._waiting_count += 1
-            place = waiting_place(room_id, session_id)
-            self._store.undecrypted.put(place, head.event_id, bytes(raw))
-        self._crypto.missing_key(room_id, session_id)
+        table, place = self._store.undecrypted, waiting_place(room_id, session_id)
+        waiting = self._count_waiting()
+        is_full = waiting.total() >= _MOST_WAITING or waiting[room_id] >= _MOST_OF_A_ROOM
+        # No real id has the mark that divides the two.
+        if is_full or "|" in session_id or table.get(place, head.event_id) is not None:
+            return
+        waiting[room_id] += 1
+        table.put(place, head.event_id, bytes(raw))
+
+    def waits_no_more(self, place: str, event_id: str) -> None:
+        """Forgets an event that waited."""
+        if self._store.undecrypted.get(place, event_id) is not None:
+            self._count_waiting()[place.rpartition("|")[0]] -= 1
+            self._store.undecrypted.delete(place, event_id)
+
+    def _count_waiting(self) -> Counter[str]:
+        if self._waiting is None:
+            places = self._store.undecrypted.places()
+            self._waiting = Counter(place.rpartition("|")[0] for place, _ in places)
+        return self._waiting

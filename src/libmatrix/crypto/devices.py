@@ -28,6 +28,8 @@ _TIMEOUT_MS = 10_000
 _PAUSE_SECONDS = 60.0
 _MOST_CACHED = 5_000
 _CURRENT, _OUTDATED = b"0", b"1"
+# Before the user id of devices that were blocked and are not there any more.
+_GONE = "gone "
 
 
 class _Answer(msgspec.Struct):
@@ -224,12 +226,19 @@ class Devices:
                     now[device_id] = known
                     continue
                 device.is_verified, device.is_blocked = known.is_verified, known.is_blocked
+            else:
+                device.is_blocked = self._was_blocked(device)
             if self._is_false_own(device):
                 self._report(user_id, device_id, "these are not this device's keys")
                 continue
             now[device_id] = device
         for device_id in before.keys() - now.keys():
             self._store.devices.delete(user_id, device_id)
+            if before[device_id].is_blocked:
+                # It may come back, and must not be another one then.
+                self._store.devices.put(_GONE + user_id, device_id, encode(before[device_id]))
+            else:
+                self._store.devices.delete(_GONE + user_id, device_id)
         for device_id, device in now.items():
             if before.get(device_id) != device:
                 self._store.devices.put(user_id, device_id, encode(device))
@@ -260,6 +269,11 @@ class Devices:
             if before is not None and before.master_key != fresh.master_key:
                 self._crypto.trust.changed(before)
         return fresh
+
+    def _was_blocked(self, device: Device) -> bool:
+        """Whether it was blocked before the homeserver took it off the list for a while."""
+        row = self._store.devices.get(_GONE + device.user_id, device.device_id)
+        return row is not None and decode_device(row).curve25519 == device.curve25519
 
     def _is_false_own(self, device: Device) -> bool:
         crypto = self._crypto

@@ -92,7 +92,7 @@ class Late:
         def forget() -> None:
             self._fresh -= places
             for place, name in given:
-                table.delete(place, name)
+                self._crypto.decryptor.waits_no_more(place, name)
 
         if not given:
             forget()

@@ -54,6 +54,11 @@ if TYPE_CHECKING:
 # A new session with a device that cannot decrypt what we send, at most so often.
 _UNWEDGE_MS = 3_600_000
 _DEVICES_SECONDS = 5.0
+# Whose homeserver took longer is not waited for by the syncs of the next minute.
+_SLOW_SECONDS = 60.0
+# Reasons for keys that were not given; then they begin anew. They are only for people to read.
+_MOST_WITHHELD = 10_000
+_MOST_LETTERS = 255
 _RETRY_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 300.0
 
@@ -90,6 +95,9 @@ class Crypto(Parts):
         self._retry_seconds = 0.0
         self._wedged: set[tuple[str, str]] = set()
         self._fresh_senders: set[str] = set()
+        # Users whose devices took too long to ask for, and until when.
+        self._slow: dict[str, float] = {}
+        self._withheld_count: int | None = None
         self.devices.on_change.append(self._trust_changed)
         self.devices.track([user_id])
         self.late = Late(self)
@@ -259,13 +267,21 @@ class Crypto(Parts):
         changes.before_commit.append(self._after_commit)
         if self._fresh_senders:
             senders, self._fresh_senders = self._fresh_senders, set()
-            try:
-                async with asyncio.timeout(_DEVICES_SECONDS):
-                    await self.devices.refresh_quietly(senders)
-            except TimeoutError:
-                # They are asked for again; until then the sender's device is not known.
-                pass
+            await self._meet(senders)
         return shown
+
+    async def _meet(self, senders: set[str]) -> None:
+        """Asks for the devices of who sent keys, so that their first event is not a stranger's."""
+        self.devices.track(senders)
+        now = self.client.host.loop.time()
+        self._slow = {user_id: until for user_id, until in self._slow.items() if until > now}
+        senders -= self._slow.keys()
+        try:
+            async with asyncio.timeout(_DEVICES_SECONDS):
+                await self.devices.refresh_quietly(senders)
+        except TimeoutError:
+            # They are asked for beside the syncs; until then the sender's device is not known.
+            self._slow.update(dict.fromkeys(senders, now + _SLOW_SECONDS))
 
     def _after_commit(self) -> None:
         self.client.host.loop.call_soon(self.keep_up)
@@ -282,7 +298,21 @@ class Crypto(Parts):
             # It could not reach us: perhaps we can reach it, and it answers by that way.
             self.wedged(incoming.sender, sender_key)
         elif all(isinstance(value, str) for value in (room_id, session_id, code)):
-            self.store.withheld.put(str(room_id), str(session_id), str(code)[:100].encode())
+            self._keep_withheld(str(room_id), str(session_id), str(code)[:100])
+
+    def _keep_withheld(self, room_id: str, session_id: str, code: str) -> None:
+        """Anybody may send these: they must not fill the store."""
+        table = self.store.withheld
+        if max(len(room_id), len(session_id)) > _MOST_LETTERS:
+            return
+        if self._withheld_count is None:
+            self._withheld_count = len(table.places())
+        if self._withheld_count >= _MOST_WITHHELD:
+            for place in table.places():
+                table.delete(*place)
+            self._withheld_count = 0
+        self._withheld_count += 1
+        table.put(room_id, session_id, code.encode())
 
     def wedged(self, user_id: str, curve25519: str) -> None:
         """A device encrypts with a session that does not work."""

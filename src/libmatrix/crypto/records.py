@@ -82,10 +82,22 @@ class RoomKey(msgspec.Struct, kw_only=True, omit_defaults=True):
     ed25519: str = ""
     # The user whose device sent it to us by Olm; None where nobody proved it.
     owner: str | None = None
+    # Others who sent it too: their devices' Curve25519 and Ed25519 keys. Whoever was given a
+    # session can pass it on as their own, and come first; they speak for themselves alone.
+    others: dict[str, tuple[str, str]] = {}
     source: Source = "direct"
     first_index: int = 0
     # Who passed it on before, as an export has it.
     forwarding_chain: list[str] = []
+
+    def as_of(self, sender: str) -> RoomKey | None:
+        """The session as a user's; None when it is surely not theirs."""
+        keys = self.others.get(sender)
+        if keys is not None:
+            return msgspec.structs.replace(
+                self, owner=sender, sender_key=keys[0], ed25519=keys[1], source="direct"
+            )
+        return self if self.owner in (None, sender) else None
 
 
 class OlmSession(msgspec.Struct, kw_only=True, omit_defaults=True):

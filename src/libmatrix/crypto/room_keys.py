@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
+from msgspec.structs import replace
 from vodozemac import ExportedSessionKey, InboundGroupSession, PickleException, SessionKey
 
 from libmatrix.crypto.account import MEGOLM
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from libmatrix.crypto.to_device import Incoming
 
 _MOST_OPEN = 1_000
+# Users who have sent one session.
+_MOST_OTHERS = 32
 
 
 class OpenKey:
@@ -197,14 +200,26 @@ def _merge(
     index = max(before, after)
     ours, theirs = known.session.export_at(index), session.export_at(index)
     is_same = ours is not None and theirs is not None and ours.to_base64() == theirs.to_base64()
-    is_proof = kept.owner is not None and known.kept.owner is None
     if not is_same:
-        # Who proves to have made it is right, whatever a file said.
+        # Who was sent it has one that its maker signed, whatever a file said.
+        is_proof = kept.owner is not None and known.kept.owner is None
         return (session, kept) if is_proof else None
-    if after >= before and not is_proof:
+    maker = _maker(known.kept, kept)
+    if after >= before and maker is known.kept:
         return None
-    best = session if after < before else known.session
-    return best, kept if is_proof else known.kept
+    return session if after < before else known.session, maker
+
+
+def _maker(known: RoomKey, kept: RoomKey) -> RoomKey:
+    """What is known of a session's maker when it has come again; `known` if nothing is new."""
+    owner = kept.owner
+    if owner is None or owner == known.owner or owner in known.others:
+        return known
+    if known.owner is None and known.sender_key == kept.sender_key:
+        return replace(kept, others=known.others)
+    if len(known.others) >= _MOST_OTHERS:
+        return known
+    return replace(known, others={**known.others, owner: (kept.sender_key, kept.ed25519)})
 
 
 def _are_text(*values: Any) -> bool:

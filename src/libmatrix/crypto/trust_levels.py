@@ -44,7 +44,7 @@ class Policy:
         if device.user_id == crypto.user_id and device.device_id == crypto.device_id:
             return None
         is_cross_signed = device.is_cross_signed or device.is_verified
-        if self._send_to == "cross_signed" and not is_cross_signed:
+        if self._send_to == "cross_signed" and not (is_cross_signed and self._is_same(device)):
             return "m.unverified"
         if self._send_to == "verified" and not crypto.is_device_verified(device):
             return "m.unverified"
@@ -60,8 +60,13 @@ class Policy:
                 shield.is_proven
                 and device is not None
                 and (device.is_cross_signed or shield.is_verified)
+                and self._is_same(device)
             )
         return True
+
+    def _is_same(self, device: Device) -> bool:
+        """Not of a user who was verified and has another identity since: that may be anybody's."""
+        return device.is_verified or self._crypto.trust.of_user(device.user_id) != "violated"
 
 
 def shield_of(crypto: Crypto, key: RoomKey, sender: str) -> Shield:
