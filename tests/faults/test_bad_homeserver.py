@@ -16,6 +16,7 @@ from tests.support import bad_homeserver as bad
 from tests.support.bad_homeserver import BadHomeserver, Deed, answer, error, page
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+DATE = "Sat, 03 Jan 2026 10:00:0{} GMT"
 LOOP = {"timeout_ms": 200, "backoff_min_ms": 20, "backoff_max_ms": 60}
 CLIENT = {"request_timeout_ms": 10_000, "connect_timeout_ms": 500, "max_response_bytes": 8 << 20}
 
@@ -121,6 +122,8 @@ def test_dropped_connections(run_host: Run) -> None:
         error(429, "M_LIMIT_EXCEEDED", retry_after_ms=1000),
         error(503, "M_UNKNOWN", retry_after=1),
         answer(b"<html>", 503, Retry_After="1"),
+        # A date, by the homeserver's own clock.
+        answer(b"<html>", 503, Date=DATE.format(0), Retry_After=DATE.format(1)),
     ],
 )
 def test_waits_as_long_as_it_is_asked_to(run_host: Run, busy: Deed) -> None:
