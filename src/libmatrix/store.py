@@ -8,9 +8,7 @@ and reported.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +19,7 @@ from libmatrix import descriptors
 from libmatrix.errors import StoreError, StoreLockedError
 from libmatrix.store_files import StoreFiles
 from libmatrix.store_lock import StoreLock
+from libmatrix.store_place import make_private, set_aside
 
 _FILE = "libmatrix.sqlite3"
 # "mtrx": tells a store from any other SQLite file.
@@ -247,7 +246,7 @@ class Store:
             if self._path is not None:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._lock = StoreLock(self._path.parent)
-                _make_private(self._path)
+                make_private(self._path)
         except (OSError, ValueError) as error:
             raise self._cannot_open(error) from None
         self._is_closed = False
@@ -334,7 +333,7 @@ class Store:
             return StoreLockedError(f"the store {self._path} is open in another client")
         if code in _CORRUPT and self._path is not None:
             self.close()
-            return StoreError(f"the store {self._path} is corrupt; {_set_aside(self._path)}")
+            return StoreError(f"the store {self._path} is corrupt; {set_aside(self._path)}")
         if code == sqlite3.SQLITE_CANTOPEN:
             return self._cannot_open(error)
         return StoreError(f"the store {self._path} could not be {done}: {error}")
@@ -397,28 +396,3 @@ class Writer:
     def many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Runs a statement of a table's own module for each of the rows."""
         self._connection.executemany(statement, rows)
-
-
-def _make_private(path: Path) -> None:
-    """Makes the file for this user only."""
-    try:
-        # A file that exists is not opened: closing it would drop the locks another client of this
-        # process has on it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
-
-
-def _set_aside(path: Path) -> str:
-    """Renames a corrupt store and its log, so that nobody reads or replaces it unawares."""
-    stamp = f"corrupt-{time.time_ns()}"
-    aside = path.with_name(f"{path.name}.{stamp}")
-    try:
-        path.rename(aside)
-        log = path.with_name(f"{path.name}-wal")
-        if log.exists():
-            log.rename(path.with_name(f"{aside.name}-wal"))
-    except OSError as error:
-        return f"it could not be set aside: {error.strerror}"
-    return f"it was set aside as {aside.name}"
