@@ -21,14 +21,14 @@ def goes_in_clear(event_type: str) -> bool:
 
 
 def known_to_be_encrypted(client: Client, room_id: str) -> bool | None:
-    """What complete syncs said of a room; None when they said nothing."""
+    """What complete syncs said of a room; None when this client's said nothing yet."""
     state = client.state
-    room = state.rooms.get(room_id)
-    if room is not None and room.is_encrypted:
+    if state.is_encrypted(room_id):
         return True
-    if room is not None and room.membership == "join" and not state.is_partial:
-        return False
-    return None
+    room = state.rooms.get(room_id)
+    is_joined = room is not None and room.membership == "join"
+    # What the store has is from when the client ended.
+    return False if is_joined and state.is_current and not state.is_partial else None
 
 
 async def is_encrypted(client: Client, room_id: str) -> bool:
@@ -50,5 +50,5 @@ async def is_encrypted(client: Client, room_id: str) -> bool:
 def turned_out_encrypted(client: Client, room_id: str) -> None:
     """Keeps that a room is encrypted before a sync says so."""
     room = client.state.rooms.get(room_id)
-    if room is not None and not room.is_encrypted:
-        client.state.keep_encrypted(room)
+    if room is None or not room.is_encrypted:
+        client.state.keep_encrypted(room_id)

@@ -46,7 +46,12 @@ class _RoomAnswer(msgspec.Struct):
 async def create(client: Client, arguments: CreateRoomArguments) -> str:
     """Creates a room; returns its id."""
     path = make_path("createRoom")
-    return (await client.api.post(_RoomAnswer, path, creation_body(arguments))).room_id
+    body = creation_body(arguments)
+    room_id = (await client.api.post(_RoomAnswer, path, body)).room_id
+    if any(event["type"] == ENCRYPTION for event in body.get("initial_state", ())):
+        # A sync may have seen the room before it was whole.
+        client.state.keep_encrypted(room_id)
+    return room_id
 
 
 def creation_body(arguments: CreateRoomArguments) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from libmatrix.backoff import Backoff, jitter
 from libmatrix.encryption import (
     goes_in_clear,
     is_encrypted,
-    known_to_be_encrypted,
     turned_out_encrypted,
 )
 from libmatrix.errors import (
+    HomeserverError,
     InternalError,
     MatrixError,
     TransportError,
@@ -166,9 +166,15 @@ class Lane:
         if goes_in_clear(item.draft.type):
             return
         if item.is_unknown:
-            # Frozen in clear. What was asked then counts, unless more is known now.
-            if known_to_be_encrypted(client, self._room_id):
-                raise UncertainSendError("tried in clear, and the room is encrypted now")
+            # Frozen in clear, and it may never have left: repeated only where that is still right.
+            try:
+                is_now = await is_encrypted(client, self._room_id)
+            except HomeserverError as error:
+                if error.http_status not in (403, 404):
+                    raise
+                is_now = True
+            if is_now:
+                raise UncertainSendError("tried in clear, and the room may be encrypted now")
         elif await is_encrypted(client, self._room_id):
             await self._encrypt(item)
 

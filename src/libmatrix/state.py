@@ -31,6 +31,8 @@ _IS_PARTIAL = "is_partial"
 _IS_OUTDATED = "is_outdated"
 _FILTERS = "filters"
 _DIRECT = "m.direct"
+# The table of rooms that are encrypted, and how.
+_ENCRYPTED = "encrypted_room"
 _MOST_FILTERS = 8
 
 _encode = msgspec.json.Encoder().encode
@@ -87,6 +89,8 @@ class State:
         self.session = Session()
         self.next_batch: str | None = None
         self.is_partial = False
+        # A sync has come since it was opened: what it knows is not from long ago.
+        self.is_current = False
         self.rooms: dict[str, RoomState] = {}
         self.direct: frozenset[str] = frozenset()
         self.loaded_members: set[str] = set()
@@ -176,6 +180,7 @@ class State:
         is_idle = not any(rider.is_waiting for rider in self.riders)
         if is_idle and changes.are_none(self.next_batch):
             self.pending = None
+            self.is_current = True
             return
         with self._store.transaction() as writer:
             writer.forget_state(changes.fresh_rooms)
@@ -191,6 +196,7 @@ class State:
         for rider in self.riders:
             rider.written()
         self.next_batch = changes.next_batch
+        self.is_current = True
         self.loaded_members -= changes.lost_members
         self.pending = None
 
@@ -219,11 +225,25 @@ class State:
         if kind == _DIRECT:
             self.direct = direct_rooms(content)
 
-    def keep_encrypted(self, room: RoomState) -> None:
-        """Keeps at once that a known room turned out to be encrypted."""
-        room.is_encrypted = True
+    def is_encrypted(self, room_id: str) -> bool:
+        """Whether a room is known to be encrypted, or to have been at any time."""
+        room = self.rooms.get(room_id)
+        is_now = room is not None and room.is_encrypted
+        return is_now or self._store.crypto_value(_ENCRYPTED, room_id, "") is not None
+
+    def keep_encrypted(self, room_id: str) -> None:
+        """Keeps at once and for ever that a room is encrypted, be it known otherwise or not."""
+        room = self.rooms.get(room_id)
         with self._store.transaction() as writer:
-            writer.rooms([(room.room_id, _encode(room))])
+            if room is not None:
+                room.is_encrypted = True
+                writer.rooms([(room_id, _encode(room))])
+            self._remember_encrypted(writer, room_id)
+
+    def _remember_encrypted(self, writer: Writer, room_id: str) -> None:
+        """How it is encrypted is not known here, and kept if it is."""
+        if self._store.crypto_value(_ENCRYPTED, room_id, "") is None:
+            writer.crypto(_ENCRYPTED, [(room_id, "", b"{}")], [])
 
     # -- what is known, the last sync's changes included -------------------------------------
 
@@ -283,8 +303,10 @@ class State:
         self.loaded_members.add(room_id)
 
     def forget_room(self, room_id: str) -> None:
-        """Forgets a room at once."""
+        """Forgets a room at once, but not that it was encrypted."""
         with self._store.transaction() as writer:
+            if self.is_encrypted(room_id):
+                self._remember_encrypted(writer, room_id)
             writer.forget_room(room_id)
         self.rooms.pop(room_id, None)
         self.loaded_members.discard(room_id)

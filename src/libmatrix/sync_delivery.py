@@ -187,6 +187,7 @@ class Delivery:
         """An invite or a knock: what it tells is all there is."""
         before = self._before(room_id)
         room = RoomState(room_id=room_id, membership=membership, is_stripped=True)
+        room.is_encrypted = self._state.is_encrypted(room_id)
         update = self._keep(room)
         own, sound = None, []
         for index, (raw, head) in enumerate(self._read_state(events)):
@@ -209,7 +210,9 @@ class Delivery:
         room = self._state.rooms.get(room_id)
         if room is None or (room.is_stripped and membership == "join"):
             # What an invite told is replaced by what the server knows.
-            room = RoomState(room_id=room_id, membership=membership)
+            # Once encrypted, for ever: nobody makes that unsaid by an invite or a way back.
+            is_encrypted = self._state.is_encrypted(room_id)
+            room = RoomState(room_id=room_id, membership=membership, is_encrypted=is_encrypted)
             self.changes.fresh_rooms.add(room_id)
         update = self._keep(room)
         update.take_membership(membership)

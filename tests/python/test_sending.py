@@ -506,6 +506,25 @@ def test_uncertain_is_another_devices(server: SendServer, tmp_path: Path) -> Non
     assert [sending.token for sending in server.taken] == ["token", "new"]
 
 
+@pytest.mark.parametrize("answer", [(200, {"algorithm": "x"}), (403, {"errcode": "M_FORBIDDEN"})])
+def test_what_was_tried_in_clear_is_not_repeated_where_others_encrypt_now(
+    server: SendServer, tmp_path: Path, answer: Any
+) -> None:
+    """The first attempt never got there, and somebody enabled encryption while nobody was here."""
+    server.deed = lambda _: DROP
+    with Sender(server, tmp_path) as sender:
+        sender.call("sync_once")
+        sender.send("secret", txn_id="t0")
+        sender.until(lambda: sender.call("sends")["sends"][0].get("failure"))
+    server.deed = lambda _: TAKE
+    server.other = lambda _, path, __: answer if "m.room.encryption" in path else None
+    with Sender(server, tmp_path) as sender:
+        sender.subscribe()
+        sender.until(lambda: sender.states()[-1:] == [("t0", "failed")])
+        assert sender.host.events[-1].payload["failure"]["code"] == "E_SEND_UNCERTAIN"
+    assert server.taken == []
+
+
 # -- sizes and rooms ------------------------------------------------------------------------------
 
 

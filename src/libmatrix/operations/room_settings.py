@@ -157,9 +157,7 @@ async def enable_encryption(
                 raise ArgumentError(f"{key}: must be above 0")
             content[key] = value
     event_id = await send_state(client, room_id, ENCRYPTION, "", content)
-    room = client.state.rooms.get(room_id)
-    if room is not None:
-        client.state.keep_encrypted(room)
+    client.state.keep_encrypted(room_id)
     return EnableEncryptionResult(event_id=event_id)
 
 

@@ -73,9 +73,8 @@ async def send_state_event(
         raise ArgumentError("type: must not be empty")
     content = as_map(arguments.content, "content")
     event_id = await send_state(client, room_id, kind, arguments.state_key, content)
-    room = client.state.rooms.get(room_id)
-    if room is not None and kind == ENCRYPTION and not arguments.state_key:
-        client.state.keep_encrypted(room)
+    if kind == ENCRYPTION and not arguments.state_key:
+        client.state.keep_encrypted(room_id)
     return SendStateEventResult(event_id=event_id)
 
 
