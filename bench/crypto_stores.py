@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 from vodozemac import GroupSession, InboundGroupSession
 
+from libmatrix.auth.session import Session
 from libmatrix.crypto.account import Account
 from libmatrix.crypto.records import RoomKey, encode
 from libmatrix.crypto.store import CryptoStore
-from libmatrix.seal import Vault
-from libmatrix.session import Session
-from libmatrix.state import State
+from libmatrix.store.seal import Vault
+from libmatrix.store.state import State
 
 ME, DEVICE = "@bench:localhost", "D"
 

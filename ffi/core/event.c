@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* room_events.py makes the same record for events that are part of an answer; a test holds the two
- * together. */
+/* events/record.py makes the same record for events that are part of an answer; a test holds the
+ * two together. */
 #include "event.h"
 
 #include <string.h>

@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from libmatrix import discovery
+from libmatrix.auth import discovery
+from libmatrix.auth.discovery import check_base_url, check_server_name, is_url
 from libmatrix.backoff import Backoff, retry_after_ms
-from libmatrix.discovery import check_base_url, check_server_name, is_url
 from libmatrix.errors import (
     ChallengeError,
     HomeserverError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from libmatrix.client import Client
-    from libmatrix.http import HttpClient, HttpResponse, HttpSettings
+    from libmatrix.http.client import HttpClient, HttpResponse, HttpSettings
 
 T = TypeVar("T")
 
@@ -205,7 +205,7 @@ class Api:
         )
 
     async def _request(self, method: str, url: str, **how: Any) -> HttpResponse:
-        from libmatrix.http import HttpError
+        from libmatrix.http.client import HttpError
 
         try:
             return await self._connection().request(method, url, **how)
@@ -214,7 +214,7 @@ class Api:
 
     def _connection(self) -> HttpClient:
         if self._http is None:
-            from libmatrix.http import HttpSettings
+            from libmatrix.http.client import HttpSettings
 
             options = self._client.options
             self._settings = HttpSettings(

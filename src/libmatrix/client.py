@@ -13,6 +13,8 @@ from msgspec import Raw
 
 from libmatrix import frames
 from libmatrix.api import Api
+from libmatrix.auth.renewal import Renewal
+from libmatrix.auth.session import Session, import_text
 from libmatrix.errors import (
     AlreadyLoggedInError,
     ArgumentError,
@@ -24,19 +26,17 @@ from libmatrix.errors import (
     map_error,
     places,
 )
-from libmatrix.renewal import Renewal
-from libmatrix.seal import Vault
-from libmatrix.session import Session, import_text
-from libmatrix.subscriptions import Subscriptions
+from libmatrix.store.seal import Vault
+from libmatrix.sync.subscriptions import Subscriptions
 from libmatrix.table_gen import ClientOptions, Output
 
 if TYPE_CHECKING:
     from libmatrix.context import Context
     from libmatrix.crypto.machine import Crypto
-    from libmatrix.room_events import Decrypt
-    from libmatrix.sending_queue import SendQueue
-    from libmatrix.state import State
-    from libmatrix.sync import Syncer
+    from libmatrix.events.record import Decrypt
+    from libmatrix.sending.queue import SendQueue
+    from libmatrix.store.state import State
+    from libmatrix.sync.syncer import Syncer
 
 T = TypeVar("T")
 
@@ -217,7 +217,7 @@ class Client:
     def syncer(self) -> Syncer:
         """The one that syncs."""
         if self._syncer is None:
-            from libmatrix.sync import Syncer
+            from libmatrix.sync.syncer import Syncer
 
             self._syncer = Syncer(self)
         return self._syncer
@@ -233,7 +233,7 @@ class Client:
     def sends(self) -> SendQueue:
         """What waits to be sent."""
         if self._sends is None:
-            from libmatrix.sending_queue import SendQueue
+            from libmatrix.sending.queue import SendQueue
 
             self._sends = SendQueue(self)
         return self._sends
@@ -358,7 +358,7 @@ class Client:
         return crypto.close() if crypto is not None else []
 
     def _open_state(self) -> State:
-        from libmatrix.state import State
+        from libmatrix.store.state import State
 
         if self._is_closed:
             raise StoreError("the store is closed")
@@ -367,7 +367,7 @@ class Client:
 
     def _resume_sends(self) -> None:
         """Goes on with what an earlier run left to be sent."""
-        from libmatrix.sending_store import SendStore
+        from libmatrix.sending.store import SendStore
 
         if self._state is not None and SendStore.is_needed(self):
             self.sends  # noqa: B018

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from libmatrix.api import make_path
 from libmatrix.errors import HomeserverError
-from libmatrix.rooms import ENCRYPTION
+from libmatrix.rooms.room import ENCRYPTION
 
 if TYPE_CHECKING:
     from libmatrix.client import Client

@@ -13,12 +13,12 @@ from libmatrix import frames
 from libmatrix.bridge import Bridge
 from libmatrix.errors import MatrixError, NotHandledError, is_defect, places
 from libmatrix.frames import Outbox
-from libmatrix.stagger import Stagger
-from libmatrix.store_files import StoreFiles
+from libmatrix.store.files import StoreFiles
+from libmatrix.sync.stagger import Stagger
 from libmatrix.table_gen import ERROR_STATUS, ErrorCode, HostCall
 
 if TYPE_CHECKING:
-    from libmatrix.http import HttpClient, HttpSettings
+    from libmatrix.http.client import HttpClient, HttpSettings
     from libmatrix.log import Log
 
 _encode = msgspec.json.Encoder().encode
@@ -121,7 +121,7 @@ class Connections:
 
     def acquire(self, settings: HttpSettings) -> HttpClient:
         """The HTTP client for these settings; to be released as often as acquired."""
-        from libmatrix.http import HttpClient
+        from libmatrix.http.client import HttpClient
 
         client, users = self._clients.get(settings) or (HttpClient(settings), 0)
         self._clients[settings] = (client, users + 1)

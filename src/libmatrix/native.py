@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from libmatrix import late_ssl, output
+from libmatrix import output
+from libmatrix.http import late_ssl
 
 _STOPPED = 1
 # What the core waits for the stores at exit; a Python host gives as much.

@@ -15,8 +15,8 @@ from msgspec import Raw
 from test_core import build_program
 
 from libmatrix import frames
-from libmatrix.events import MalformedEventError
-from libmatrix.room_events import Marks, make_event
+from libmatrix.events.head import MalformedEventError
+from libmatrix.events.record import Marks, make_event
 
 ROOM, ME = "!r:ü", "@me:x"
 TYPES = ["m.room.message", "m.reaction", "m.room.redaction", "m.room.member", "m.x", ""]

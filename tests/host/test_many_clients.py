@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.idle_fixture import IdleFixture
-from libmatrix import http_trust
+from libmatrix.http import trust as http_trust
 from tests.support import certificates
 from tests.support.hosts import ROOT
 from tests.support.runtime_host import RuntimeHost

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from libmatrix.discovery import check_server_name, is_safe
+from libmatrix.auth.discovery import check_server_name, is_safe
 from libmatrix.errors import ArgumentError
 from tests.python.http_servers import Authority
 from tests.support.runtime_host import RuntimeHost

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from libmatrix.events import MalformedEventError, depth, read_event, read_timeline_event
+from libmatrix.events.head import MalformedEventError, depth, read_event, read_timeline_event
 
 
 def event(content: str, kind: str = "m.room.message") -> bytes:

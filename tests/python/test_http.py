@@ -10,7 +10,7 @@ import threading
 import pytest
 from http_servers import answering, raw, read_request, reply, run, serve, until
 
-from libmatrix.http import (
+from libmatrix.http.client import (
     HttpClient,
     HttpClosedError,
     HttpConnectionError,

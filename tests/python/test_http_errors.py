@@ -13,8 +13,8 @@ from pathlib import Path
 import httptools
 import pytest
 
-from libmatrix import http
-from libmatrix.http_errors import HttpError, HttpInternalError, map_exception
+from libmatrix.http import client as http
+from libmatrix.http.errors import HttpError, HttpInternalError, map_exception
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 from http_servers import answering, raw, read_request, reply, run, serve, until
 
-from libmatrix.http import (
+from libmatrix.http.client import (
     HttpClient,
     HttpConnectionError,
     HttpError,

@@ -15,7 +15,7 @@ from http_servers import (
     until,
 )
 
-from libmatrix.http import (
+from libmatrix.http.client import (
     HttpArgumentError,
     HttpClient,
     HttpError,
@@ -24,8 +24,8 @@ from libmatrix.http import (
     HttpTimeoutError,
     HttpTlsError,
 )
-from libmatrix.http_proxy import ProxyRules, parse_proxy
-from libmatrix.http_url import Origin
+from libmatrix.http.proxy import ProxyRules, parse_proxy
+from libmatrix.http.url import Origin
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

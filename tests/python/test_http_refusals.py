@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from http_servers import run
 
-from libmatrix.http import HttpArgumentError, HttpClient, HttpSettings
+from libmatrix.http.client import HttpArgumentError, HttpClient, HttpSettings
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from http_servers import answering, raw, read_request, reply, run, serve, until
 
-from libmatrix.http import (
+from libmatrix.http.client import (
     HttpArgumentError,
     HttpClient,
     HttpConnectionError,

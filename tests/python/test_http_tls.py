@@ -14,8 +14,8 @@ import certifi
 import pytest
 from http_servers import Authority, answering, raw, reply, run, serve, until
 
-from libmatrix import http_trust
-from libmatrix.http import (
+from libmatrix.http import trust as http_trust
+from libmatrix.http.client import (
     HttpArgumentError,
     HttpClient,
     HttpConnectionError,
@@ -261,7 +261,7 @@ def test_a_cut_within_the_answer(authority: Authority, end: str) -> None:
 
 EXIT = """
     import asyncio, ctypes, random, sys, threading
-    from libmatrix.http import HttpClient, HttpSettings
+    from libmatrix.http.client import HttpClient, HttpSettings
 
     async def ask(url, ca_file):
         client = HttpClient(HttpSettings(ca_file=ca_file))

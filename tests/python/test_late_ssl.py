@@ -13,11 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
 import sys
 sys.path[:0] = {path!r}
-from libmatrix import late_ssl
+from libmatrix.http import late_ssl
 prepared = []
 late_ssl.install(lambda: prepared.append(sorted(sys.modules).count("_ssl")))
 import asyncio
-from libmatrix.http import HttpClient, HttpError, HttpSettings
+from libmatrix.http.client import HttpClient, HttpError, HttpSettings
 
 async def answer(reader, writer):
     await reader.readuntil(b"\\r\\n\\r\\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from libmatrix.room_names import make_name
+from libmatrix.rooms.names import make_name
 
 ALICE, BOB, CAROL = ("@a:x", "Alice"), ("@b:x", "Bob"), ("@c:x", "Carol")
 

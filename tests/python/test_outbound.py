@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from libmatrix.crypto import outbound
 from libmatrix.errors import EncryptionError
-from libmatrix.rooms import RoomState
+from libmatrix.rooms.room import RoomState
 from tests.support.parties import ROOM, Party
 
 ALICE, BOB, CAROL = "@alice:x", "@bob:x", "@carol:x"

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from libmatrix.level_changes import may_set_levels
-from libmatrix.permissions import Permissions, _decode
-from libmatrix.rooms import creators_of, has_creator_power
+from libmatrix.rooms.level_changes import may_set_levels
+from libmatrix.rooms.permissions import Permissions, _decode
+from libmatrix.rooms.room import creators_of, has_creator_power
 
 A, B, C = "@a:x", "@b:x", "@c:x"
 

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from libmatrix import poll_content
 from libmatrix.errors import ArgumentError
-from libmatrix.poll_content import Poll, read_response, read_start
+from libmatrix.messages import poll_content
+from libmatrix.messages.poll_content import Poll, read_response, read_start
+from libmatrix.messages.tally import count_votes
 from libmatrix.table_gen import Event
-from libmatrix.tally import count_votes
 
 POLL = Poll("tea?", {"1": "green", "2": "black", "3": "white"}, 2, "disclosed")
 TYPES = {True: "m.poll.response", False: poll_content.RESPONSE_TYPE}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from libmatrix.errors import ArgumentError, MatrixError
-from libmatrix.message_content import text_content
-from libmatrix.rich_text import clean_html, render_markdown
+from libmatrix.messages.content import text_content
+from libmatrix.messages.rich_text import clean_html, render_markdown
 
 KEPT = [
     "<h1>a</h1><h6>b</h6>",

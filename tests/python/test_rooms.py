@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from libmatrix.rooms import RoomState
+from libmatrix.rooms.room import RoomState
 from libmatrix.table_gen import Room
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, ScriptedServer

@@ -584,7 +584,7 @@ def test_local_echoes(server: SendServer) -> None:
 def test_many_at_once_are_one_transaction(
     server: SendServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from libmatrix.store import Store
+    from libmatrix.store.file import Store
 
     begun: list[int] = []
     transaction = Store.transaction
@@ -615,7 +615,7 @@ def rows_of(sender: Sender) -> list[Any]:
 def test_a_store_that_cannot_be_written(
     server: SendServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from libmatrix.sending_store import SendStore
+    from libmatrix.sending.store import SendStore
 
     def full(*_: object) -> None:
         import sqlite3
@@ -632,7 +632,7 @@ def test_a_store_that_cannot_be_written(
 
 def test_errors_are_judged_by_what_they_say() -> None:
     from libmatrix.errors import DiscoveryError, StoreError, TransportError
-    from libmatrix.sending_outcome import judge
+    from libmatrix.sending.outcome import judge
 
     assert judge(TransportError("x", sent=False)) == ("temporary", False)
     assert judge(TransportError("x", sent=True)) == ("temporary", True)

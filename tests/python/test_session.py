@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from libmatrix.auth.session import OAuth, Session, export_text, import_text
 from libmatrix.errors import ArgumentError
-from libmatrix.session import OAuth, Session, export_text, import_text
 from tests.support.runtime_host import CONTEXT, RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 

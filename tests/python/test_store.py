@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from libmatrix.auth.session import Session
 from libmatrix.errors import StoreError, StoreLockedError
-from libmatrix.session import Session
-from libmatrix.state import Changes, State
-from libmatrix.store import Store
+from libmatrix.store.file import Store
+from libmatrix.store.state import Changes, State
 
 FILE = "libmatrix.sqlite3"
 
@@ -67,7 +67,7 @@ def test_second_client_is_refused_and_harms_nothing(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys\nfrom libmatrix.state import State\n"
+            "import sys\nfrom libmatrix.store.state import State\n"
             "from libmatrix.errors import StoreLockedError\n"
             "try: State(sys.argv[1])\nexcept StoreLockedError: print('locked')",
             str(tmp_path),

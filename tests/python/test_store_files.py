@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from libmatrix.auth.session import Session
 from libmatrix.errors import StoreError, StoreLockedError
-from libmatrix.session import Session
-from libmatrix.state import State
-from libmatrix.store import Store
-from libmatrix.store_files import StoreFiles
+from libmatrix.store.file import Store
+from libmatrix.store.files import StoreFiles
+from libmatrix.store.state import State
 
 FILE = "libmatrix.sqlite3"
 LOCK = "libmatrix.lock"
@@ -80,7 +80,7 @@ def test_at_rest_it_is_locked(tmp_path: Path) -> None:
     with pytest.raises(StoreLockedError):
         State(str(tmp_path))
     code = (
-        "import sys\nfrom libmatrix.state import State\n"
+        "import sys\nfrom libmatrix.store.state import State\n"
         "from libmatrix.errors import StoreLockedError\n"
         "try: State(sys.argv[1])\nexcept StoreLockedError: print('locked')"
     )
@@ -99,7 +99,7 @@ def test_at_rest_it_is_locked(tmp_path: Path) -> None:
 def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     """The host may fork a worker that outlives the client."""
     code = (
-        "import os, sys, time\nfrom libmatrix.state import State\n"
+        "import os, sys, time\nfrom libmatrix.store.state import State\n"
         "state = State(sys.argv[1])\n"
         "if os.fork() == 0:\n    sys.stdin.read(1); os._exit(0)\n"
         "print('forked', flush=True)\nsignal = sys.argv[2]\nos.kill(os.getpid(), int(signal))"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from libmatrix.errors import StoreError
-from libmatrix.state import State
+from libmatrix.store.state import State
 
 FILE = "libmatrix.sqlite3"
 SCHEMA_1 = """

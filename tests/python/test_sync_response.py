@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libmatrix.errors import ResponseError
-from libmatrix.sync_response import decode_sync
+from libmatrix.sync.response import decode_sync
 
 EVENT = {"type": "m.room.message", "event_id": "$1", "sender": "@a:x", "content": {"body": "hi"}}
 ROOM: dict[str, Any] = {

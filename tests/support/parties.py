@@ -12,10 +12,10 @@ from msgspec import Raw
 from libmatrix.crypto.key_query import read_device
 from libmatrix.crypto.machine import Crypto
 from libmatrix.crypto.records import Device
-from libmatrix.events import read_timeline_event
-from libmatrix.room_events import Decrypted
-from libmatrix.state import Changes, State
-from libmatrix.sync_response import SyncResponse
+from libmatrix.events.head import read_timeline_event
+from libmatrix.events.record import Decrypted
+from libmatrix.store.state import Changes, State
+from libmatrix.sync.response import SyncResponse
 
 ROOM = "!r:x"
 
@@ -73,7 +73,7 @@ class Party:
             session=SimpleNamespace(is_logged_in=False),
             subscriptions=SimpleNamespace(of=lambda kind: [], wishes=lambda kind: []),
         )
-        from libmatrix.seal import Vault
+        from libmatrix.store.seal import Vault
 
         self.crypto = Crypto(self.client, Vault(None), user_id, device_id)  # type: ignore[arg-type]
         self.user_id = user_id

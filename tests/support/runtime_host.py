@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from libmatrix import frames
-from libmatrix.events import DEEPEST, read_event
-from libmatrix.room_events import Marks, make_record
+from libmatrix.events.head import DEEPEST, read_event
+from libmatrix.events.record import Marks, make_record
 from libmatrix.runtime import Runtime
 
 HEADER = struct.Struct("=IHHQQQ")

@@ -14,8 +14,8 @@ from libmatrix.crypto.late import waiting_place
 from libmatrix.crypto.records import RoomKey
 from libmatrix.crypto.room_keys import OpenKey
 from libmatrix.crypto.trust_levels import shield_of
-from libmatrix.events import EventHead, MalformedEventError, read_event
-from libmatrix.room_events import Decrypted
+from libmatrix.events.head import EventHead, MalformedEventError, read_event
+from libmatrix.events.record import Decrypted
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto

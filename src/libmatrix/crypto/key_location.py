@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from libmatrix.errors import StoreError
 
 if TYPE_CHECKING:
-    from libmatrix.seal import Vault
-    from libmatrix.store import Store
+    from libmatrix.store.file import Store
+    from libmatrix.store.seal import Vault
 
 _KEY_FILE = "libmatrix.key"
 _KEY_BYTES = 32

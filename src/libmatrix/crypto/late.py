@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from msgspec import Raw
 
 from libmatrix import frames
-from libmatrix.events import read_timeline_event
-from libmatrix.room_events import ENCRYPTED, Marks, unlock
+from libmatrix.events.head import read_timeline_event
+from libmatrix.events.record import ENCRYPTED, Marks, unlock
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
-    from libmatrix.state import Changes
-    from libmatrix.sync_post import Post
+    from libmatrix.store.state import Changes
+    from libmatrix.sync.post import Post
 
 _MARKS = Marks(is_historic=False)
 
@@ -52,8 +52,8 @@ class Late:
 
     async def _give_now(self) -> None:
         """The same for keys that came by other ways than a sync."""
-        from libmatrix.sync import Syncer
-        from libmatrix.sync_post import Post
+        from libmatrix.sync.post import Post
+        from libmatrix.sync.syncer import Syncer
 
         client = self._crypto.client
         post = Post(client)

@@ -43,13 +43,13 @@ from libmatrix.crypto.to_device import Handler, Incoming, ToDevice
 from libmatrix.crypto.trust import Trust
 from libmatrix.crypto.trust_levels import Policy
 from libmatrix.errors import MatrixError, is_defect, map_error, places
-from libmatrix.rooms import ENCRYPTION
-from libmatrix.seal import Vault
+from libmatrix.rooms.room import ENCRYPTION
+from libmatrix.store.seal import Vault
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
-    from libmatrix.state import Changes
-    from libmatrix.sync_response import SyncResponse
+    from libmatrix.store.state import Changes
+    from libmatrix.sync.response import SyncResponse
 
 # A new session with a device that cannot decrypt what we send, at most so often.
 _UNWEDGE_MS = 3_600_000

@@ -13,7 +13,7 @@ from libmatrix.crypto.account import MEGOLM
 from libmatrix.crypto.records import OutboundSession, decode_outbound, encode
 from libmatrix.crypto.sharing import Recipients, Sharing
 from libmatrix.errors import EncryptionError, ResponseError
-from libmatrix.rooms import ENCRYPTION
+from libmatrix.rooms.room import ENCRYPTION
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from libmatrix.crypto.secret_sharing import SecretSharing
     from libmatrix.crypto.secrets import SecretStorage
     from libmatrix.crypto.verification.manager import Verifications
-    from libmatrix.events import EventHead
+    from libmatrix.events.head import EventHead
 
 # In the type of an event, or the msgtype of a message.
 _VERIFICATION = "m.key.verification."

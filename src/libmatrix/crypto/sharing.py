@@ -66,7 +66,7 @@ class Sharing:
 
     async def _members(self, room_id: str) -> tuple[tuple[Any, ...], list[str]]:
         """Who reads what is written now, and a mark that changes with that."""
-        from libmatrix.members import known_members
+        from libmatrix.rooms.members import known_members
 
         client = self._crypto.client
         members = await known_members(client, room_id)

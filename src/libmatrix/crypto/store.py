@@ -16,9 +16,9 @@ from libmatrix.crypto.key_location import load_key
 from libmatrix.errors import StoreError
 
 if TYPE_CHECKING:
-    from libmatrix.seal import Vault
-    from libmatrix.state import State
-    from libmatrix.store import Store, Writer
+    from libmatrix.store.file import Store, Writer
+    from libmatrix.store.seal import Vault
+    from libmatrix.store.state import State
 
 _NONCE, _TAG = 12, 16
 

@@ -16,7 +16,7 @@ from libmatrix.crypto.key_query import read_device
 from libmatrix.crypto.olm import OlmError, Plaintext
 from libmatrix.crypto.records import Device, encode
 from libmatrix.errors import places
-from libmatrix.events import EventHead, MalformedEventError, read_event
+from libmatrix.events.head import EventHead, MalformedEventError, read_event
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from libmatrix.api import make_path
+from libmatrix.auth.uia import Ask, authenticate
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, EncryptionError, ResponseError
 from libmatrix.table_gen import (
@@ -29,7 +30,6 @@ from libmatrix.table_gen import (
     UserDevicesResult,
 )
 from libmatrix.tasks import in_task
-from libmatrix.uia import Ask, authenticate
 
 if TYPE_CHECKING:
     from libmatrix.table_gen import DeviceTrustLevel

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from libmatrix import direct
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, HomeserverError
 from libmatrix.identifiers import check_room_id, check_user_id
-from libmatrix.joining import enter
-from libmatrix.room_creation import create
+from libmatrix.rooms import direct
+from libmatrix.rooms.creation import create
+from libmatrix.rooms.joining import enter
 from libmatrix.table_gen import (
     AddDirectRoomArguments,
     AddDirectRoomResult,

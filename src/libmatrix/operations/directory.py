@@ -11,7 +11,7 @@ from libmatrix.api import decode, make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
 from libmatrix.identifiers import check_alias, check_room
-from libmatrix.previews import fetch_summary, previews, whole
+from libmatrix.rooms.previews import fetch_summary, previews, whole
 from libmatrix.table_gen import (
     CreateRoomAliasArguments,
     CreateRoomAliasResult,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from libmatrix import cursors
 from libmatrix.api import decode, make_path
 from libmatrix.client import Client
-from libmatrix.cursors import Cursor
-from libmatrix.edits import is_valid
 from libmatrix.errors import ArgumentError, HomeserverError
-from libmatrix.fetched import bundled, make_records, malformed
-from libmatrix.fetched import fetch_event as fetch
-from libmatrix.paging import (
+from libmatrix.messages import cursors
+from libmatrix.messages.cursors import Cursor
+from libmatrix.messages.edits import is_valid
+from libmatrix.messages.fetched import bundled, make_records, malformed
+from libmatrix.messages.fetched import fetch_event as fetch
+from libmatrix.messages.paging import (
     V1,
     all_relations,
     check_limit,
@@ -25,8 +25,8 @@ from libmatrix.paging import (
     require_chunk,
     with_some,
 )
-from libmatrix.searching import search
-from libmatrix.sync_response import salvage
+from libmatrix.messages.searching import search
+from libmatrix.sync.response import salvage
 from libmatrix.table_gen import (
     CloseCursorArguments,
     CloseCursorResult,

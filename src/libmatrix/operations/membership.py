@@ -8,11 +8,11 @@ import msgspec
 
 from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.direct import direct_inviter, remember
-from libmatrix.direct import joined_rooms as fetch_joined
 from libmatrix.identifiers import check_room, check_user_id
-from libmatrix.joining import enter
-from libmatrix.members import list_members
+from libmatrix.rooms.direct import direct_inviter, remember
+from libmatrix.rooms.direct import joined_rooms as fetch_joined
+from libmatrix.rooms.joining import enter
+from libmatrix.rooms.members import list_members
 from libmatrix.table_gen import (
     BanUserArguments,
     BanUserResult,

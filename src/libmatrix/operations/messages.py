@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from libmatrix.client import Client
-from libmatrix.edits import edit_content, edited, find_original, keep
-from libmatrix.fetched import fetch_event
-from libmatrix.message_content import (
+from libmatrix.messages.content import (
     Content,
     location,
     mention,
@@ -17,9 +15,11 @@ from libmatrix.message_content import (
     sticker,
     text_content,
 )
+from libmatrix.messages.edits import edit_content, edited, find_original, keep
+from libmatrix.messages.fetched import fetch_event
 from libmatrix.sending import redact as send_redaction
 from libmatrix.sending import send_event as send
-from libmatrix.subscriptions import MESSAGE
+from libmatrix.sync.subscriptions import MESSAGE
 from libmatrix.table_gen import (
     EditMessageArguments,
     EditMessageResult,

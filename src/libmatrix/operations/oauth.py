@@ -11,12 +11,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from libmatrix import oauth
-from libmatrix.client import Client
-from libmatrix.errors import MatrixError, OAuthError, TransportError
-from libmatrix.login import login_result
-from libmatrix.loopback import Listener
-from libmatrix.oauth_metadata import (
+from libmatrix.auth import oauth
+from libmatrix.auth.login import login_result
+from libmatrix.auth.loopback import Listener
+from libmatrix.auth.oauth_metadata import (
     DEVICE_GRANT,
     Metadata,
     check_code_flow,
@@ -24,7 +22,9 @@ from libmatrix.oauth_metadata import (
     check_url,
     fetch,
 )
-from libmatrix.session import Hidden, Session
+from libmatrix.auth.session import Hidden, Session
+from libmatrix.client import Client
+from libmatrix.errors import MatrixError, OAuthError, TransportError
 from libmatrix.table_gen import (
     LoginOauthArguments,
     LoginOauthDeviceArguments,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from libmatrix import poll_content
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
-from libmatrix.message_content import mention, reference, relate
+from libmatrix.messages import poll_content
+from libmatrix.messages.content import mention, reference, relate
+from libmatrix.messages.tally import Tally, count, find_poll, may_end
 from libmatrix.sending import send_event
 from libmatrix.table_gen import (
     AnswerPollArguments,
@@ -18,7 +19,6 @@ from libmatrix.table_gen import (
     StartPollArguments,
     StartPollResult,
 )
-from libmatrix.tally import Tally, count, find_poll, may_end
 
 
 async def start_poll(client: Client, arguments: StartPollArguments) -> StartPollResult:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from libmatrix import typing_notices
 from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, HomeserverError
+from libmatrix.messages import typing_notices
 from libmatrix.table_gen import (
     FullyReadArguments,
     FullyReadResult,

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from libmatrix import power_levels
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
 from libmatrix.identifiers import check_alias, check_event_id, check_mxc, check_user_id
-from libmatrix.room_creation import MEGOLM, as_map, join_rules
-from libmatrix.room_state import fetch_map, find_content
-from libmatrix.rooms import ENCRYPTION
+from libmatrix.rooms import power_levels
+from libmatrix.rooms.creation import MEGOLM, as_map, join_rules
+from libmatrix.rooms.room import ENCRYPTION
+from libmatrix.rooms.state_events import fetch_map, find_content
 from libmatrix.sending import send_state
 from libmatrix.table_gen import (
     CanonicalAliasArguments,

@@ -8,13 +8,13 @@ import msgspec
 
 from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.direct import remember
 from libmatrix.errors import ArgumentError, UnknownRoomError
 from libmatrix.identifiers import check_user_ids
-from libmatrix.room_creation import create
-from libmatrix.room_state import content_of
-from libmatrix.rooms import ENCRYPTION, has_creator_power
-from libmatrix.succession import find_predecessor, find_successor, join_newest
+from libmatrix.rooms.creation import create
+from libmatrix.rooms.direct import remember
+from libmatrix.rooms.room import ENCRYPTION, has_creator_power
+from libmatrix.rooms.state_events import content_of
+from libmatrix.rooms.succession import find_predecessor, find_successor, join_newest
 from libmatrix.table_gen import (
     CreateRoomArguments,
     CreateRoomResult,

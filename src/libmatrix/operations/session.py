@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
+from libmatrix.auth.login import begin, device_fields, log_in, login_result, session_of
+from libmatrix.auth.session import Session, export_text
 from libmatrix.client import Client
 from libmatrix.errors import (
     ArgumentError,
@@ -17,8 +19,6 @@ from libmatrix.errors import (
     ResponseError,
     UnknownTokenError,
 )
-from libmatrix.login import begin, device_fields, log_in, login_result, session_of
-from libmatrix.session import Session, export_text
 from libmatrix.table_gen import (
     AccountArguments,
     AccountResult,
@@ -82,7 +82,7 @@ def _providers(flow: dict[str, Any]) -> list[SsoProvider]:
 
 
 async def _has_oauth(client: Client) -> bool:
-    from libmatrix.oauth_metadata import fetch
+    from libmatrix.auth.oauth_metadata import fetch
 
     try:
         await fetch(client)
@@ -142,7 +142,7 @@ async def register_account(
     client: Client, arguments: RegisterAccountArguments
 ) -> RegisterAccountResult:
     """Makes an account; the host does the stages that need a person."""
-    from libmatrix.uia import authenticate
+    from libmatrix.auth.uia import authenticate
 
     client.require_logout()
     ask = client.asker()
@@ -245,7 +245,7 @@ async def logout(client: Client, arguments: LogoutArguments) -> LogoutResult:
         path = make_path("logout", "all") if arguments.everywhere else make_path("logout")
         await client.api.call("POST", path, body={})
     else:
-        from libmatrix.oauth import revoke
+        from libmatrix.auth.oauth import revoke
 
         if arguments.everywhere:
             raise ArgumentError("everywhere: a session by OAuth 2.0 can end itself only")

@@ -11,11 +11,9 @@ from libmatrix.api import decode, make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
 from libmatrix.identifiers import check_room_id
-from libmatrix.previews import Chunk, fields, read_chunks
-from libmatrix.room_creation import SPACE, create
-from libmatrix.room_state import find_events
-from libmatrix.sending import send_state
-from libmatrix.spaces import (
+from libmatrix.rooms.creation import SPACE, create
+from libmatrix.rooms.previews import Chunk, fields, read_chunks
+from libmatrix.rooms.spaces import (
     CHILD,
     PARENT,
     check_order,
@@ -23,6 +21,9 @@ from libmatrix.spaces import (
     parents_of,
     told_children,
 )
+from libmatrix.rooms.state_events import find_events
+from libmatrix.rooms.via import via_servers
+from libmatrix.sending import send_state
 from libmatrix.table_gen import (
     AddSpaceChildArguments,
     AddSpaceChildResult,
@@ -44,7 +45,6 @@ from libmatrix.table_gen import (
     SpaceRoom,
 )
 from libmatrix.tasks import in_task
-from libmatrix.via import via_servers
 
 _V1 = "/_matrix/client/v1"
 # Only who may change the space has something to say in it.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from libmatrix.api import make_path
+from libmatrix.auth.login import device_fields, log_in, login_result
+from libmatrix.auth.loopback import Listener
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, ResponseError
-from libmatrix.login import device_fields, log_in, login_result
-from libmatrix.loopback import Listener
 from libmatrix.table_gen import (
     LoginSsoArguments,
     LoginSsoResult,

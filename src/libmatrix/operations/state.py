@@ -8,10 +8,11 @@ from msgspec import Raw
 from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
-from libmatrix.events import read_event
-from libmatrix.permissions import DEFAULTS, Permissions, read_permissions
-from libmatrix.room_creation import as_map
-from libmatrix.room_state import (
+from libmatrix.events.head import read_event
+from libmatrix.rooms.creation import as_map
+from libmatrix.rooms.permissions import DEFAULTS, Permissions, read_permissions
+from libmatrix.rooms.room import ENCRYPTION, MEMBER
+from libmatrix.rooms.state_events import (
     checked,
     content_of,
     fetch_content,
@@ -19,7 +20,6 @@ from libmatrix.room_state import (
     find_content,
     is_known,
 )
-from libmatrix.rooms import ENCRYPTION, MEMBER
 from libmatrix.sending import send_state
 from libmatrix.table_gen import (
     AccountDataArguments,
@@ -118,7 +118,7 @@ async def may(client: Client, arguments: MayArguments) -> MayResult:
 def _reaches(rules: Permissions, arguments: MayArguments, user_id: str) -> bool:
     """Only who stands below can be kicked or banned, and nobody gives what they do not have."""
     if arguments.event_type == "m.room.power_levels" and arguments.content:
-        from libmatrix.level_changes import may_set_levels
+        from libmatrix.rooms.level_changes import may_set_levels
 
         return may_set_levels(rules, user_id, msgspec.json.decode(arguments.content))
     if arguments.target is None or arguments.action not in ("kick", "ban", "unban"):

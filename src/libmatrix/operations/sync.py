@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libmatrix.client import Client
-from libmatrix.filters import upload
+from libmatrix.sync.filters import upload
 from libmatrix.table_gen import (
     SyncLoopStartArguments,
     SyncLoopStartResult,

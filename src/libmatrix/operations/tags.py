@@ -8,7 +8,7 @@ from msgspec import Raw
 from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
-from libmatrix.rooms import decode_tags
+from libmatrix.rooms.room import decode_tags
 from libmatrix.table_gen import (
     DeleteRoomTagArguments,
     DeleteRoomTagResult,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from libmatrix.api import make_path
+from libmatrix.auth.uia import Ask, authenticate
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, HomeserverError, NoIdentityError
 from libmatrix.table_gen import (
@@ -31,7 +32,6 @@ from libmatrix.table_gen import (
     VerifyOwnDeviceResult,
 )
 from libmatrix.tasks import in_task
-from libmatrix.uia import Ask, authenticate
 
 if TYPE_CHECKING:
     from libmatrix.crypto.cross_signing import Upload

@@ -21,7 +21,7 @@ from libmatrix.crypto.verification.flow import AHEAD_MS, LIFE_MS, PROMPT_MS, Ver
 from libmatrix.crypto.verification.record import describe
 from libmatrix.crypto.verification.sender import RETRY_SECONDS, Sender
 from libmatrix.errors import ArgumentError, MatrixError
-from libmatrix.events import EventHead, MalformedEventError, read_timeline_event
+from libmatrix.events.head import EventHead, MalformedEventError, read_timeline_event
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto

@@ -1,0 +1,1 @@
+"""Single events: whether one is sound, and the record that hosts get of it."""

@@ -1,0 +1,1 @@
+"""HTTP for everything: connections, TLS, proxies, bodies."""

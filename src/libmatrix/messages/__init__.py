@@ -1,0 +1,1 @@
+"""What messages are made of, and how those that were are found."""

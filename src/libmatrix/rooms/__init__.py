@@ -1,0 +1,1 @@
+"""What is known of rooms, and how they are made, entered, ruled and left."""

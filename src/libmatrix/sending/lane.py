@@ -1,0 +1,232 @@
+"""The sends of one room, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from libmatrix.api import decode
+from libmatrix.backoff import Backoff, jitter
+from libmatrix.encryption import (
+    goes_in_clear,
+    is_encrypted,
+    turned_out_encrypted,
+)
+from libmatrix.errors import (
+    HomeserverError,
+    InternalError,
+    MatrixError,
+    TransportError,
+    UncertainSendError,
+    map_error,
+    places,
+)
+from libmatrix.rooms.room import ENCRYPTION
+from libmatrix.sending.item import Frozen, Item, check_encrypted_size, now_ms
+from libmatrix.sending.outcome import Verdict, judge
+
+if TYPE_CHECKING:
+    from libmatrix.sending.queue import SendQueue
+
+_SHORTEST_MS, _LONGEST_MS = 200, 30_000
+# When a homeserver asks to slow down and does not say for how long.
+_LIMITED_MS = 1_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _EventAnswer(msgspec.Struct):
+    event_id: str
+
+
+class Lane:
+    """A room that something is sent to."""
+
+    def __init__(self, queue: SendQueue, room_id: str) -> None:
+        self._queue = queue
+        self._room_id = room_id
+        self._items: deque[Item] = deque()
+        self._backoff = Backoff(_SHORTEST_MS, _LONGEST_MS)
+        self._resting: asyncio.Future[None] | None = None
+        # The last attempt has not got as far as the homeserver.
+        self._is_cut_off = False
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, item: Item) -> None:
+        """Sends it after those that are there."""
+        self._items.append(item)
+        if self._task is None:
+            self._task = self._queue.loop.create_task(self._run())
+
+    def remove(self, item: Item) -> None:
+        """It is over."""
+        if self._items and self._items[0] is item:
+            self._items.popleft()
+            self.hurry()
+        elif item in self._items:
+            self._items.remove(item)
+
+    def reachable(self) -> None:
+        """Ends its rest if that is because nobody could be reached."""
+        if self._is_cut_off:
+            self.hurry()
+
+    def hurry(self) -> bool:
+        """Ends its rest; whether there was one."""
+        if self._resting is None or self._resting.done():
+            return False
+        self._resting.set_result(None)
+        return True
+
+    def cancel(self) -> asyncio.Task[None] | None:
+        """Stops it, also in the middle of a request; returns its task."""
+        if self._task is not None:
+            self._task.cancel()
+        return self._task
+
+    # -- inside -------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        valve = self._queue.valve
+        while self._items:
+            await valve.enter()
+            try:
+                # What was there may have been cancelled meanwhile.
+                pause_ms = await self._step(self._items[0]) if self._items else 0
+            finally:
+                valve.leave()
+            if pause_ms and self._items:
+                await self._rest(pause_ms / 1000)
+        self._queue.lane_ended(self._room_id)
+
+    async def _rest(self, seconds: float) -> None:
+        self._resting = self._queue.loop.create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._resting
+        except TimeoutError:
+            pass
+        finally:
+            self._resting = None
+
+    async def _step(self, item: Item) -> int:
+        """Tries one send; how long to wait now, in ms."""
+        queue = self._queue
+        if item.is_forgotten:
+            text = "tried too long ago to know whether the homeserver took it"
+            queue.finish(item, error=UncertainSendError(text), is_final=True)
+            return 0
+        item.attempts += 1
+        item.is_in_flight = True
+        try:
+            event_id = await self._attempt(item)
+        except MatrixError as error:
+            item.is_in_flight = False
+            return self._failed(item, error)
+        except Exception as error:
+            item.is_in_flight = False
+            queue.client.log.record("error", "send", places(error), InternalError.CODE)
+            queue.finish(item, error=map_error(error))
+            return 0
+        item.is_in_flight = False
+        self._backoff.succeeded()
+        self._is_cut_off = False
+        queue.valve.succeeded()
+        queue.reachable()
+        if item.draft.kind == "state" and item.draft.type == ENCRYPTION:
+            # Before a sync says so.
+            turned_out_encrypted(queue.client, self._room_id)
+        queue.finish(item, event_id=event_id)
+        return 0
+
+    async def _attempt(self, item: Item) -> str:
+        queue = self._queue
+        item.is_out = False
+        if item.frozen is None and item.draft.kind == "event":
+            await self._prepare(item)
+        if item.tried_ms is None:
+            item.tried_ms = now_ms()
+            queue.store.tried(item)
+            await queue.store.written()
+        if item.ending is not None:
+            # Given up while it was got ready.
+            raise item.ending
+        queue.announce(item, "sending")
+        item.is_out = True
+        answer = await queue.client.api.call("PUT", item.path, body=item.body, may_repeat=False)
+        return decode(answer, _EventAnswer).event_id
+
+    async def _prepare(self, item: Item) -> None:
+        """Makes sure that it may go out as it is, or encrypts it."""
+        client = self._queue.client
+        if goes_in_clear(item.draft.type):
+            return
+        if item.is_unknown:
+            # Frozen in clear, and it may never have left: repeated only where that is still right.
+            try:
+                is_now = await is_encrypted(client, self._room_id)
+            except HomeserverError as error:
+                if error.http_status not in (403, 404):
+                    raise
+                is_now = True
+            if is_now:
+                raise UncertainSendError("tried in clear, and the room may be encrypted now")
+        elif await is_encrypted(client, self._room_id):
+            await self._encrypt(item)
+
+    async def _encrypt(self, item: Item) -> None:
+        """Makes what goes out, once; the ratchet that made it is kept together with it."""
+        client, draft = self._queue.client, item.draft
+        crypto = await client.open_crypto()
+        plain = decode(draft.content, dict[str, Any])
+        kind, content = await crypto.encrypt_event(self._room_id, draft.type, plain)
+        item.frozen = Frozen(kind, Raw(_encode(content)))
+        item.tried_ms = now_ms()
+        try:
+            check_encrypted_size(crypto.user_id, self._room_id, draft, item.frozen)
+            self._queue.store.freeze(item)
+        except MatrixError:
+            item.frozen = item.tried_ms = None
+            raise
+
+    # -- failures -----------------------------------------------------------------------------
+
+    def _failed(self, item: Item, error: MatrixError) -> int:
+        verdict = judge(error)
+        self._is_cut_off = isinstance(error, TransportError) and not error.sent
+        item.is_unknown = item.is_unknown or (item.is_out and verdict.may_be_sent)
+        if verdict.what == "permanent":
+            self._queue.finish(item, error=error, is_final=error is not item.ending)
+            return 0
+        item.failure = error
+        if item.tried_ms is not None and not item.is_unknown:
+            # That it was tried does not count.
+            item.tried_ms = None
+            self._queue.store.tried(item)
+        if item.ending is not None:
+            self._queue.finish(item, error=item.ending)
+            return 0
+        return self._wait(item, verdict, error)
+
+    def _wait(self, item: Item, verdict: Verdict, error: MatrixError) -> int:
+        """Until when the next attempt has to wait; how long this room has to, in ms."""
+        queue = self._queue
+        pause_ms = 0
+        if verdict.what == "limited":
+            delay_ms = error.retry_after_ms or _LIMITED_MS
+            # Not all clients that were sent away come back at once.
+            delay_ms += round(jitter() * delay_ms / 10)
+            queue.valve.slow_down(delay_ms)
+        elif verdict.what == "unauthorized" and not queue.client.session.is_logged_in:
+            # Goes on with the next token, whenever that is.
+            delay_ms = 0
+        else:
+            delay_ms = pause_ms = self._backoff.failed(error.retry_after_ms)
+        text = f"attempt {item.attempts} came to nothing: {error.message}"
+        queue.client.log.record("debug", "send", text, error.code)
+        queue.announce(item, "queued", delay_ms or None)
+        return pause_ms

@@ -1,0 +1,225 @@
+"""The rows of sends. All that is written in one turn of the loop is one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from libmatrix.errors import StoreError
+from libmatrix.sending.item import Draft, Frozen, Item, now_ms
+from libmatrix.table_gen import SendUpdate
+
+if TYPE_CHECKING:
+    from libmatrix.client import Client
+    from libmatrix.store.file import Writer
+
+_OWNER = "send_owner"
+_RETRY_SECONDS = 1.0
+# What is over may be written a little later, with the next send: lost, it would only be repeated.
+_LAZY_SECONDS = 0.05
+# Outcomes that nobody asked for are kept so long.
+_KEPT_MS = 7 * 24 * 3_600_000
+
+# Who the user and the device of the sends are.
+Owner = tuple[str | None, str | None]
+
+_encode = msgspec.json.Encoder().encode
+_decode_draft = msgspec.json.Decoder(Draft).decode
+_decode_frozen = msgspec.json.Decoder(Frozen).decode
+_decode_update = msgspec.json.Decoder(SendUpdate).decode
+_decode_owner = msgspec.json.Decoder(Owner).decode
+
+
+class SendStore:
+    """What of the sends is to survive."""
+
+    def __init__(
+        self, client: Client, added: Callable[[list[Item], StoreError | None], None]
+    ) -> None:
+        """`added` is told of the sends that are lasting now, or why they could not be kept."""
+        self._client = client
+        self._loop = client.host.loop
+        self._store = client.state.disk
+        self._added = added
+        self._is_scheduled = self._is_closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._written: asyncio.Future[None] | None = None
+        self._inserts: list[Item] = []
+        self._tries: list[tuple[int | None, int]] = []
+        self._outcomes: list[tuple[bytes, int, int]] = []
+        self._deletes: list[tuple[int]] = []
+        self._owner: Owner | None = None
+        self._last_id = self._read_last_id()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    @staticmethod
+    def is_needed(client: Client) -> bool:
+        """Whether an earlier run left something behind."""
+        return bool(client.state.disk.rows("SELECT 1 FROM send LIMIT 1"))
+
+    def load(self) -> tuple[list[Item], list[SendUpdate], Owner]:
+        """The sends that are not over, outcomes that nobody has heard, and whose they are."""
+        with self._store.transaction() as writer:
+            writer.many("DELETE FROM send WHERE ended_ms < ?", [(now_ms() - _KEPT_MS,)])
+        items, untold = [], []
+        query = "SELECT send_id, room_id, draft, tried_ms, frozen, outcome FROM send ORDER BY 1"
+        try:
+            for send_id, room_id, draft, tried_ms, frozen, outcome in self._store.rows(query):
+                if outcome is not None:
+                    untold.append(_decode_update(outcome))
+                    continue
+                item = Item(send_id, room_id, _decode_draft(self._unseal(draft)))
+                item.tried_ms = tried_ms
+                item.is_unknown = tried_ms is not None
+                if item.is_unknown and frozen is not None:
+                    item.frozen = _decode_frozen(self._unseal(frozen))
+                item.is_restored = True
+                items.append(item)
+            owner = self._store.meta(_OWNER)
+            return items, untold, _decode_owner(owner) if owner else (None, None)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise StoreError(f"the store holds what libmatrix did not write: {error}") from None
+
+    def _read_last_id(self) -> int:
+        found = self._store.rows("SELECT seq FROM sqlite_sequence WHERE name = 'send'")
+        return int(found[0][0]) if found else 0
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def new_id(self) -> int:
+        """A number that no send of this store had."""
+        self._last_id += 1
+        return self._last_id
+
+    def insert(self, item: Item) -> None:
+        """Keeps a send."""
+        self._inserts.append(item)
+        self._schedule()
+
+    def tried(self, item: Item) -> None:
+        """Keeps when a send was first tried, or that it was not."""
+        self._tries.append((item.tried_ms, item.send_id))
+        self._schedule()
+
+    def freeze(self, item: Item) -> None:
+        """Keeps what goes out for a send together with the ratchet that made it, at once."""
+        assert item.frozen is not None
+        frozen = self._seal(_encode(item.frozen))
+        riders = self._client.state.riders
+        with self._store.transaction() as writer:
+            for rider in riders:
+                rider.write(writer)
+            writer.many(
+                "UPDATE send SET frozen = ?, tried_ms = ? WHERE send_id = ?",
+                [(frozen, item.tried_ms, item.send_id)],
+            )
+        for rider in riders:
+            rider.written()
+
+    def keep_outcome(self, update: SendUpdate) -> None:
+        """Keeps what became of a send until the host has heard it."""
+        self._outcomes.append((_encode(update), now_ms(), update.send_id))
+        self._schedule_late()
+
+    def delete(self, send_id: int) -> None:
+        """Forgets a send."""
+        self._deletes.append((send_id,))
+        self._schedule_late()
+
+    def keep_owner(self, owner: Owner) -> None:
+        """Keeps whose the sends are."""
+        self._owner = owner
+        self._schedule()
+
+    async def written(self) -> None:
+        """Returns when all of this turn is lasting; raises `StoreError`."""
+        if self._written is None:
+            self._written = self._loop.create_future()
+        await asyncio.shield(self._written)
+
+    def reset(self) -> None:
+        """The store is being emptied: what was to be written is void."""
+        self._inserts, self._tries, self._outcomes, self._deletes = [], [], [], []
+        self._owner = None
+
+    def close(self) -> None:
+        """Writes what has gathered, for the last time."""
+        self.flush()
+        self._is_closed = True
+
+    def flush(self) -> None:
+        """Writes what has gathered."""
+        self._is_scheduled = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._is_closed or not self._is_waiting:
+            return
+        inserts, self._inserts = self._inserts, []
+        failure = None
+        try:
+            with self._store.transaction() as writer:
+                self._write(writer, inserts)
+        except StoreError as error:
+            failure = error
+            # What was there already has to be brought up to date some time.
+            if self._tries or self._outcomes or self._deletes:
+                self._timer = self._loop.call_later(_RETRY_SECONDS, self.flush)
+        else:
+            self._tries, self._outcomes, self._deletes = [], [], []
+            self._owner = None
+        written, self._written = self._written, None
+        if written is not None and not written.done():
+            if failure is None:
+                written.set_result(None)
+            else:
+                written.set_exception(failure)
+        if inserts:
+            self._added(inserts, failure)
+
+    def _seal(self, text: bytes) -> bytes:
+        vault = self._client.vault
+        return vault.seal(text) if vault.has_key else text
+
+    def _unseal(self, data: bytes) -> bytes:
+        return data if data[:1] == b"{" else self._client.vault.unseal(data)
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._client.host.after_messages(self.flush)
+
+    def _schedule_late(self) -> None:
+        if not self._is_scheduled and self._timer is None:
+            self._timer = self._loop.call_later(_LAZY_SECONDS, self.flush)
+
+    @property
+    def _is_waiting(self) -> bool:
+        rows = self._inserts or self._tries or self._outcomes or self._deletes
+        return bool(rows) or self._owner is not None
+
+    def _write(self, writer: Writer, inserts: list[Item]) -> None:
+        if self._owner is not None:
+            writer.meta(_OWNER, _encode(self._owner))
+        if inserts:
+            writer.many(
+                "INSERT INTO send (send_id, room_id, draft, tried_ms) VALUES (?, ?, ?, ?)",
+                [
+                    (item.send_id, item.room_id, self._seal(_encode(item.draft)), item.tried_ms)
+                    for item in inserts
+                ],
+            )
+        if self._tries:
+            writer.many("UPDATE send SET tried_ms = ? WHERE send_id = ?", self._tries)
+        if self._outcomes:
+            writer.many(
+                "UPDATE send SET draft = x'', frozen = NULL, outcome = ?, ended_ms = ?"
+                " WHERE send_id = ?",
+                self._outcomes,
+            )
+        if self._deletes:
+            writer.many("DELETE FROM send WHERE send_id = ?", self._deletes)

@@ -1,0 +1,1 @@
+"""Syncs: asking, reading the answer, handing it over, committing it."""
