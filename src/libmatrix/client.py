@@ -14,7 +14,8 @@ from msgspec import Raw
 from libmatrix import frames
 from libmatrix.api import Api
 from libmatrix.auth.renewal import Renewal
-from libmatrix.auth.session import Session, import_text
+from libmatrix.auth.restoring import restore
+from libmatrix.auth.session import Session
 from libmatrix.errors import (
     AlreadyLoggedInError,
     ArgumentError,
@@ -251,6 +252,11 @@ class Client:
         if self.session.is_logged_in:
             raise AlreadyLoggedInError(self.session.user_id)
 
+    def require_encryption(self) -> None:
+        """Raises `EncryptionError` when the client was made without."""
+        if not self.options.encryption:
+            raise EncryptionError("this client was made without encryption; nothing was sent")
+
     def logged_in(self, session: Session) -> None:
         """Starts a session, or goes on with new tokens, and keeps it."""
         self.session = session
@@ -348,11 +354,6 @@ class Client:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def require_encryption(self) -> None:
-        """Raises `EncryptionError` when the client was made without."""
-        if not self.options.encryption:
-            raise EncryptionError("this client was made without encryption; nothing was sent")
-
     def _close_crypto(self) -> list[asyncio.Task[Any]]:
         crypto, self._crypto, self._decrypt = self._crypto, None, None
         return crypto.close() if crypto is not None else []
@@ -378,42 +379,15 @@ class Client:
             self._state = None
 
     def _restore(self) -> None:
-        """The session of the options, else that of the store."""
-        options = self.options
         stored = self._state.session if self._state is not None else Session()
-        given = import_text(options.session) if options.session is not None else None
-        user_id = given.user_id if given is not None else options.user_id
-        if user_id and stored.user_id not in (None, user_id):
-            raise StoreError(f"the store belongs to {stored.user_id}")
-        if given is not None and stored.device_id not in (None, given.device_id):
-            raise StoreError("the store belongs to another device")
-        self.session = stored
-        if given is not None:
-            # The store may have renewed the tokens since.
-            self._take(stored if stored.is_logged_in else given, stored)
-        elif options.access_token is not None:
-            has_newer = stored.is_logged_in and options.refresh_token is not None
-            self._take(stored if has_newer else self._session_of_options(stored), stored)
+        self.session = restore(self.options, stored, self.api.base_url)
+        if self.session != stored:
+            self._keep_session()
         self.renewal.watch(self.session)
         if self.api.base_url is None:
             self.api.base_url = self.session.homeserver
         if not self.api.knows_homeserver:
             raise ArgumentError("homeserver: is missing; there is no session that has it")
-
-    def _session_of_options(self, stored: Session) -> Session:
-        options = self.options
-        return Session(
-            user_id=options.user_id or stored.user_id,
-            device_id=options.device_id or stored.device_id,
-            access_token=options.access_token,
-            refresh_token=options.refresh_token,
-            homeserver=self.api.base_url or stored.homeserver,
-        )
-
-    def _take(self, session: Session, stored: Session) -> None:
-        self.session = session
-        if session != stored:
-            self._keep_session()
 
     def _keep_session(self) -> None:
         if self._state is not None:
