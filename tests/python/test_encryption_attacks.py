@@ -155,6 +155,32 @@ def test_events_wait_when_somebody_elses_copy_of_the_key_came_first(
     assert waiting.keys() == {"$e1"}
 
 
+def test_a_key_of_another_length_harms_nobody(
+    monkeypatch: pytest.MonkeyPatch, alice: Party, bob: Party
+) -> None:
+    """vodozemac panics at one of 33 bytes, which is no Exception and would end the sync."""
+    stranger = Party(MALLORY)
+    stranger.meet(bob)
+    for size in (0, 31, 33, 64):
+        key = encode_base64(bytes(size))
+        keys = stranger.crypto.account.device_keys()
+        spoilt = {**keys, "keys": {**keys["keys"], "ed25519:D": key}}
+        monkeypatch.setattr(stranger.crypto, "own_device_keys", lambda kept=spoilt: kept)
+        bad = stranger.seal(bob, "x.note", {})
+        shown = bob.take(bad, alice.seal(bob, "x.note", {"size": size}))
+        assert [event["content"] for event in shown if event["sender"] == ALICE] == [{"size": size}]
+        refresh(bob, {"device_keys": {MALLORY: {"D": spoilt}}})
+        assert not bob.crypto.devices.of(MALLORY)
+        master = {"user_id": MALLORY, "usage": ["master"], "keys": {f"ed25519:{key}": key}}
+        signed = {**master, "signatures": {MALLORY: {f"ed25519:{key}": encode_base64(bytes(64))}}}
+        answer = {
+            "device_keys": {MALLORY: {}},
+            "master_keys": {MALLORY: master},
+            "self_signing_keys": {MALLORY: {**signed, "usage": ["self_signing"]}},
+        }
+        refresh(bob, answer)
+
+
 # -- floods ---------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ _MOST = 2**53 - 1
 # Deeper than any object that is signed.
 _MOST_LEVELS = 64
 _UNSIGNED = ("signatures", "unsigned")
-_SEED = 32
+_SEED = _KEY = 32
 
 
 class Signer(Protocol):
@@ -89,6 +89,9 @@ def verify_signature(obj: Any, user_id: str, key_id: str, public_key: str) -> bo
     """
     try:
         signature = obj["signatures"][user_id][key_id]
+        if len(decode_base64(public_key)) != _KEY:
+            # Of some lengths vodozemac panics, which no `except Exception` holds.
+            return False
         key = Ed25519PublicKey.from_base64(public_key)
         key.verify_signature(_payload(obj), Ed25519Signature.from_base64(signature))
     except (ValueError, TypeError, KeyError, LookupError, RecursionError):
