@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from vodozemac import GroupSession, InboundGroupSession
 
+from libmatrix.crypto.sharing import Recipients
 from libmatrix.crypto.signatures import SigningKey, encode_base64, sign
 from libmatrix.crypto.trust_levels import Policy
 from libmatrix.errors import IdentityExistsError, MissingSecretError
@@ -179,6 +180,29 @@ def test_a_key_of_another_length_harms_nobody(
             "self_signing_keys": {MALLORY: {**signed, "usage": ["self_signing"]}},
         }
         refresh(bob, answer)
+
+
+def test_a_key_that_is_discarded_while_it_is_shared_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch, alice: Party
+) -> None:
+    outbound = alice.crypto.outbound
+    nobody = Recipients((0,), {}, [])
+
+    async def settings(_: str) -> tuple[int, int]:
+        return 3_600_000, 100
+
+    async def recipients(_: str) -> Recipients:
+        return nobody
+
+    async def share(*_: Any) -> None:
+        outbound.discard(ROOM)
+
+    monkeypatch.setattr(outbound, "settings", settings)
+    monkeypatch.setattr(outbound.sharing, "recipients", recipients)
+    monkeypatch.setattr(outbound.sharing, "share", share)
+    _, first = alice.run(outbound.encrypt(ROOM, "m.room.message", {"body": "1"}))
+    _, second = alice.run(outbound.encrypt(ROOM, "m.room.message", {"body": "2"}))
+    assert first["session_id"] != second["session_id"]
 
 
 # -- floods ---------------------------------------------------------------------------------------

@@ -143,7 +143,10 @@ class Outbound:
         text = encode({"type": event_type, "content": inner, "room_id": room_id})
         message = session.encrypt(text)
         kept.message_count += 1
-        self._keep(room_id, session, kept)
+        found = self._open.get(room_id)
+        if found is not None and found[0] is session:
+            # Else it was discarded while others were given it.
+            self._keep(room_id, session, kept)
         # An index that was used must never be used again, whatever happens next.
         self._store.flush()
         sealed: dict[str, Any] = {
