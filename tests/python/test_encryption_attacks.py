@@ -301,6 +301,24 @@ def test_a_blocked_device_stays_so_when_the_homeserver_hides_it_for_a_while(
     assert Party(BOB, state=bob.state).crypto.devices.of(ALICE)["D"].is_blocked
 
 
+def test_a_device_that_claims_anothers_key_silences_nobody(bob: Party) -> None:
+    """Nobody has to hold the Curve25519 key that a device publishes."""
+    alice = Party(ALICE, "Z")
+    alice.knows(bob)
+    alice.meet(bob)
+    real = alice.crypto.account.device_keys()
+    key = SigningKey.create()
+    claimed = real["keys"]["curve25519:Z"]
+    keys = {"ed25519:A": key.public_key, "curve25519:A": claimed}
+    fake = {"user_id": ALICE, "device_id": "A", "algorithms": [], "keys": keys}
+    fake = sign(key, fake, ALICE, "ed25519:A")
+    refresh(bob, {"device_keys": {ALICE: {"A": fake, "Z": real}}})
+    assert list(bob.crypto.devices.of(ALICE)) == ["A", "Z"]
+    session = GroupSession()
+    bob.take(alice.seal(bob, "m.room_key", alice.room_key(session)))
+    assert encryption(bob, megolm_event(ALICE, session))["sender_device_id"] == "Z"
+
+
 class Keys:
     """Cross-signing keys of one user."""
 

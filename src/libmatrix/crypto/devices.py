@@ -71,12 +71,15 @@ class Devices:
         """One device, if it is known."""
         return self.of(user_id).get(device_id)
 
-    def by_key(self, user_id: str, curve25519: str) -> Device | None:
-        """The user's device with this Curve25519 key."""
-        for device in self.of(user_id).values():
-            if device.curve25519 == curve25519:
-                return device
-        return None
+    def by_key(self, user_id: str, curve25519: str, ed25519: str | None = None) -> Device | None:
+        """The user's device with this Curve25519 key.
+
+        Nothing proves that a device holds it, so another may claim it: the one with the Ed25519 key
+        that the holder names is meant, if there is one.
+        """
+        found = [each for each in self.of(user_id).values() if each.curve25519 == curve25519]
+        named = [device for device in found if device.ed25519 == ed25519]
+        return next(iter(named or found), None)
 
     def identity(self, user_id: str) -> Identity | None:
         """The user's cross-signing keys, if there are any."""

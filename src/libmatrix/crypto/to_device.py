@@ -153,7 +153,8 @@ class ToDevice:
         ed25519 = said.keys.get("ed25519")
         if not isinstance(ed25519, str):
             raise OlmError("it does not say which device sent it")
-        device = crypto.devices.by_key(sender, sender_key) or _attached(sender, sender_key, said)
+        known = crypto.devices.by_key(sender, sender_key, ed25519)
+        device = known or _attached(sender, sender_key, said)
         if device is not None and device.ed25519 != ed25519:
             raise OlmError("its device has another Ed25519 key")
         return Incoming(sender, said.content, device, sender_key, ed25519)

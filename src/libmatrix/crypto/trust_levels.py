@@ -71,7 +71,7 @@ class Policy:
 
 def shield_of(crypto: Crypto, key: RoomKey, sender: str) -> Shield:
     """What is known of the sender of a session's events."""
-    device = crypto.devices.by_key(sender, key.sender_key) if key.sender_key else None
+    device = crypto.devices.by_key(sender, key.sender_key, key.ed25519) if key.sender_key else None
     if device is not None and device.ed25519 != key.ed25519:
         device = None
     if key.source not in ("own", "direct"):
