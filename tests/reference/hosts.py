@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from ffi.gen import examples
-from ffi.gen.model import Api, Operation
+from ffi.gen.model import Api, Kind, Operation
 from ffi.gen.names import kebab
 
 
@@ -88,6 +88,9 @@ def c_program(made: list[Example], api: Api) -> str:
             value = example.values[name]
             kind = "int64_t " if isinstance(value, int) else "const char *"
             out.append(f"    {kind}{name} = {json.dumps(value)};")
+        for field in example.operation.args:
+            if field.type.kind is Kind.BYTES:
+                out.append(f"    size_t {field.name}_size = strlen({field.name});")
         out += ["    matrix_map *options = matrix_map_new();", "    matrix_request request;"]
         out += [f"    {example.put(line)}" for line in examples.c_lines(example.operation, api)]
         if example.is_cancelled:

@@ -28,6 +28,16 @@ OUTCOMES = {
     "unban_user": "M_BAD_STATE",
     "read_cursor": "E_INVALID_HANDLE",
     "join_successor": "M_NOT_FOUND",
+    "import_nio_store": "E_INVALID_ARGUMENT",
+    "cancel_send": "E_INVALID_ARGUMENT",
+    "request_verification": "E_INVALID_ARGUMENT",
+    "accept_verification": "E_INVALID_ARGUMENT",
+    "start_sas": "E_INVALID_ARGUMENT",
+    "show_qr": "E_INVALID_ARGUMENT",
+    "scan_qr": "E_INVALID_ARGUMENT",
+    "confirm_verification": "E_INVALID_ARGUMENT",
+    "mismatch_verification": "E_INVALID_ARGUMENT",
+    "cancel_verification": "E_INVALID_ARGUMENT",
     "enable_backup": "E_BACKUP_UNTRUSTED",
     "upload_backup": "E_NO_BACKUP",
     "restore_backup": "E_NO_BACKUP",
@@ -53,7 +63,9 @@ OWN_ROOM = frozenset(
     set_canonical_alias delete_room_alias set_directory_visibility add_space_parent""".split()
 )
 # They have to do with keys, of which the others need none.
-ENCRYPTED = frozenset({"encryption", "trust", "secrets", "backup", "keys", "verification"})
+ENCRYPTED = frozenset(
+    {"encryption", "trust", "secrets", "backup", "keys", "verification", "devices"}
+)
 # They end what the other examples of the same user need.
 OWN_ACCOUNT = frozenset({"delete_other_devices"})
 # They are for a client that is not logged in.
@@ -109,6 +121,10 @@ class Stage:
             "device_id": self.device().device_id,
             "cursor": 1,
             "session_id": "unknown",
+            "verification_id": "unknown",
+            "send_id": 1,
+            "path": "nio.db",
+            "data": "TUFUUklY",
             "passphrase": "correct horse",
             "recovery_key": "EsTc 5fKY DLJf kpD7 mLfw PjHK qEUS oXYX i1EB oSZU cKQb 2j4E",
             "secret": "hush",

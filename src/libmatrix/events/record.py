@@ -100,7 +100,7 @@ class Decrypted(NamedTuple):
 
 _LIVE = Marks(is_historic=False)
 # What is shorter holds an age and nothing else.
-_LEAST_UNSIGNED = 20
+_LEAST_UNSIGNED = len(b'{"prev_content":{}}')
 
 # The room, the head and the slice of an event of type m.room.encrypted; None: it stays as it is.
 Decrypt = Callable[[str, EventHead, Raw], Decrypted | None]
