@@ -23,11 +23,19 @@ class StaleConnectionError(HttpConnectionError):
     """A kept-alive connection turned out to be closed before a byte of the answer came."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Carries one exchange at a time; the pool owns it between exchanges."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, label: str, stall_seconds: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        label: str,
+        stall_seconds: float,
+        buffer: memoryview,
+    ) -> None:
+        """All connections of a loop may share the buffer: it is read out before the next turn."""
         self._loop = loop
+        self._buffer = buffer
         self._label = label
         self._stall_seconds = stall_seconds
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -46,7 +54,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.lost = False
 
-    # -- asyncio.Protocol ---------------------------------------------------------------------
+    # -- asyncio.BufferedProtocol -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
@@ -66,17 +74,21 @@ class Connection(asyncio.Protocol):
         if self.on_lost is not None:
             self.on_lost(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Called by the event loop: feeds the parser."""
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Called by the event loop: where to put what comes."""
+        return self._buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Called by the event loop: feeds the parser, which copies what it hands on."""
         exchange = self._exchange
         if exchange is None or exchange.over:
             self.abort()  # nobody asked: not to be trusted with the next request
             return
         exchange.answered = True
         self._last_data = self._loop.time()
-        self._wire_bytes += len(data)
+        self._wire_bytes += size
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._buffer[:size])
             self._check_framing(exchange)
         except (HttpParserError, HttpParserUpgrade, HttpError) as error:
             self._parse_failed(exchange, error)

@@ -22,6 +22,7 @@ _HEAD_START_SECONDS = 0.25
 _TLS_GOODBYE_SECONDS = 1.0
 # Added to asyncio's own handshake limit, so that ours comes first and says what it is.
 _GRACE_SECONDS = 5.0
+_BUFFER = 256 * 1024
 
 Address = tuple[int, tuple[object, ...]]
 
@@ -40,12 +41,16 @@ class Dialer:
         self._trust = trust
         self._connect_seconds = connect_seconds
         self._stall_seconds = stall_seconds
+        # Kept, because to get as much memory for every answer takes longer than to read it. The
+        # pages that no answer has reached cost nothing.
+        self._buffer = memoryview(bytearray(_BUFFER))
 
     async def dial(self, route: Route) -> Connection:
         """A fresh connection, ready for its first request."""
         loop = asyncio.get_running_loop()
-        connection = Connection(loop, route.origin.label, self._stall_seconds)
-        doing = f"connecting to {route.origin.label}"
+        label = route.origin.label
+        connection = Connection(loop, label, self._stall_seconds, self._buffer)
+        doing = f"connecting to {label}"
         try:
             async with asyncio.timeout(self._connect_seconds):
                 await self._open(loop, route, connection)
@@ -70,7 +75,7 @@ class Dialer:
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         origin: Origin,
-        factory: Callable[[], asyncio.Protocol],
+        factory: Callable[[], asyncio.BaseProtocol],
     ) -> asyncio.Transport:
         """Makes a transport of a connected socket, with TLS where the scheme says so."""
         try:
@@ -93,7 +98,7 @@ class Dialer:
         self,
         loop: asyncio.AbstractEventLoop,
         proxy: Proxy,
-        factory: Callable[[], asyncio.Protocol],
+        factory: Callable[[], asyncio.BaseProtocol],
     ) -> asyncio.Transport:
         try:
             sock = await open_socket(loop, proxy.origin)
