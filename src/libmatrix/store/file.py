@@ -95,6 +95,8 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._is_closed = True
         self.was_used = True
+        # How often the tables of encryption may have changed, for who remembers what is not there.
+        self.crypto_changes = 0
         try:
             self._make()
         except BaseException:
@@ -199,11 +201,12 @@ class Store:
         with self._using("written") as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Writer(connection)
+                yield Writer(connection, self)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                self.crypto_changes += 1
                 raise
 
     def clear(self) -> None:
@@ -342,8 +345,9 @@ class Store:
 class Writer:
     """What a transaction can write."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, store: Store) -> None:
         self._connection = connection
+        self._store = store
 
     def meta(self, key: str, value: bytes | None) -> None:
         """Sets or removes a single value."""
@@ -390,6 +394,7 @@ class Writer:
         self, table: str, rows: Iterable[tuple[str, str, bytes]], gone: Iterable[tuple[str, str]]
     ) -> None:
         """Sets and removes values of a table of encryption."""
+        self._store.crypto_changes += 1
         self.many(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
         self.many(f"DELETE FROM {table} WHERE first = ? AND second = ?", gone)
 

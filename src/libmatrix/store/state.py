@@ -101,6 +101,8 @@ class State:
         # The rooms are ahead of the store by a sync that is not to be.
         self.is_stale = False
         self.riders: list[Rider] = []
+        # Rooms that the store did not have as encrypted, as of so many changes of it.
+        self._never_encrypted: dict[str, int] = {}
         try:
             self.load()
         except BaseException:
@@ -229,7 +231,17 @@ class State:
         """Whether a room is known to be encrypted, or to have been at any time."""
         room = self.rooms.get(room_id)
         is_now = room is not None and room.is_encrypted
-        return is_now or self._store.crypto_value(_ENCRYPTED, room_id, "") is not None
+        return is_now or self._was_encrypted(room_id)
+
+    def _was_encrypted(self, room_id: str) -> bool:
+        """Asks the store, but not for each message anew."""
+        changes = self._store.crypto_changes
+        if self._never_encrypted.get(room_id) == changes:
+            return False
+        if self._store.crypto_value(_ENCRYPTED, room_id, "") is not None:
+            return True
+        self._never_encrypted[room_id] = changes
+        return False
 
     def keep_encrypted(self, room_id: str) -> None:
         """Keeps at once and for ever that a room is encrypted, be it known otherwise or not."""
