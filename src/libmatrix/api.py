@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -58,7 +59,13 @@ _decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 def make_path(*parts: str, prefix: str = _PREFIX) -> str:
     """A path of the client-server API, each part quoted. Not all of it is of version 3."""
-    return prefix + "".join("/" + quote(part, safe="") for part in parts)
+    return prefix + "".join(["/" + _quote(part) for part in parts])
+
+
+@functools.lru_cache(maxsize=512)
+def _quote(part: str) -> str:
+    """The same rooms and types come again and again."""
+    return quote(part, safe="")
 
 
 class Api:

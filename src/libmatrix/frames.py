@@ -90,7 +90,12 @@ class Outbox:
         self._size += size
         if len(parts) > _MOST_PARTS or self._size > _MOST_BYTES:
             self.flush()
-        elif not self._is_scheduled:
+        else:
+            self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Posts in the loop's next turn what is queued by then."""
+        if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._turn_ended)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, cast
 
 import msgspec
@@ -82,21 +82,23 @@ class Requests:
     def _make_task(
         self, client: Client, request: int, coroutine: Coroutine[Any, Any, Output], waits_for: Any
     ) -> None:
-        if waits_for is not None:
-            coroutine = _resume(coroutine, waits_for)
-        task = self._host.loop.create_task(coroutine)
-        client.tasks[request] = task
+        answer = self._answer(client, request, _resume(coroutine, waits_for))
+        # Begun by hand, so that a cancel before the task's first step is heard by the operation.
+        answer.send(None)
+        client.tasks[request] = self._host.loop.create_task(answer)
 
-        def ended(task: asyncio.Task[Output]) -> None:
-            client.tasks.pop(request, None)
-            try:
-                payload = _encode(task.result())
-            except BaseException as error:
-                self.fail(client, request, error)
-            else:
-                self._outbox.add(frames.RESULT, client.context, request, payload, frames.OK)
-
-        task.add_done_callback(ended)
+    async def _answer(self, client: Client, request: int, result: Awaitable[Output]) -> None:
+        """Posts the result itself: a callback of the task would come a turn of the loop later."""
+        try:
+            payload = _encode(await result)
+        except GeneratorExit:
+            # The runtime is gone; the core has answered.
+            raise
+        except BaseException as error:
+            self.fail(client, request, error)
+        else:
+            self._outbox.add(frames.RESULT, client.context, request, payload, frames.OK)
+        del client.tasks[request]
 
     def _load(self, name: str) -> tuple[Callable[[Raw], Input], Handler]:
         spec = OPERATIONS.get(name)
@@ -112,12 +114,14 @@ class Requests:
 @types.coroutine
 def _resume(coroutine: Coroutine[Any, Any, Output], waits_for: Any) -> Generator[Any, Any, Output]:
     """Goes on with a coroutine that waits for something although it was in no task yet."""
+    # The first, of nothing, ends when the task begins.
+    waits = [None] if waits_for is None else [None, waits_for]
     while True:
         try:
-            yield waits_for
+            yield from waits
         except BaseException as error:
             try:
-                waits_for = coroutine.throw(error)
+                waits = [coroutine.throw(error)]
             except StopIteration as end:
                 return cast(Output, end.value)
         else:

@@ -173,6 +173,8 @@ class SendQueue:
                 waiter.set_exception(error)
             elif event_id is not None:
                 waiter.set_result(event_id)
+        # After those who wait for it, which answer in the next turn.
+        self.client.host.outbox.flush_soon()
 
     def _conclude(self, item: Item, event_id: str | None) -> None:
         """Tells the outcome; it stays in the store until the host has heard it."""
