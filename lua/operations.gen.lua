@@ -295,6 +295,8 @@ list.records = {
     { name = "content", type = "json", required = true },
     { name = "raw", type = "json", required = true },
     { name = "is_own", type = "bool", required = true },
+    { name = "is_encrypted", type = "bool", required = true },
+    { name = "sender_device_id", type = "string" },
   },
   device = {
     { name = "device_id", type = "string", required = true },

@@ -448,10 +448,12 @@ static const struct field to_device_event_fields[] = {
     {.name = "content", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, content), .has_offset = SIZE_MAX},
     {.name = "raw", .type = FIELD_JSON, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, raw), .has_offset = SIZE_MAX},
     {.name = "is_own", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, is_own), .has_offset = SIZE_MAX},
+    {.name = "is_encrypted", .type = FIELD_BOOL, .required = true, .secret = false, .offset = offsetof(matrix_to_device_event, is_encrypted), .has_offset = SIZE_MAX},
+    {.name = "sender_device_id", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_to_device_event, sender_device_id), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_to_device_event = {
-    .name = "to_device_event", .fields = {to_device_event_fields, 6}, .size = sizeof(matrix_to_device_event)
+    .name = "to_device_event", .fields = {to_device_event_fields, 8}, .size = sizeof(matrix_to_device_event)
 };
 
 static const struct field device_fields[] = {

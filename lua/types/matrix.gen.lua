@@ -307,6 +307,8 @@
 ---@field content any its content
 ---@field raw any the whole event as the homeserver sent it
 ---@field is_own boolean sent by this user, from another device
+---@field is_encrypted boolean came encrypted, so nobody on the way has read it; what came in clear may be anybody's
+---@field sender_device_id? string the sender's device that it is proved to come from; absent where nothing is proved
 
 ---One of the user's own devices, as their homeserver knows it (client-server API, Device).
 ---@class matrix.Device

@@ -758,6 +758,10 @@ class ToDeviceEvent(Output, frozen=True, kw_only=True):
     raw: Raw
     # sent by this user, from another device
     is_own: bool
+    # came encrypted, so nobody on the way has read it; what came in clear may be anybody's
+    is_encrypted: bool
+    # the sender's device that it is proved to come from; absent where nothing is proved
+    sender_device_id: str | None = None
 
 
 class Device(Output, frozen=True, kw_only=True):

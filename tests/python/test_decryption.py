@@ -175,6 +175,7 @@ def test_the_host_sees_what_is_for_it(parties: tuple[Party, Party]) -> None:
         alice.seal(bob, "m.dummy", {}),
     )
     assert [event["content"] for event in shown] == [{"a": 1}, {"b": 2}]
+    assert bob.proved == {0: "D"}
     assert [(sender, device and device.device_id) for sender, device, _ in heard] == [
         (ALICE, "D"),
         (ALICE, None),

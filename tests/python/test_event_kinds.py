@@ -92,6 +92,8 @@ def test_one_malformed_event_of_each_kind_harms_nothing(host: RuntimeHost) -> No
     # Each odd one in each of the eight places, and three that are odd in their own way.
     assert result["malformed_count"] == 8 * len(ODD) + 3
     assert all(record["code"] == "E_MALFORMED_EVENT" for record in host.logs if "code" in record)
+    (told,) = heard(host, wishes["to_device"])
+    assert told["is_encrypted"] is False and "sender_device_id" not in told
     (odd, _) = heard(host, wishes["message"])
     assert "body" not in odd and odd["msgtype"] == "m.text" and "rel_type" not in odd
     assert "reaction_key" not in heard(host, wishes["reaction"])[0]

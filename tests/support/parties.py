@@ -60,6 +60,8 @@ class Party:
 
     def __init__(self, user_id: str, device_id: str = "D", state: State | None = None) -> None:
         self.loop = asyncio.new_event_loop()
+        # Devices that the to-device events of the last sync were proved to come from, by index.
+        self.proved: dict[int, str | None] = {}
         self.state = state or State(None)
         self.log = Log()
         self.api = Api()
@@ -128,7 +130,7 @@ class Party:
         changes.next_batch = "s1"
 
         async def sync() -> list[Raw]:
-            shown = await self.crypto.take_sync(response, changes, is_whole=False)
+            shown, self.proved = await self.crypto.take_sync(response, changes, is_whole=False)
             self.state.commit(changes)
             return shown
 

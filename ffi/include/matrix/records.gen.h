@@ -461,6 +461,13 @@ typedef struct matrix_to_device_event {
     const matrix_value *raw;
     /** sent by this user, from another device */
     bool is_own;
+    /** came encrypted, so nobody on the way has read it; what came in clear may be anybody's */
+    bool is_encrypted;
+    /**
+     * the sender's device that it is proved to come from; absent where nothing is proved; may be
+     * absent
+     */
+    const char *sender_device_id;
 } matrix_to_device_event;
 
 /** One of the user's own devices, as their homeserver knows it (client-server API, Device). */

@@ -25,7 +25,6 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw
 
 from libmatrix.crypto.account import MEGOLM, Account
 from libmatrix.crypto.claim import Claims
@@ -39,7 +38,7 @@ from libmatrix.crypto.parts import Parts
 from libmatrix.crypto.records import Device
 from libmatrix.crypto.room_keys import RoomKeys
 from libmatrix.crypto.store import CryptoStore
-from libmatrix.crypto.to_device import Handler, Incoming, ToDevice
+from libmatrix.crypto.to_device import Handler, Incoming, Shown, ToDevice
 from libmatrix.crypto.trust import Trust
 from libmatrix.crypto.trust_levels import Policy
 from libmatrix.errors import MatrixError, is_defect, map_error, places
@@ -242,9 +241,7 @@ class Crypto(Parts):
         if not self.account.is_published:
             self.keep_up()
 
-    async def take_sync(
-        self, response: SyncResponse, changes: Changes, *, is_whole: bool
-    ) -> list[Raw]:
+    async def take_sync(self, response: SyncResponse, changes: Changes, *, is_whole: bool) -> Shown:
         """Takes what a sync has for encryption, before its timelines are delivered.
 
         `is_whole`: it follows no other, or its list of changed devices is broken.

@@ -31,6 +31,15 @@ _SECRET = frozenset(
 # What is believed only when it came encrypted.
 _NEVER_CLEAR = frozenset({"m.room_key", "m.forwarded_room_key", "m.secret.send"})
 
+
+class Shown(NamedTuple):
+    """To-device events that the host may see."""
+
+    events: list[Raw]
+    # Of those that came encrypted, by index: the device that has proved to be the sender.
+    devices: dict[int, str | None]
+
+
 # User id, the device that has proved to be the sender (None: it came in clear), content.
 Handler = Callable[[str, Device | None, dict[str, Any]], None]
 
@@ -77,9 +86,10 @@ class ToDevice:
 
     # -- in -----------------------------------------------------------------------------------
 
-    def receive(self, events: list[Raw]) -> list[Raw]:
+    def receive(self, events: list[Raw]) -> Shown:
         """Handles a sync's events; returns what the host may see of them, in clear."""
-        shown = []
+        shown: list[Raw] = []
+        devices: dict[int, str | None] = {}
         for raw in events:
             try:
                 head = read_event(bytes(raw))
@@ -93,9 +103,14 @@ class ToDevice:
                 continue
             event_type, incoming = found
             self._dispatch(event_type, incoming)
-            if event_type not in _SECRET:
-                shown.append(raw if head.type == event_type else _clear(event_type, incoming))
-        return shown
+            if event_type in _SECRET:
+                continue
+            if head.type != event_type:
+                device = incoming.device
+                devices[len(shown)] = device.device_id if device is not None else None
+                raw = _clear(event_type, incoming)
+            shown.append(raw)
+        return Shown(shown, devices)
 
     def committed(self) -> None:
         """The sync is about to be lasting: the homeserver forgets its messages."""

@@ -83,11 +83,12 @@ class Delivery:
         """Handles everything; waits while the host's queue is full."""
         response, rooms = self._response, self._response.rooms
         gaps = await fill_gaps(self._client, response, self._since)
-        to_device = response.to_device.events
         if self._crypto is not None:
             is_whole = self._since is None or self._has_lost_devices
-            to_device = await self._crypto.take_sync(response, self.changes, is_whole=is_whole)
-        self._extras.take_to_device(to_device)
+            shown = await self._crypto.take_sync(response, self.changes, is_whole=is_whole)
+            self._extras.take_to_device(*shown)
+        else:
+            self._extras.take_to_device(response.to_device.events, {})
         self._extras.take_presence(response.presence.events)
         self._take_account_data(None, response.account_data.events)
         if self._crypto is not None:

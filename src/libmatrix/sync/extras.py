@@ -122,25 +122,25 @@ class Extras:
             wanted = [w for w in wishes if w.matches(sender=head.sender, is_own=is_own)]
             self._post.give(wanted, change)
 
-    def take_to_device(self, events: list[Raw]) -> None:
-        """Events for this device alone."""
-        if not events or not self._subscriptions.wishes("to_device"):
+    def take_to_device(self, events: list[Raw], devices: dict[int, str | None]) -> None:
+        """Events for this device alone; `devices` has the senders' of those that came encrypted."""
+        if not self._subscriptions.wishes("to_device"):
             return
-        for head, _, data in self._read(events, "to-device event"):
-            is_own = head.sender == self._user_id
-            wishes = self._subscriptions.wishes("to_device")
-            wanted = [w for w in wishes if w.matches(None, head.type, head.sender, is_own)]
-            self._post.give(
-                wanted,
-                ToDeviceEvent(
+        for index, raw in enumerate(events):
+            for head, _, data in self._read([raw], "to-device event", index):
+                event = ToDeviceEvent(
                     kind="to_device",
                     type=head.type,
                     sender=head.sender,
                     content=head.content,
                     raw=Raw(data),
-                    is_own=is_own,
-                ),
-            )
+                    is_own=head.sender == self._user_id,
+                    is_encrypted=index in devices,
+                    sender_device_id=devices.get(index),
+                )
+                wishes = self._subscriptions.wishes("to_device")
+                asked = (None, head.type, head.sender, event.is_own)
+                self._post.give([wish for wish in wishes if wish.matches(*asked)], event)
 
     def take_account_data(self, room: RoomState | None, events: list[Raw]) -> Iterator[EventHead]:
         """Account data, of a room or of all; each is given to the caller too."""
@@ -157,9 +157,11 @@ class Extras:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _read(self, events: list[Raw], what: str) -> Iterator[tuple[EventHead, str, bytes]]:
+    def _read(
+        self, events: list[Raw], what: str, first: int = 0
+    ) -> Iterator[tuple[EventHead, str, bytes]]:
         """The sound ones, with the words for their places."""
-        for index, raw in enumerate(events):
+        for index, raw in enumerate(events, first):
             data = bytes(raw)
             place = f"{what} {index}"
             try:
