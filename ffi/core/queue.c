@@ -31,13 +31,18 @@ void core_block_release(struct block *block) {
 
 /* ---- the queue; with the context's lock held ------------------------------------------------ */
 
-void core_update_due(struct context *context) {
+/* Whether a waiting thread is to be told. */
+static bool set_due(struct context *context) {
     bool due = context->first || (context->first_log && context->on_log.callback);
 
     if (due != atomic_load_explicit(&context->due, memory_order_relaxed)) {
         atomic_store(&context->due, due);
     }
-    if (due && context->dispatching) {
+    return due && context->dispatching;
+}
+
+void core_update_due(struct context *context) {
+    if (set_due(context)) {
         pthread_cond_broadcast(&context->due_changed);
     }
 }
@@ -330,9 +335,13 @@ static bool put_pieces(uint64_t id, struct piece *pieces) {
         put_piece(context, piece);
     }
     if (context) {
+        bool is_awaited = set_due(context);
         full = events && is_full(context);
-        core_update_due(context);
         pthread_mutex_unlock(&context->lock);
+        if (is_awaited) {
+            /* Told under the lock, it would wake up only to wait for that. */
+            pthread_cond_broadcast(&context->due_changed);
+        }
         core_wakeup(context);
     }
     while (pieces) {
