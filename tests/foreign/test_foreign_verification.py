@@ -73,12 +73,23 @@ def in_a_room(ours: Host, theirs: ForeignClient, *, encrypted: bool) -> str:
     return room_id
 
 
+def be_known(ours: Host, theirs: ForeignClient) -> None:
+    """Our device's keys are published, and they have them: they ignore what strangers ask."""
+    who = {"user_id": ours.account.user_id, "device_id": ours.account.device_id}
+    for _ in range(60):
+        theirs.query_keys(user_id=ours.account.user_id)
+        if theirs.device_status(**who) is not None:
+            return
+        ours.program.sync()
+    raise AssertionError("they do not know our device")
+
+
 def ask(ours: Host, theirs: ForeignClient, room_id: str | None, *, ours_asks: bool) -> str:
     """Request and ready; the id."""
     if ours_asks:
         options = f'{{ room_id = "{room_id}" }}' if room_id else "{}"
         line = f"client:request_verification(%s, {options})"
-        theirs.query_keys(user_id=ours.account.user_id)
+        be_known(ours, theirs)
         asked = ours.get(line, theirs.user_id)["verification"]
         name = str(asked["verification_id"])
         theirs.wait_verification(verification_id=name, phases=["Requested"])
