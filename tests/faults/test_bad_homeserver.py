@@ -172,7 +172,9 @@ def test_server_restart(run_host: Run) -> None:
             assert begun.wait(20)
             while len(server.syncs) < 2:
                 time.sleep(0.01)
-            server.restart(0.3)
+            server.stop()
+            time.sleep(0.3)
+            server.start()
 
         thread = threading.Thread(target=restart)
         thread.start()

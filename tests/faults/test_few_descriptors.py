@@ -107,7 +107,8 @@ def test_loops_wait_and_go_on(host: Host, server: BadHomeserver) -> None:
     began = time.monotonic()
     start = host.tell("none")
     # Their connections are gone, and there is nothing to make new ones of.
-    server.restart(0)
+    server.stop()
+    server.start()
     host.until(lambda: len(host.states(start)) >= 5 * clients)
     check_pauses(host, start, began)
     assert SHORT in host.codes(start)

@@ -14,8 +14,8 @@ import pytest
 
 from tests.lua.interpreters import HERE as SPECS
 from tests.lua.interpreters import INTERPRETERS, environment
-from tests.python.http_servers import Authority
 from tests.support.homeserver import Account, Homeserver
+from tests.support.http_servers import Authority
 from tests.support.issuer import Issuer, browse
 from tests.support.sso import SingleSignOn
 from tests.support.world import World

@@ -9,14 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from http_servers import answering, raw, read_request, reply, run, serve, until
 
 from libmatrix.api import Api
 from libmatrix.context import Context
 from libmatrix.errors import TransportError
 from libmatrix.host import Host
 from libmatrix.table_gen import ClientOptions, ContextOptions
+from tests.support.http_servers import answering, raw, run, serve, until
 from tests.support.runtime_host import FakeBridge
+from tests.support.web_server import read_request, reply
 
 OLD = {"access_token": "old", "user_id": "@me:x"}
 

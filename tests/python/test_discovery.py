@@ -10,7 +10,7 @@ import pytest
 
 from libmatrix.auth.discovery import check_server_name, is_safe
 from libmatrix.errors import ArgumentError
-from tests.python.http_servers import Authority
+from tests.support.http_servers import Authority
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, ScriptedServer
 from tests.support.world import World

@@ -8,7 +8,6 @@ import signal
 import threading
 
 import pytest
-from http_servers import answering, raw, read_request, reply, run, serve, until
 
 from libmatrix.http.client import (
     HttpClient,
@@ -18,6 +17,8 @@ from libmatrix.http.client import (
     HttpSettings,
     HttpTooLargeError,
 )
+from tests.support.http_servers import answering, raw, run, serve, until
+from tests.support.web_server import read_request, reply
 
 
 def test_request_carries_what_was_given() -> None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from http_servers import answering, raw, read_request, reply, run, serve, until
 
 from libmatrix.http.client import (
     HttpClient,
@@ -25,6 +24,8 @@ from libmatrix.http.client import (
     HttpTooLargeError,
     HttpTooManyFilesError,
 )
+from tests.support.http_servers import answering, raw, run, serve, until
+from tests.support.web_server import read_request, reply
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SECRETS = {"Authorization": "Bearer hunter2"}

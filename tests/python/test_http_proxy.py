@@ -3,17 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from http_servers import (
-    Authority,
-    Server,
-    answering,
-    http_proxy,
-    raw,
-    reply,
-    run,
-    socks_proxy,
-    until,
-)
 
 from libmatrix.http.client import (
     HttpArgumentError,
@@ -26,6 +15,17 @@ from libmatrix.http.client import (
 )
 from libmatrix.http.proxy import ProxyRules, parse_proxy
 from libmatrix.http.url import Origin
+from tests.support.http_servers import (
+    Authority,
+    Server,
+    answering,
+    http_proxy,
+    raw,
+    run,
+    socks_proxy,
+    until,
+)
+from tests.support.web_server import reply
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

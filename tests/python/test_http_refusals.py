@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from http_servers import run
 
 from libmatrix.http.client import HttpArgumentError, HttpClient, HttpSettings
+from tests.support.http_servers import run
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import gzip
 from collections.abc import AsyncGenerator
 
 import pytest
-from http_servers import answering, raw, read_request, reply, run, serve, until
 
 from libmatrix.http.client import (
     HttpArgumentError,
@@ -17,6 +16,8 @@ from libmatrix.http.client import (
     HttpTimeoutError,
     HttpTooLargeError,
 )
+from tests.support.http_servers import answering, raw, run, serve, until
+from tests.support.web_server import read_request, reply
 
 PIECE = bytes(range(256)) * 256
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import certifi
 import pytest
-from http_servers import Authority, answering, raw, reply, run, serve, until
 
 from libmatrix.http import trust as http_trust
 from libmatrix.http.client import (
@@ -24,6 +23,8 @@ from libmatrix.http.client import (
     HttpTimeoutError,
     HttpTlsError,
 )
+from tests.support.http_servers import Authority, answering, raw, run, serve, until
+from tests.support.web_server import reply
 
 LOOPBACK = "IP:127.0.0.1,IP:::1,DNS:localhost"
 

@@ -11,17 +11,17 @@ its end, /sync answers that there is nothing new. Everything else is answered as
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import gzip
 import json
 import ssl
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
+
+from tests.support.web_server import ConnectionServer, Received
 
 ME = "@me:x"
 ROOM = "!a:x"
@@ -158,8 +158,8 @@ def page(number: int, *events: Any) -> dict[str, Any]:
 # -- the server -----------------------------------------------------------------------------------
 
 
-class BadHomeserver:
-    """Runs on a thread of its own while the `with` block does."""
+class BadHomeserver(ConnectionServer):
+    """Runs while the `with` block does."""
 
     def __init__(
         self,
@@ -167,71 +167,16 @@ class BadHomeserver:
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__(host, tls)
         self._deed = script if callable(script) else None
         self._script = [] if callable(script) else list(script)
-        self._host = host
-        self._tls = tls
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.port = 0
         self.syncs: list[float] = []
         self.visits: list[Visit] = []
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        # By name, which TLS is told about.
-        return f"https://localhost:{self.port}" if self._tls else f"http://{host}:{self.port}"
-
-    def __enter__(self) -> BadHomeserver:
-        self._thread.start()
-        self._await(self._listen())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._await(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def restart(self, seconds: float) -> None:
-        """Goes away, with all connections, and comes back at the same port."""
-        self._await(self._close())
-        time.sleep(seconds)
-        self._await(self._listen())
-
-    def _await(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, self.port, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while not writer.transport.is_closing():
-                    await self._answer(await _read(reader, writer))
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def _answer(self, visit: Visit) -> None:
+    async def answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
+        """Does what is next."""
+        query = dict(parse_qsl(request.parts.query))
+        visit = Visit(request.method, request.parts.path, query, request.headers, writer)
         self.visits.append(visit)
         if not visit.path.endswith("/sync"):
             await answer({"user_id": ME, "device_id": "D", "versions": ["v1.11"]})(visit)
@@ -244,13 +189,3 @@ class BadHomeserver:
         else:
             await asyncio.sleep(min(int(visit.query.get("timeout", "0")) / 1000, 5))
             await answer({"next_batch": visit.query.get("since", "s0")})(visit)
-
-
-async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Visit:
-    text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = text.rstrip("\r\n").split("\r\n")
-    method, target, _ = first.split(" ")
-    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    await reader.readexactly(int(headers.get("content-length", "0")))
-    parts = urlsplit(target)
-    return Visit(method, parts.path, dict(parse_qsl(parts.query)), headers, writer)

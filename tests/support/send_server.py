@@ -10,13 +10,14 @@ Everything but sends is answered as by a homeserver where nothing happens and no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+from tests.support.web_server import ConnectionServer, Received, reply
 
 ME = "@me:x"
 _SENDS = ("send", "state", "redact")
@@ -68,10 +69,11 @@ def limit(retry_after_ms: int) -> Deed:
     return refuse(429, "M_LIMIT_EXCEEDED", retry_after_ms=retry_after_ms)
 
 
-class SendServer:
-    """Runs on a thread of its own while the `with` block does."""
+class SendServer(ConnectionServer):
+    """Runs while the `with` block does."""
 
     def __init__(self, deed: Callable[[Sending], Deed] = lambda _: TAKE) -> None:
+        super().__init__()
         self.deed = deed
         # Answers the rest: given method, path and token, it may give status and body.
         self.other: Callable[[str, str, str], tuple[int, Any] | None] = lambda *_: None
@@ -80,79 +82,20 @@ class SendServer:
         self.most_at_once = 0
         self._at_once = 0
         self._event_ids: dict[tuple[str, ...], str] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
 
     def bodies(self, room_id: str | None = None) -> list[str]:
         """The texts of the messages it took, in order."""
         taken = [each for each in self.taken if room_id in (None, each.room_id)]
         return [each.body.get("body") for each in taken]
 
-    def __enter__(self) -> SendServer:
-        self._thread.start()
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def start(self) -> None:
-        """Listens, at the same port as before."""
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(30)
-
-    def stop(self) -> None:
-        """Goes away with all connections."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(30)
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while not writer.transport.is_closing():
-                    await self._answer(reader, writer)
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        first, *lines = head.rstrip("\r\n").split("\r\n")
-        method, target, _ = first.split(" ")
-        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        text = await reader.readexactly(int(headers.get("content-length", "0")))
-        token = headers.get("authorization", "").removeprefix("Bearer ")
-        path = urlsplit(target).path
+    async def answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
+        """Takes what is sent, or does what is to be done with it."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        path = request.parts.path
         parts = [unquote(part) for part in path.split("/")[4:]]
-        if method == "PUT" and parts[0] == "rooms" and parts[2] in _SENDS:
-            sending = Sending(
-                len(self.sendings), parts[2], parts[1], parts[3:], token, json.loads(text)
-            )
+        if request.method == "PUT" and parts[0] == "rooms" and parts[2] in _SENDS:
+            body = json.loads(request.body)
+            sending = Sending(len(self.sendings), parts[2], parts[1], parts[3:], token, body)
             self.sendings.append(sending)
             deed = self.deed(sending)
             self._at_once += 1
@@ -162,7 +105,7 @@ class SendServer:
             finally:
                 self._at_once -= 1
             return
-        status, body = self.other(method, path, token) or _usual(path)
+        status, body = self.other(request.method, path, token) or _usual(path)
         await _write(writer, status, body)
 
     async def _do(self, deed: Deed, sending: Sending, writer: asyncio.StreamWriter) -> None:
@@ -198,7 +141,5 @@ async def _write(
     writer: asyncio.StreamWriter, status: int, body: Any, headers: dict[str, str] | None = None
 ) -> None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(data)}"]
-    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + data)
+    writer.write(reply(status, data, **(headers or {})))
     await writer.drain()

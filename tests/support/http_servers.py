@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support.web_server import Received, read_request, reply
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 T = TypeVar("T")
 
@@ -27,16 +29,6 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @dataclass
-class Request:
-    """What a server read."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes = b""
-
-
-@dataclass
 class Server:
     """A running server and what it has seen."""
 
@@ -45,7 +37,7 @@ class Server:
     scheme: str
     # Listens no more; open connections stay.
     stop: Callable[[], None]
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Received] = field(default_factory=list)
     accepted: int = 0
     open: int = 0
 
@@ -54,31 +46,6 @@ class Server:
         """Its base URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
-
-
-async def read_request(reader: asyncio.StreamReader) -> Request:
-    """Reads one request, its body by length or in chunks."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.rstrip("\r\n").split("\r\n")
-    method, target, _ = first.split(" ")
-    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    body = b""
-    if "content-length" in headers:
-        body = await reader.readexactly(int(headers["content-length"]))
-    elif headers.get("transfer-encoding") == "chunked":
-        while size := int(await reader.readuntil(b"\r\n"), 16):
-            body += await reader.readexactly(size)
-            await reader.readexactly(2)
-        await reader.readexactly(2)
-    return Request(method, target, headers, body)
-
-
-def reply(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
-    """A complete answer with a length; header names are written with underscores."""
-    lines = [f"HTTP/1.1 {status} Whatever"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    lines.append(f"Content-Length: {len(body)}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
 @asynccontextmanager
@@ -244,7 +211,7 @@ async def socks_proxy(
         else:
             host = ".".join(str(part) for part in await reader.readexactly(4))
         port = int.from_bytes(await reader.readexactly(2), "big")
-        server.requests.append(Request("SOCKS", f"{host}:{port}", {"command": str(command)}))
+        server.requests.append(Received("SOCKS", f"{host}:{port}", {"command": str(command)}))
         writer.write(b"\x05" + bytes([refuse]) + b"\x00\x01\x00\x00\x00\x00\x00\x00")
         await writer.drain()
         if not refuse:
