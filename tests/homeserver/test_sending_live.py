@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.lua.interpreters import INTERPRETERS, Interpreter
+from tests.support.between import LOST, between
 from tests.support.client import request
+from tests.support.driver import Driver, driver
 from tests.support.homeserver import Homeserver
 from tests.support.scenario import Scene, make_scene, play
+from tests.support.scripted import Answer, Request
 
 pytestmark = pytest.mark.homeserver
 
@@ -38,3 +44,100 @@ def messages(scene: Scene) -> list[str]:
     path = f"/_matrix/client/v3/rooms/{scene.room_id}/messages?dir=b&limit=100"
     chunk = request(scene.server.url, "GET", path, scene.bob.token)["chunk"]
     return [e["content"]["body"] for e in reversed(chunk) if e["type"] == "m.room.message"]
+
+
+# As long as the homeserver is trusted to know a transaction id, and a little more.
+FORGOTTEN_MS = 12 * 3_600_000 + 1_000
+
+
+def test_what_may_have_arrived_long_ago_is_not_sent_again(
+    stage: Path, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    """The homeserver took it, the answer was lost, and the program is back the next day."""
+    scene = make_scene(homeserver)
+    leave_uncertain(stage, scene, tmp_path)
+    set_back(tmp_path, FORGOTTEN_MS)
+    with driver(stage, homeserver, scene.alice, tmp_path) as host:
+        outcomes = sends_over(host, 2)
+        assert outcomes["old"]["state"] == "failed"
+        assert outcomes["old"]["failure"]["code"] == "E_SEND_UNCERTAIN"
+        assert outcomes["next"]["state"] == "sent"
+        assert host.get("client:sends()")["sends"] == []
+    assert messages(scene) == ["old", "next"]
+
+
+def test_what_may_have_arrived_just_now_is_sent_again_and_is_there_once(
+    stage: Path, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    scene = make_scene(homeserver)
+    leave_uncertain(stage, scene, tmp_path)
+    with driver(stage, homeserver, scene.alice, tmp_path) as host:
+        outcomes = sends_over(host, 2)
+        assert [each["state"] for each in outcomes.values()] == ["sent", "sent"]
+    assert messages(scene) == ["old", "next"]
+
+
+def test_what_may_have_arrived_and_is_given_up_is_uncertain(
+    stage: Path, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    scene = make_scene(homeserver)
+    leave_uncertain(stage, scene, tmp_path)
+    nowhere = {"homeserver": "http://127.0.0.1:9"}
+    with driver(stage, homeserver, scene.alice, tmp_path, **nowhere) as host:
+        host.hear("send")
+        for send in reversed(host.get("client:sends()")["sends"]):
+            host.get(f"client:cancel_send({send['send_id']})")
+        outcomes = sends_over(host, 2)
+        assert outcomes["old"]["failure"]["code"] == "E_SEND_UNCERTAIN"
+        assert outcomes["next"]["failure"]["code"] == "E_CANCELLED"
+    assert messages(scene) == ["old"]
+
+
+def leave_uncertain(stage: Path, scene: Scene, store: Path) -> None:
+    """Of two messages the first gets there, and nobody hears of it."""
+
+    def lose(asked: Request, answer: Answer) -> Answer:
+        return LOST if "/send/" in asked.path else answer
+
+    quiet = "client:send_text(%s, %s, {{ txn_id = '{0}' }}, matrix.ignore)"
+    with (
+        between(scene.server.url, lose) as lossy,
+        driver(stage, scene.server, scene.alice, store, homeserver=lossy.url) as host,
+    ):
+        host.hear("send")
+        for body in ("old", "next"):
+            host.do(f"{quiet.format(body)} and {{}}", scene.room_id, body)
+        until(lambda: tried(host), host)
+
+
+def tried(host: Driver) -> bool:
+    """Whether an attempt came to nothing."""
+    return any(event.get("failure") for event in host.heard("send"))
+
+
+def sends_over(host: Driver, count: int) -> dict[str, dict[str, Any]]:
+    """What became of so many sends, by transaction id."""
+    if not host.heard("send"):
+        host.hear("send")
+    over = ("sent", "failed")
+
+    def found() -> dict[str, dict[str, Any]]:
+        heard = host.heard("send")
+        return {event["txn_id"]: event for event in heard if event["state"] in over}
+
+    until(lambda: len(found()) == count, host)
+    return found()
+
+
+def until(holds: Callable[[], Any], host: Driver) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, host.events
+        host.get("client:ping({ delay_ms = 20 })")
+
+
+def set_back(store: Path, by_ms: int) -> None:
+    """Lets time pass for what the store knows of attempts."""
+    with sqlite3.connect(store / "libmatrix.sqlite3") as database:
+        database.execute("UPDATE send SET tried_ms = tried_ms - ?", (by_ms,))
+    database.close()

@@ -184,6 +184,8 @@ def test_examples(language: str, stage: Path, homeserver: Homeserver, tmp_path: 
     done = subprocess.run(
         command,
         env=environment(stage, lua.abi),
+        # What they write.
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=300,

@@ -119,3 +119,51 @@ T.test("what is refused for good is told, and the next one goes", function()
     check(alice:send_text(room_id, ("x"):rep(63000)))
   end)
 end)
+
+T.test("refusals block nothing of what was submitted with them", function()
+  pair.run(function(alice, bob, room_id)
+    check(alice:set_power_levels(room_id, { events = { ["org.example.decree"] = 100 } }))
+    local states, heard, order = states_of(bob), {}, {}
+    alice:subscribe("any", { room_id = room_id, not_own = true }, function(event)
+      heard[#heard + 1] = event.body or event.type
+    end)
+    check(alice:sync_once())
+    heard = {}
+    local function told(name)
+      return function(payload)
+        order[#order + 1] = name
+        order[name] = payload.ok and "ok" or payload.error.code
+      end
+    end
+    -- None of them waits for another's answer.
+    bob:send_text(room_id, "first", told "first")
+    bob:send_event(room_id, "org.example.decree", {}, told "forbidden")
+    bob:send_text(room_id, ("x"):rep(65000), { txn_id = "large" }, told "large")
+    bob:send_state_event(room_id, "m.room.name", { name = "mine" }, told "name")
+    bob:redact(room_id, "$nowhere", told "redaction")
+    bob:send_text("!nowhere:localhost", "x", told "nowhere")
+    bob:send_reaction(room_id, "$nowhere", "+1", told "reaction")
+    bob:send_text(room_id, "last", told "last")
+    wait(bob, function()
+      return #order == 8
+    end)
+    T.equal(order.first, "ok")
+    T.equal(order.forbidden, "M_FORBIDDEN")
+    T.equal(order.large, "M_TOO_LARGE")
+    T.equal(states.large, "queued sending failed ")
+    T.equal(order.name, "M_FORBIDDEN")
+    T.equal(order.redaction, "M_NOT_FOUND")
+    T.equal(order.nowhere, "M_FORBIDDEN")
+    T.equal(order.last, "ok")
+    -- Those of the room in the order they were submitted.
+    local expected, index = { "first", "forbidden", "large", "name", "redaction", "reaction", "last" }, 1
+    for _, name in ipairs(order) do
+      index = name == expected[index] and index + 1 or index
+    end
+    T.equal(index, #expected + 1)
+    pair.sync_until(alice, function()
+      return heard[#heard] == "last"
+    end)
+    T.equal(heard[1], "first")
+  end)
+end)
