@@ -30,6 +30,7 @@ from libmatrix.errors import (
 from libmatrix.store.seal import Vault
 from libmatrix.sync.subscriptions import Subscriptions
 from libmatrix.table_gen import ClientOptions, Output
+from libmatrix.tasks import in_task
 
 if TYPE_CHECKING:
     from libmatrix.context import Context
@@ -202,7 +203,11 @@ class Client:
         self._decrypt = value
 
     async def open_crypto(self) -> Crypto:
-        """The same, asking the homeserver who this is when only the token is known so far."""
+        """The same, asking the homeserver who this is when only the token is known so far.
+
+        Raises `NotLoggedInError`, and `EncryptionError` where there can be no keys.
+        """
+        await in_task()
         self.require_encryption()
         session = self.require_login()
         if session.user_id is None or session.device_id is None:

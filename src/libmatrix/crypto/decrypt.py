@@ -89,6 +89,20 @@ _decode_plaintext = msgspec.json.Decoder(_Plaintext).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
+def _read(key: OpenKey, ciphertext: str) -> tuple[_Plaintext, int]:
+    """What a ciphertext says, and its index in the session."""
+    try:
+        message = MegolmMessage.from_base64(ciphertext)
+        if message.message_index() < key.kept.first_index:
+            raise _UndecryptedError("unknown_index")
+        plain = key.session.decrypt(message)
+        text = bytes(plain.plaintext)
+        read_event(text)
+        return _decode_plaintext(text), plain.message_index
+    except (ValueError, MalformedEventError, msgspec.MsgspecError):
+        raise _UndecryptedError("bad_message") from None
+
+
 class Decryptor:
     """Decrypts one event at a time, without waiting for anything."""
 
@@ -126,27 +140,12 @@ class Decryptor:
         if key is None:
             raise _UndecryptedError("missing_key")
         said = self._describe(key, head.sender)
-        try:
-            message = MegolmMessage.from_base64(ciphertext)
-        except ValueError:
-            raise _UndecryptedError("bad_message") from None
-        if message.message_index() < key.kept.first_index:
-            raise _UndecryptedError("unknown_index")
-        try:
-            plain = key.session.decrypt(message)
-        except ValueError:
-            raise _UndecryptedError("bad_message") from None
-        text = bytes(plain.plaintext)
-        try:
-            read_event(text)
-            inner = _decode_plaintext(text)
-        except (MalformedEventError, msgspec.MsgspecError, UnicodeDecodeError):
-            raise _UndecryptedError("bad_message") from None
+        inner, message_index = _read(key, ciphertext)
         if inner.room_id != room_id:
             raise _UndecryptedError("wrong_room")
         if inner.type in _NEVER_ENCRYPTED:
             raise _UndecryptedError("bad_message")
-        self._check_index(key, f"{plain.message_index}|{head.sender}", head)
+        self._check_index(key, f"{message_index}|{head.sender}", head)
         shown = inner.content
         if content.relates_to:
             # Relations are outside, where the homeserver can see them.

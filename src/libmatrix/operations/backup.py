@@ -26,7 +26,6 @@ from libmatrix.table_gen import (
     UploadBackupProgress,
     UploadBackupResult,
 )
-from libmatrix.tasks import in_task
 
 if TYPE_CHECKING:
     from libmatrix.crypto.backup import BackupInfo
@@ -38,7 +37,6 @@ async def create_backup(client: Client, arguments: CreateBackupArguments) -> Cre
     """Makes a new key backup and uses it."""
     from libmatrix.crypto.secrets import BACKUP
 
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.ready()
     version = await crypto.backup.create()
@@ -50,7 +48,6 @@ async def create_backup(client: Client, arguments: CreateBackupArguments) -> Cre
 
 async def enable_backup(client: Client, arguments: EnableBackupArguments) -> EnableBackupResult:
     """Uses the account's key backup."""
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.devices.refresh([crypto.user_id])
     info = await crypto.backup.require()
@@ -61,7 +58,6 @@ async def enable_backup(client: Client, arguments: EnableBackupArguments) -> Ena
 
 async def disable_backup(client: Client, arguments: DisableBackupArguments) -> DisableBackupResult:
     """Uploads no more room keys."""
-    await in_task()
     crypto = await client.open_crypto()
     crypto.backup.disable()
     return DisableBackupResult()
@@ -69,7 +65,6 @@ async def disable_backup(client: Client, arguments: DisableBackupArguments) -> D
 
 async def delete_backup(client: Client, arguments: DeleteBackupArguments) -> DeleteBackupResult:
     """Deletes a key backup."""
-    await in_task()
     crypto = await client.open_crypto()
     version = arguments.version
     if version is None:
@@ -80,7 +75,6 @@ async def delete_backup(client: Client, arguments: DeleteBackupArguments) -> Del
 
 async def backup_state(client: Client, arguments: BackupStateArguments) -> BackupStateResult:
     """What there is of the key backup."""
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.devices.refresh([crypto.user_id])
     backup, info = crypto.backup, await crypto.backup.find()
@@ -99,7 +93,6 @@ async def backup_state(client: Client, arguments: BackupStateArguments) -> Backu
 async def upload_backup(client: Client, arguments: UploadBackupArguments) -> UploadBackupResult:
     """Waits until all room keys are in the key backup."""
     report = client.reporter()
-    await in_task()
     crypto = await client.open_crypto()
     version = await crypto.backup.upload.finish(
         lambda count: report(UploadBackupProgress(waiting_count=count))
@@ -110,7 +103,6 @@ async def upload_backup(client: Client, arguments: UploadBackupArguments) -> Upl
 async def restore_backup(client: Client, arguments: RestoreBackupArguments) -> RestoreBackupResult:
     """Fetches all room keys from the key backup."""
     report = client.reporter()
-    await in_task()
     crypto = await client.open_crypto()
     info = await crypto.backup.require()
     key = await _find_key(crypto, info, arguments.recovery_key)
@@ -134,7 +126,6 @@ async def restore_room_key(
     client: Client, arguments: RestoreRoomKeyArguments
 ) -> RestoreRoomKeyResult:
     """Fetches one room key from the key backup."""
-    await in_task()
     crypto = await client.open_crypto()
     is_new = await crypto.backup.restore.one(arguments.room_id, arguments.session_id)
     return RestoreRoomKeyResult(is_imported=is_new)

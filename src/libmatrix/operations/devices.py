@@ -100,7 +100,6 @@ async def _own_trust(client: Client) -> dict[str, DeviceTrustLevel]:
 async def user_devices(client: Client, arguments: UserDevicesArguments) -> UserDevicesResult:
     """Lists a user's devices that have keys."""
     client.require_login()
-    await in_task()
     crypto = await client.open_crypto()
     user_id = arguments.user_id
     await crypto.devices.refresh([user_id], force=arguments.reload)

@@ -12,7 +12,6 @@ from libmatrix.table_gen import (
     ImportRoomKeysProgress,
     ImportRoomKeysResult,
 )
-from libmatrix.tasks import in_task
 
 _MOST_ROUNDS = 20_000_000
 
@@ -28,7 +27,6 @@ async def export_room_keys(
         raise ArgumentError("passphrase: it is empty")
     if not 0 < arguments.rounds <= _MOST_ROUNDS:
         raise ArgumentError(f"rounds: from 1 to {_MOST_ROUNDS}")
-    await in_task()
     crypto = await client.open_crypto()
     count, text = await export_keys(
         crypto,
@@ -52,7 +50,6 @@ async def import_room_keys(
     report = client.reporter()
     if (arguments.path is None) == (arguments.text is None):
         raise ArgumentError("path: either this or text must be given")
-    await in_task()
     crypto = await client.open_crypto()
     found = await import_keys(
         crypto,

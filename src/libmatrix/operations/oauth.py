@@ -6,7 +6,8 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -40,15 +41,19 @@ _MOST_SECONDS = 3600
 _LONGEST_CODE = 64
 
 
-class _Program(Protocol):
-    """The options that say which program it is."""
+class _Flow(NamedTuple):
+    """What every flow begins with."""
+
+    metadata: Metadata
+    # Where the user's consent is asked for.
+    endpoint: str
+    device_id: str
+    client_id: str
 
     @property
-    def client_id(self) -> str | None: ...
-    @property
-    def client_name(self) -> str | None: ...
-    @property
-    def client_uri(self) -> str | None: ...
+    def wanted(self) -> dict[str, str]:
+        """What both kinds of consent are asked for with."""
+        return {"client_id": self.client_id, "scope": oauth.scope(self.device_id)}
 
 
 class _Authorization(Hidden):
@@ -64,43 +69,29 @@ async def login_oauth(client: Client, arguments: LoginOauthArguments) -> LoginOa
     """Has the host open a browser and waits until it is back with a code for tokens."""
     client.require_logout()
     ask = client.asker()
-    await in_task()
-    await client.api.check()
-    device_id = oauth.choose_device(client, arguments.device_id)
-    metadata = await fetch(client)
-    endpoint = check_code_flow(metadata)
-    client_id = await _client_id(client, metadata, arguments)
+    flow = await _begin(client, arguments, check_code_flow)
     verifier = secrets.token_urlsafe(48)
     async with Listener() as listener:
         query = {
             "response_type": "code",
             "response_mode": "query",
-            "client_id": client_id,
             "redirect_uri": listener.url,
-            "scope": oauth.scope(device_id),
             "state": listener.state,
             "code_challenge_method": "S256",
             "code_challenge": _challenge(verifier),
+            **flow.wanted,
         }
         if arguments.create_account:
             query["prompt"] = "create"
-        url = f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
+        url = f"{flow.endpoint}{'&' if '?' in flow.endpoint else '?'}{urlencode(query)}"
         fields = await listener.wait(ask, url, arguments.timeout_ms)
-    if fields.get("iss", metadata.issuer) != metadata.issuer:
-        raise OAuthError("the browser came back from another authorization server")
-    if "error" in fields:
-        raise oauth.browser_refusal(fields)
-    if not fields.get("code"):
-        raise OAuthError("the browser came back without a code")
     wanted = {
         "grant_type": "authorization_code",
-        "code": fields["code"],
+        "code": _code(fields, flow.metadata.issuer),
         "redirect_uri": query["redirect_uri"],
-        "client_id": client_id,
         "code_verifier": verifier,
     }
-    session = await oauth.log_in(client, metadata, device_id, wanted)
-    return LoginOauthResult(**login_result(client, session))
+    return LoginOauthResult(**login_result(client, await _log_in(client, flow, wanted)))
 
 
 async def login_oauth_device(
@@ -109,14 +100,8 @@ async def login_oauth_device(
     """Reports a code for the user to type elsewhere, and asks until that is done."""
     client.require_logout()
     report = client.reporter()
-    await in_task()
-    await client.api.check()
-    device_id = oauth.choose_device(client, arguments.device_id)
-    metadata = await fetch(client)
-    endpoint = check_device_flow(metadata)
-    client_id = await _client_id(client, metadata, arguments)
-    wanted = {"client_id": client_id, "scope": oauth.scope(device_id)}
-    granted = _checked(await oauth.ask(client, endpoint, _Authorization, wanted))
+    flow = await _begin(client, arguments, check_device_flow)
+    granted = _checked(await oauth.ask(client, flow.endpoint, _Authorization, flow.wanted))
     report(
         LoginOauthDeviceProgress(
             verification_uri=granted.verification_uri,
@@ -127,21 +112,49 @@ async def login_oauth_device(
     )
     try:
         async with asyncio.timeout(granted.expires_in):
-            session = await _poll(client, metadata, device_id, client_id, granted)
+            session = await _poll(client, flow, granted)
     except TimeoutError:
         raise MatrixError("the code was not used in time", code="E_TIMEOUT") from None
     return LoginOauthDeviceResult(**login_result(client, session))
 
 
+async def _begin(
+    client: Client,
+    arguments: LoginOauthArguments | LoginOauthDeviceArguments,
+    check: Callable[[Metadata], str],
+) -> _Flow:
+    """Who logs in, and where; `check` gives the endpoint of a flow that the server can do."""
+    await in_task()
+    await client.api.check()
+    device_id = oauth.choose_device(client, arguments.device_id)
+    metadata = await fetch(client)
+    endpoint = check(metadata)
+    client_id = arguments.client_id
+    if client_id is None:
+        name, uri = arguments.client_name, arguments.client_uri
+        client_id = await oauth.register(client, metadata, name, uri)
+    return _Flow(metadata, endpoint, device_id, client_id)
+
+
+async def _log_in(client: Client, flow: _Flow, wanted: dict[str, str]) -> Session:
+    fields = {**wanted, "client_id": flow.client_id}
+    return await oauth.log_in(client, flow.metadata, flow.device_id, fields)
+
+
+def _code(fields: dict[str, str], issuer: str) -> str:
+    """What the browser came back with, to be exchanged for tokens."""
+    if fields.get("iss", issuer) != issuer:
+        raise OAuthError("the browser came back from another authorization server")
+    if "error" in fields:
+        raise oauth.browser_refusal(fields)
+    if not fields.get("code"):
+        raise OAuthError("the browser came back without a code")
+    return fields["code"]
+
+
 def _challenge(verifier: str) -> str:
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-
-async def _client_id(client: Client, metadata: Metadata, program: _Program) -> str:
-    if program.client_id is not None:
-        return program.client_id
-    return await oauth.register(client, metadata, program.client_name, program.client_uri)
 
 
 def _checked(granted: _Authorization) -> _Authorization:
@@ -157,20 +170,14 @@ def _checked(granted: _Authorization) -> _Authorization:
     return msgspec.structs.replace(granted, expires_in=min(granted.expires_in, _MOST_SECONDS))
 
 
-async def _poll(
-    client: Client, metadata: Metadata, device_id: str, client_id: str, granted: _Authorization
-) -> Session:
+async def _poll(client: Client, flow: _Flow, granted: _Authorization) -> Session:
     """Asks for the tokens, never faster than the authorization server wants."""
     seconds = min(max(granted.interval, 1), _MOST_INTERVAL)
-    wanted = {
-        "grant_type": DEVICE_GRANT,
-        "device_code": granted.device_code,
-        "client_id": client_id,
-    }
+    wanted = {"grant_type": DEVICE_GRANT, "device_code": granted.device_code}
     while True:
         await asyncio.sleep(seconds)
         try:
-            return await oauth.log_in(client, metadata, device_id, wanted)
+            return await _log_in(client, flow, wanted)
         except oauth.OAuthRefusalError as error:
             if error.error == "slow_down":
                 seconds = min(seconds + 5, _MOST_INTERVAL)

@@ -19,7 +19,6 @@ from libmatrix.table_gen import (
     RequestSecretArguments,
     RequestSecretResult,
 )
-from libmatrix.tasks import in_task
 
 
 async def create_secret_storage(
@@ -28,7 +27,6 @@ async def create_secret_storage(
     """New secret storage with what there is to keep."""
     from libmatrix.crypto.recovery import secrets_here
 
-    await in_task()
     crypto = await client.open_crypto()
     own = secrets_here(crypto)
     recovery_key, key = await crypto.secrets.create(arguments.passphrase, arguments.name, own)
@@ -44,7 +42,6 @@ async def open_secret_storage(
 ) -> OpenSecretStorageResult:
     """Opens the account's secret storage."""
     recovery_key = given_recovery_key(client, arguments.recovery_key, arguments.passphrase)
-    await in_task()
     crypto = await client.open_crypto()
     return OpenSecretStorageResult(
         key_id=await crypto.secrets.open(recovery_key, arguments.passphrase)
@@ -53,7 +50,6 @@ async def open_secret_storage(
 
 async def put_secret(client: Client, arguments: PutSecretArguments) -> PutSecretResult:
     """Puts a secret into the open secret storage."""
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.secrets.put(arguments.name, arguments.secret)
     return PutSecretResult()
@@ -61,7 +57,6 @@ async def put_secret(client: Client, arguments: PutSecretArguments) -> PutSecret
 
 async def get_secret(client: Client, arguments: GetSecretArguments) -> GetSecretResult:
     """Reads a secret of the open secret storage."""
-    await in_task()
     crypto = await client.open_crypto()
     secret = await crypto.secrets.get(arguments.name)
     if secret is None:
@@ -71,7 +66,6 @@ async def get_secret(client: Client, arguments: GetSecretArguments) -> GetSecret
 
 async def list_secrets(client: Client, arguments: ListSecretsArguments) -> ListSecretsResult:
     """Names what is in the account's secret storage."""
-    await in_task()
     secrets = (await client.open_crypto()).secrets
     found = await secrets.default_key()
     if found is None:
@@ -87,7 +81,6 @@ async def list_secrets(client: Client, arguments: ListSecretsArguments) -> ListS
 
 async def request_secret(client: Client, arguments: RequestSecretArguments) -> RequestSecretResult:
     """Asks one's other devices for a secret."""
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.ready()
     sharing = crypto.secret_sharing

@@ -101,7 +101,6 @@ async def remove_space_child(
 
 async def space_children(client: Client, arguments: SpaceChildrenArguments) -> SpaceChildrenResult:
     """What is directly in a space."""
-    client.require_login()
     events = await find_events(client, arguments.space_id, CHILD, reload=arguments.reload)
     return SpaceChildrenResult(children=children_of(events))
 
@@ -136,7 +135,6 @@ async def remove_space_parent(
 
 async def space_parents(client: Client, arguments: SpaceParentsArguments) -> SpaceParentsResult:
     """The spaces that a room names."""
-    client.require_login()
     events = await find_events(client, arguments.room_id, PARENT, reload=arguments.reload)
     return SpaceParentsResult(parents=parents_of(events))
 

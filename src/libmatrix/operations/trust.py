@@ -31,11 +31,11 @@ from libmatrix.table_gen import (
     VerifyOwnDeviceArguments,
     VerifyOwnDeviceResult,
 )
-from libmatrix.tasks import in_task
 
 if TYPE_CHECKING:
     from libmatrix.crypto.cross_signing import Upload
     from libmatrix.crypto.machine import Crypto
+    from libmatrix.crypto.records import Identity
 
 _PASSWORD = "m.login.password"
 _VARIABLE = "MATRIX_RECOVERY_KEY"
@@ -48,12 +48,7 @@ async def bootstrap_cross_signing(
     client: Client, arguments: BootstrapCrossSigningArguments
 ) -> BootstrapCrossSigningResult:
     """Makes the account's identity when it has none."""
-    upload = _uploader(client, arguments.password, arguments.auth_timeout_ms)
-    await in_task()
-    crypto = await client.open_crypto()
-    own, is_new = await crypto.cross_signing.bootstrap(upload, reset=False)
-    if is_new:
-        await _store_keys(crypto)
+    own, is_new = await _make_identity(client, arguments, reset=False)
     return BootstrapCrossSigningResult(master_key=own.master_key, is_new=is_new)
 
 
@@ -61,19 +56,24 @@ async def reset_cross_signing(
     client: Client, arguments: ResetCrossSigningArguments
 ) -> ResetCrossSigningResult:
     """Gives the account a new identity."""
-    upload = _uploader(client, arguments.password, arguments.auth_timeout_ms)
-    await in_task()
-    crypto = await client.open_crypto()
-    own, _ = await crypto.cross_signing.bootstrap(upload, reset=True)
-    await _store_keys(crypto)
+    own, _ = await _make_identity(client, arguments, reset=True)
     return ResetCrossSigningResult(master_key=own.master_key)
 
 
-async def _store_keys(crypto: Crypto) -> None:
-    """New keys go where the old ones are, if that is open."""
-    if crypto.secrets.is_open:
+async def _make_identity(
+    client: Client,
+    arguments: BootstrapCrossSigningArguments | ResetCrossSigningArguments,
+    *,
+    reset: bool,
+) -> tuple[Identity, bool]:
+    """The account's identity, and whether it is new; new keys go where the old are, if open."""
+    upload = _uploader(client, arguments.password, arguments.auth_timeout_ms)
+    crypto = await client.open_crypto()
+    own, is_new = await crypto.cross_signing.bootstrap(upload, reset=reset)
+    if is_new and crypto.secrets.is_open:
         for name, secret in crypto.cross_signing.secrets().items():
             await crypto.secrets.put(name, secret)
+    return own, is_new
 
 
 def _uploader(client: Client, password: str | None, timeout_ms: int) -> Upload:
@@ -102,7 +102,6 @@ async def cross_signing_status(
     client: Client, arguments: CrossSigningStatusArguments
 ) -> CrossSigningStatusResult:
     """What there is of the account's identity."""
-    await in_task()
     crypto = await client.open_crypto()
     own = await crypto.cross_signing.refresh()
     device = crypto.devices.get(crypto.user_id, crypto.device_id)
@@ -125,7 +124,6 @@ async def verify_own_device(
     from libmatrix.crypto.recovery import adopt_secrets, secrets_here
 
     recovery_key = given_recovery_key(client, arguments.recovery_key, arguments.passphrase)
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.secrets.open(recovery_key, arguments.passphrase)
     own = await adopt_secrets(crypto)
@@ -159,7 +157,6 @@ def given_recovery_key(
 
 async def sign_user(client: Client, arguments: SignUserArguments) -> SignUserResult:
     """Vouches for another user's identity."""
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.ready()
     await crypto.cross_signing.sign_user(arguments.user_id, arguments.master_key)
@@ -168,7 +165,6 @@ async def sign_user(client: Client, arguments: SignUserArguments) -> SignUserRes
 
 async def sign_device(client: Client, arguments: SignDeviceArguments) -> SignDeviceResult:
     """Vouches for another device of one's own."""
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.ready()
     await crypto.cross_signing.sign_device(arguments.device_id, arguments.device_key)
@@ -218,7 +214,6 @@ async def accept_identity(
 
 async def _refreshed(client: Client, user_id: str, *, force: bool = False) -> Crypto:
     """Encryption, with what there is to know of a user."""
-    await in_task()
     crypto = await client.open_crypto()
     await crypto.devices.refresh([user_id], force=force)
     return crypto

@@ -31,7 +31,6 @@ from libmatrix.table_gen import (
     VerificationsResult,
 )
 from libmatrix.table_gen import Verification as Record
-from libmatrix.tasks import in_task
 
 _METHODS = (contents.SAS, contents.SHOW, contents.SCAN)
 _LONGEST = 255
@@ -112,8 +111,6 @@ async def verifications(client: Client, arguments: VerificationsArguments) -> Ve
 
 
 async def _all_of(client: Client) -> Verifications:
-    client.require_login()
-    await in_task()
     return (await client.open_crypto()).verifications
 
 

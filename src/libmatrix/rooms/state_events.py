@@ -88,7 +88,8 @@ def checked(body: bytes) -> Raw:
 async def find_events(
     client: Client, room_id: str, kind: str, *, reload: bool = False
 ) -> list[EventHead]:
-    """The state events of a type, kept or fetched."""
+    """The state events of a type, kept or fetched. Raises `NotLoggedInError`."""
+    client.require_login()
     if not reload and is_known(client, room_id):
         return [read_event(data) for data in client.state.events(room_id, kind).values()]
     heads = [read_event(bytes(raw)) for raw in await fetch_events(client, room_id)]

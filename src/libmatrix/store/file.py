@@ -20,66 +20,9 @@ from libmatrix.errors import StoreError, StoreLockedError
 from libmatrix.store.files import StoreFiles
 from libmatrix.store.lock import StoreLock
 from libmatrix.store.place import make_private, set_aside
+from libmatrix.store.schema import ROOM_TABLES, TABLES, prepare
 
 _FILE = "libmatrix.sqlite3"
-# "mtrx": tells a store from any other SQLite file.
-_APPLICATION = 0x6D747278
-
-_CRYPTO = (
-    "crypto_value",
-    "olm_session",
-    "olm_received",
-    "room_key",
-    "unsaved_room_key",
-    "message_index",
-    "outbound_session",
-    "session_share",
-    "withheld_key",
-    "undecrypted_event",
-    "tracked_user",
-    "device",
-    "identity",
-    "key_request",
-    "secret",
-    "encrypted_room",
-)
-
-# What brings the schema from each version to the next; only ever appended to.
-_MIGRATIONS = (
-    """
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE room (room_id TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE state (
-        room_id TEXT NOT NULL, type TEXT NOT NULL, state_key TEXT NOT NULL, event BLOB NOT NULL,
-        PRIMARY KEY (room_id, type, state_key)
-    ) WITHOUT ROWID;
-    CREATE TABLE account_data (
-        room_id TEXT NOT NULL, type TEXT NOT NULL, content BLOB NOT NULL,
-        PRIMARY KEY (room_id, type)
-    ) WITHOUT ROWID;
-    """,
-    # Rooms whose members are all in state; and what rooms tell is read anew from their state.
-    """
-    CREATE TABLE members_loaded (room_id TEXT PRIMARY KEY) WITHOUT ROWID;
-    INSERT INTO meta SELECT 'is_outdated', x'31' FROM (SELECT 1) WHERE EXISTS (SELECT 1 FROM room);
-    """,
-    # Encryption; crypto/store.py says what each table holds.
-    "".join(
-        f"CREATE TABLE {name} (first TEXT NOT NULL, second TEXT NOT NULL, value BLOB NOT NULL,"
-        " PRIMARY KEY (first, second)) WITHOUT ROWID;"
-        for name in _CRYPTO
-    ),
-    # What waits to be sent; with an outcome what is over and the host has not heard of yet.
-    """
-    CREATE TABLE send (
-        send_id INTEGER PRIMARY KEY AUTOINCREMENT, room_id TEXT NOT NULL, draft BLOB NOT NULL,
-        tried_ms INTEGER, frozen BLOB, outcome BLOB, ended_ms INTEGER
-    );
-    """,
-)
-
-_ROOM_TABLES = ("room", "state", "account_data", "members_loaded")
-_TABLES = ("meta", "send", *_ROOM_TABLES, *_CRYPTO)
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -213,7 +156,7 @@ class Store:
         """Forgets everything, also in the file's free pages and its log."""
         with self._using("written") as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for table in _TABLES:
+            for table in TABLES:
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -254,7 +197,7 @@ class Store:
             raise self._cannot_open(error) from None
         self._is_closed = False
         with self._using("opened") as connection:
-            self._prepare(connection)
+            prepare(connection, self._path)
 
     def _open(self) -> sqlite3.Connection:
         """Opens the file; never makes one, for that would be an empty store."""
@@ -283,27 +226,6 @@ class Store:
                 connection.close()
                 raise self._map(error, "opened") from None
         return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Brings the schema up to date."""
-        connection.execute("BEGIN EXCLUSIVE")
-        version = self._check_version(connection)
-        for script in _MIGRATIONS[version:]:
-            for statement in filter(str.strip, script.split(";")):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-        connection.execute("COMMIT")
-
-    def _check_version(self, connection: sqlite3.Connection) -> int:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if objects and application != _APPLICATION:
-            raise StoreError(f"{self._path} is not a store of libmatrix")
-        if version > len(_MIGRATIONS):
-            raise StoreError(f"{self._path} was written by a newer libmatrix")
-        return int(version)
 
     def _value(self, query: str, *arguments: str) -> bytes | None:
         with self.reading() as connection:
@@ -387,7 +309,7 @@ class Writer:
 
     def forget_room(self, room_id: str) -> None:
         """Removes a room and all of it."""
-        for table in _ROOM_TABLES:
+        for table in ROOM_TABLES:
             self.many(f"DELETE FROM {table} WHERE room_id = ?", [(room_id,)])
 
     def crypto(
