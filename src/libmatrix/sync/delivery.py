@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -17,7 +16,7 @@ from libmatrix.events.head import (
     read_timeline,
 )
 from libmatrix.events.record import CLEAR, ENCRYPTED, IN_CLEAR, Marks, unlock
-from libmatrix.events.room_changes import announce_change, announce_invite
+from libmatrix.events.room_changes import RoomNews, announce_invite
 from libmatrix.rooms.room import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
 from libmatrix.store.state import Changes
 from libmatrix.sync.extras import Extras, Malformed
@@ -63,7 +62,7 @@ class Delivery:
         self._extras = Extras(
             client.subscriptions, self._post, self._user_id, self._malformed.report
         )
-        self._direct = client.state.direct
+        self._news = RoomNews(self._post, client)
         self.changes = Changes()
         self.changes.next_batch = response.next_batch
         client.state.pending = self.changes
@@ -101,7 +100,7 @@ class Delivery:
             self._take_stripped(room_id, "knock", knocked.knock_state.events)
         for room_id, left in rooms.leave.items():
             await self._leave(room_id, left, gaps.pop(room_id, []))
-        self._announce_direct()
+        self._news.announce_direct(self.changes.rooms)
         await self._post.flush()
 
     def set_partial(self, is_partial: bool) -> None:
@@ -136,7 +135,7 @@ class Delivery:
     # -- rooms --------------------------------------------------------------------------------
 
     async def _join(self, room_id: str, joined: JoinedRoom, missed: list[Raw]) -> None:
-        before = self._before(room_id)
+        before = self._news.before(room_id)
         was_joined = before is not None and before.membership == "join"
         update = self._update(room_id, "join")
         room = update.room
@@ -154,10 +153,10 @@ class Delivery:
         self._extras.take_ephemeral(room_id, joined.ephemeral.events)
         self._take_account_data(room, joined.account_data.events)
         update.finish()
-        self._announce(before, room)
+        self._news.announce(before, room)
 
     async def _leave(self, room_id: str, left: LeftRoom, missed: list[Raw]) -> None:
-        before = self._before(room_id)
+        before = self._news.before(room_id)
         update = self._update(room_id, "leave")
         room = update.room
         await self._take_missed(update, missed)
@@ -167,7 +166,7 @@ class Delivery:
         if update.own_membership() == "ban":
             update.take_membership("ban")
         update.finish()
-        self._announce(before, room)
+        self._news.announce(before, room)
 
     async def _take_room_events(
         self, update: RoomUpdate, news: JoinedRoom | LeftRoom, *, is_new: bool
@@ -186,7 +185,7 @@ class Delivery:
 
     def _take_stripped(self, room_id: str, membership: Membership, events: list[Raw]) -> None:
         """An invite or a knock: what it tells is all there is."""
-        before = self._before(room_id)
+        before = self._news.before(room_id)
         room = RoomState(room_id=room_id, membership=membership, is_stripped=True)
         room.is_encrypted = self._state.is_encrypted(room_id)
         update = self._keep(room)
@@ -204,7 +203,7 @@ class Delivery:
             record = room.record(room_id in self._state.direct)
             wishes = self._subscriptions.wishes("invite")
             announce_invite(self._post, wishes, record, own, sound, self._marks.is_historic)
-        self._announce(before, room)
+        self._news.announce(before, room)
 
     def _update(self, room_id: str, membership: Membership) -> RoomUpdate:
         """The room as it is known, about to be changed."""
@@ -269,21 +268,18 @@ class Delivery:
         if self.has_verifications and self._crypto is not None:
             self._crypto.verifications.take_clear(update.room.room_id, raws)
         # Asked for each piece: a handler may subscribe while this waits for room.
-        subscriptions = self._subscriptions
-        routes = subscriptions.filler_routes if marks.is_filled else subscriptions.routes
+        wanted = self._subscriptions
+        routes = wanted.filler_routes if marks.is_filled else wanted.routes
         run = self._post.run(update.room.room_id, marks.flags)
         heads = read_timeline(raws, self._is_tame and not marks.is_filled)
         # In an encrypted room each event says how it came.
         is_clear = self._crypto is None or not update.room.is_encrypted
-        if (
-            routes.catch_all is not None
-            and is_clear
-            and are_alike(heads, self._client.decrypt and ENCRYPTED)
-        ):
+        catch_all = routes.catch_all if is_clear else None
+        if catch_all is not None and are_alike(heads, self._client.decrypt and ENCRYPTED):
             if not marks.is_filled:
                 self._event_count += len(heads)
                 update.room.last_event_id = heads[-1].event_id
-            run.give_all(routes.catch_all, raws)
+            run.give_all(catch_all, raws)
             return
         for index, (raw, head) in enumerate(zip(raws, heads, strict=True), start):
             if isinstance(head, MalformedEventError):
@@ -369,30 +365,3 @@ class Delivery:
             self.changes.account_data[room_id, head.type] = value
             if room is None:
                 self._state.take_account_data(head.type, value)
-
-    # -- what became of rooms -----------------------------------------------------------------
-
-    def _before(self, room_id: str) -> RoomState | None:
-        """The room as hosts knew it."""
-        room = self._state.rooms.get(room_id)
-        return None if room is None else copy(room)
-
-    def _announce(self, before: RoomState | None, room: RoomState) -> None:
-        wishes = self._subscriptions.wishes("room")
-        if wishes:
-            old = None if before is None else before.record(room.room_id in self._direct)
-            announce_change(self._post, wishes, old, room.record(self._is_direct(room)))
-
-    def _announce_direct(self) -> None:
-        """Rooms that only became direct, or ceased to be."""
-        wishes = self._subscriptions.wishes("room")
-        if not wishes:
-            return
-        for room_id in sorted(self._direct ^ self._state.direct):
-            room = self._state.rooms.get(room_id)
-            if room is not None and room_id not in self.changes.rooms:
-                before = room.record(room_id in self._direct)
-                announce_change(self._post, wishes, before, room.record(self._is_direct(room)))
-
-    def _is_direct(self, room: RoomState) -> bool:
-        return room.room_id in self._state.direct
