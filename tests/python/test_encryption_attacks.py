@@ -15,7 +15,7 @@ from libmatrix.crypto.sharing import Recipients
 from libmatrix.crypto.signatures import SigningKey, encode_base64, sign
 from libmatrix.crypto.trust_levels import Policy
 from libmatrix.errors import IdentityExistsError, MissingSecretError
-from tests.support.parties import ROOM, Party, megolm_event
+from tests.support.parties import ROOM, Party, acquaint, megolm_event
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 from tests.support.sync_script import SESSION, Homeserver, answer, joined, rooms, state
@@ -42,12 +42,6 @@ def mallory(bob: Party) -> Party:
     mallory = Party(MALLORY)
     acquaint(bob, mallory)
     return mallory
-
-
-def acquaint(bob: Party, other: Party) -> None:
-    bob.knows(other)
-    other.knows(bob)
-    other.meet(bob)
 
 
 def encryption(bob: Party, event: dict[str, Any]) -> dict[str, Any]:
@@ -238,29 +232,6 @@ def test_events_that_nobody_can_decrypt_keep_no_others_from_waiting(
     event["content"]["session_id"] = "a|b"
     assert bob.code(event) == "missing_key"
     assert "$e3000" not in {event_id for _, event_id in table.places()}
-
-
-def test_reasons_for_withheld_keys_do_not_fill_the_store(
-    monkeypatch: pytest.MonkeyPatch, bob: Party
-) -> None:
-    monkeypatch.setattr("libmatrix.crypto.machine._MOST_WITHHELD", 10)
-
-    def withheld(room_id: str, number: int) -> dict[str, Any]:
-        content = {
-            "algorithm": "m.megolm.v1.aes-sha2",
-            "room_id": room_id,
-            "session_id": str(number),
-            "sender_key": "x",
-            "code": "m.unverified",
-        }
-        return {"type": "m.room_key.withheld", "sender": MALLORY, "content": content}
-
-    bob.take(withheld("!" + 300 * "x", 0))
-    assert not bob.crypto.store.withheld.places()
-    for number in range(30):
-        bob.take(withheld(ROOM, number))
-    assert 0 < len(bob.crypto.store.withheld.places()) <= 10
-    assert bob.crypto.withheld_code(ROOM, "29") == "m.unverified", "the newest count"
 
 
 def test_a_homeserver_that_answers_slowly_holds_up_one_sync_only(

@@ -7,6 +7,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from msgspec import Raw
 
 from libmatrix.crypto.key_query import read_device
@@ -156,6 +157,26 @@ class Party:
         assert found is not None
         code: str | None = json.loads(bytes(found.encryption)).get("code")
         return code
+
+
+def acquaint(bob: Party, other: Party) -> None:
+    """They know each other, and the other can send to Bob."""
+    bob.knows(other)
+    other.knows(bob)
+    other.meet(bob)
+
+
+def again(party: Party) -> Party:
+    """A device after a restart."""
+    party.crypto.account.save()
+    party.crypto.store.flush()
+    return Party(party.user_id, party.crypto.device_id, state=party.state)
+
+
+def limit(monkeypatch: pytest.MonkeyPatch, module: str, **limits: int) -> None:
+    """Sets limits of a module of encryption, of what is made after it."""
+    for name, value in limits.items():
+        monkeypatch.setattr(f"libmatrix.crypto.{module}._{name}", value)
 
 
 def megolm_event(

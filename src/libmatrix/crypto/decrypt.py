@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Events that wait for a key; beyond it they are only reported.
 _MOST_WAITING = 10_000
 _MOST_OF_A_ROOM = 1_000
+# The specification's largest event has 65,536.
+_MOST_BYTES = 100_000
 # What nobody encrypts: the homeserver has to check who may redact.
 _NEVER_ENCRYPTED = frozenset({"m.room.redaction", "m.room.encrypted"})
 
@@ -165,6 +167,8 @@ class Decryptor:
         name = f"{head.event_id}|{head.origin_server_ts}".encode()
         used = key.indices.get(index)
         if used is None:
+            if not key.indices:
+                self._crypto.room_keys.used(key)
             key.indices[index] = name
             self._store.indices.put(key.kept.session_id, index, name)
         elif used != name:
@@ -221,7 +225,9 @@ class Decryptor:
         algorithm = content.algorithm if isinstance(content.algorithm, str) else None
         code, withheld_code = failure.code, None
         if session_id is not None and code in ("missing_key", "unknown_index"):
-            withheld_code = self._crypto.withheld_code(room_id, session_id)
+            sender_key = content.sender_key if isinstance(content.sender_key, str) else None
+            said = (room_id, session_id, head.sender, sender_key)
+            withheld_code = self._crypto.withheld.code(*said)
             if withheld_code is not None and code == "missing_key":
                 code = "withheld"
             self._wait(room_id, session_id, head, raw)
@@ -243,7 +249,11 @@ class Decryptor:
     def _wait(self, room_id: str, session_id: str, head: EventHead, raw: Raw) -> None:
         table, place = self._store.undecrypted, waiting_place(room_id, session_id)
         waiting = self._count_waiting()
-        is_full = waiting.total() >= _MOST_WAITING or waiting[room_id] >= _MOST_OF_A_ROOM
+        is_full = (
+            len(raw) > _MOST_BYTES
+            or waiting.total() >= _MOST_WAITING
+            or waiting[room_id] >= _MOST_OF_A_ROOM
+        )
         # No real id has the mark that divides the two.
         if is_full or "|" in session_id or table.get(place, head.event_id) is not None:
             return

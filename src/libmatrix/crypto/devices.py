@@ -28,6 +28,10 @@ _TIMEOUT_MS = 10_000
 _PAUSE_SECONDS = 60.0
 _MOST_CACHED = 5_000
 _CURRENT, _OUTDATED = b"0", b"1"
+# Of one user; own identities sign no more, and real users have fewer.
+_MOST_DEVICES = 1_000
+# Users who are followed for what they sent alone.
+_MOST_STRANGERS = 2_000
 # Before the user id of devices that were blocked and are not there any more.
 _GONE = "gone "
 
@@ -51,6 +55,8 @@ class Devices:
         # Counts up with each change, so that an answer from before it is not taken for current.
         self._changes: dict[str, int] = {}
         self._paused: dict[str, float] = {}
+        # Those who are followed for what they sent alone, and the room that was of.
+        self._strangers: dict[str, str] = {}
         self._turn = asyncio.Lock()
         # Told of a user whose devices or identity changed: trust and sharing depend on them.
         self.on_change: list[Callable[[str], None]] = []
@@ -103,12 +109,57 @@ class Devices:
         self._store.identities.put(identity.user_id, "", encode(identity))
         self._tell(identity.user_id)
 
-    def track(self, user_ids: Iterable[str]) -> None:
-        """Follows users from now on."""
+    def track(self, user_ids: Iterable[str], *, room_id: str | None = None) -> None:
+        """Follows users from now on.
+
+        `room_id`: only because they sent something, of that room or, "", of none. Of such users
+        who are not known to be there the last count.
+        """
         flags = self._flags()
         for user_id in user_ids:
-            if user_id not in flags:
+            is_new = user_id not in flags
+            if is_new:
                 self._mark(user_id, is_outdated=True)
+            before = self._strangers.get(user_id)
+            if room_id is None or self._is_member(room_id, user_id):
+                self._no_stranger(user_id)
+            elif is_new or before is not None:
+                self._strangers.pop(user_id, None)
+                self._strangers[user_id] = room_id or before or ""
+                self._keep(user_id)
+        self._limit_strangers()
+
+    def _is_member(self, room_id: str, user_id: str) -> bool:
+        state = self._crypto.client.state
+        room = state.rooms.get(room_id)
+        if room is None or room.membership != "join":
+            return False
+        member = state.member(room_id, user_id)
+        return member is not None and member.membership in ("join", "invite")
+
+    def _no_stranger(self, user_id: str) -> None:
+        if self._strangers.pop(user_id, None) is not None:
+            self._keep(user_id)
+
+    def _limit_strangers(self) -> None:
+        while len(self._strangers) > _MOST_STRANGERS:
+            user_id, room_id = next(iter(self._strangers.items()))
+            identity = self.identity(user_id)
+            is_verified = identity is not None and identity.was_verified
+            self._no_stranger(user_id)
+            if not is_verified and not self._is_member(room_id, user_id):
+                self._forget(user_id)
+
+    def _forget(self, user_id: str) -> None:
+        """Knows nothing of a user any more."""
+        self._flags().pop(user_id, None)
+        self._changes.pop(user_id, None)
+        self._paused.pop(user_id, None)
+        self._cache.pop(user_id, None)
+        self._store.users.delete(user_id)
+        self._store.devices.delete_all(user_id)
+        self._store.identities.delete(user_id)
+        self._tell(user_id)
 
     def take_changes(self, changed: list[str], left: list[str]) -> None:
         """What a sync says of users: who has other devices, who is no longer met."""
@@ -119,6 +170,7 @@ class Devices:
             # Followed no more: what is known of them would grow old unnoticed.
             if user_id in flags and user_id != self._crypto.user_id:
                 del flags[user_id]
+                self._strangers.pop(user_id, None)
                 self._changes[user_id] = self._changes.get(user_id, 0) + 1
                 self._store.users.delete(user_id)
 
@@ -136,14 +188,24 @@ class Devices:
     def _flags(self) -> dict[str, bool]:
         if self._outdated is None:
             rows = self._store.users.all()
-            self._outdated = {user: value == _OUTDATED for (user, _), value in rows.items()}
+            self._outdated = {user: value[:1] == _OUTDATED for (user, _), value in rows.items()}
+            for (user, _), value in rows.items():
+                if len(value) > 1:
+                    self._strangers[user] = value[2:].decode()
         return self._outdated
 
     def _mark(self, user_id: str, *, is_outdated: bool) -> None:
         self._flags()[user_id] = is_outdated
-        self._store.users.put(user_id, "", _OUTDATED if is_outdated else _CURRENT)
+        self._keep(user_id)
         if is_outdated:
             self._changes[user_id] = self._changes.get(user_id, 0) + 1
+
+    def _keep(self, user_id: str) -> None:
+        value = _OUTDATED if self._flags()[user_id] else _CURRENT
+        room_id = self._strangers.get(user_id)
+        if room_id is not None:
+            value += b" " + room_id.encode()
+        self._store.users.put(user_id, "", value)
 
     def _tell(self, user_id: str) -> None:
         for listener in self.on_change:
@@ -155,13 +217,15 @@ class Devices:
         """The devices of a user as the homeserver says, unchecked and not kept."""
         return _devices((await self._query([user_id])).device_keys.get(user_id))
 
-    async def refresh(self, user_ids: Iterable[str], *, force: bool = False) -> None:
+    async def refresh(
+        self, user_ids: Iterable[str], *, force: bool = False, room_id: str | None = None
+    ) -> None:
         """Has the devices of these users current, as far as their homeservers answer.
 
-        Follows them from now on. Raises what the own homeserver's refusal is.
+        Follows them from now on, see `track`. Raises what the own homeserver's refusal is.
         """
         wanted = list(dict.fromkeys(user_ids))
-        self.track(wanted)
+        self.track(wanted, room_id=room_id)
         if force:
             for user_id in wanted:
                 self.invalidate(user_id)
@@ -178,17 +242,18 @@ class Devices:
             for start in range(0, len(due), _MOST_USERS):
                 await self._refresh(due[start : start + _MOST_USERS])
 
-    async def refresh_quietly(self, user_ids: Iterable[str]) -> None:
+    async def refresh_quietly(self, user_ids: Iterable[str], *, room_id: str | None = None) -> None:
         """The same if that can be; what is known must do otherwise."""
         try:
-            await self.refresh(user_ids)
+            await self.refresh(user_ids, room_id=room_id)
         except MatrixError as error:
             text = f"devices could not be asked for: {error.message}"
             self._crypto.client.log.record("warning", "encryption", text, error.code)
 
     async def refresh_outdated(self) -> None:
         """Has everybody's devices current."""
-        await self.refresh([user for user, is_outdated in self._flags().items() if is_outdated])
+        outdated = [user for user, is_outdated in self._flags().items() if is_outdated]
+        await self.refresh(outdated, room_id="")
 
     async def _refresh(self, user_ids: list[str]) -> None:
         before = {user_id: self._changes.get(user_id, 0) for user_id in user_ids}
@@ -217,7 +282,7 @@ class Devices:
         before, known_identity = self.of(user_id), self.identity(user_id)
         identity = self._take_identity(user_id, answer)
         now: dict[str, Device] = {}
-        for device_id, raw in _devices(answer.device_keys.get(user_id)).items():
+        for device_id, raw in self._choose(user_id, answer, identity):
             device = read_device(user_id, device_id, raw, identity)
             if device is None:
                 self._report(user_id, device_id, "its keys are malformed or not signed by itself")
@@ -248,6 +313,27 @@ class Devices:
         self._cache[user_id] = now
         if now != before or identity != known_identity:
             self._tell(user_id)
+
+    def _choose(
+        self, user_id: str, answer: _Answer, identity: Identity | None
+    ) -> list[tuple[str, Any]]:
+        """The devices of an answer; of too many those that are known, then those that seem signed.
+
+        Checking signatures takes longer than making them up.
+        """
+        said = _devices(answer.device_keys.get(user_id))
+        if len(said) <= _MOST_DEVICES:
+            return list(said.items())
+        self._log(f"only {_MOST_DEVICES} of the {len(said)} devices of {user_id} count")
+        key_id = f"ed25519:{identity.self_signing_key if identity is not None else None}"
+        known = self.of(user_id)
+
+        def rank(item: tuple[str, Any]) -> int:
+            signed = item[1].get("signatures") if isinstance(item[1], dict) else None
+            own = signed.get(user_id) if isinstance(signed, dict) else None
+            return 0 if item[0] in known else 1 if isinstance(own, dict) and key_id in own else 2
+
+        return sorted(said.items(), key=rank)[:_MOST_DEVICES]
 
     def _take_identity(self, user_id: str, answer: _Answer) -> Identity | None:
         before = self.identity(user_id)
@@ -286,9 +372,11 @@ class Devices:
         return (device.ed25519, device.curve25519) != (own.ed25519, own.curve25519)
 
     def _report(self, user_id: str, device_id: str, what: str) -> None:
-        text = f"device {device_id} of {user_id}: {what}"
-        self._crypto.client.log.record("warning", "encryption", text, "E_DEVICE_KEYS")
+        self._log(f"device {device_id} of {user_id}: {what}")
         self._crypto.refused_device(user_id, device_id, what)
+
+    def _log(self, text: str) -> None:
+        self._crypto.client.log.record("warning", "encryption", text, "E_DEVICE_KEYS")
 
 
 def _devices(said: Any) -> dict[str, Any]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from libmatrix.crypto.records import Device, Identity, public_key
+from libmatrix.crypto.records import Device, Identity, encode, public_key
 from libmatrix.crypto.signatures import verify_signature
 
 _LONGEST_NAME = 500
+_LONGEST_ID = 255
+# Of the keys of a device, and of one cross-signing key, which all own devices may have signed.
+_MOST_DEVICE_BYTES = 20_000
+_MOST_KEY_BYTES = 200_000
 
 
 def read_device(
@@ -25,6 +29,9 @@ def read_device(
     ed25519, curve25519 = keys.get(key_id), keys.get(f"curve25519:{device_id}")
     if not isinstance(ed25519, str) or not isinstance(curve25519, str):
         return None
+    said = {name: value for name, value in raw.items() if name != "unsigned"}
+    if len(device_id) > _LONGEST_ID or len(encode(said)) > _MOST_DEVICE_BYTES:
+        return None
     if not verify_signature(raw, user_id, key_id, ed25519):
         return None
     return Device(
@@ -34,7 +41,7 @@ def read_device(
         curve25519=curve25519,
         algorithms=[name for name in algorithms if isinstance(name, str)],
         display_name=_display_name(raw),
-        keys={name: value for name, value in raw.items() if name != "unsigned"},
+        keys=said,
         is_cross_signed=is_cross_signed(raw, identity),
     )
 
@@ -73,7 +80,8 @@ def _is_key(obj: Any, user_id: str, usage: str) -> bool:
     if not isinstance(obj, dict) or obj.get("user_id") != user_id:
         return False
     usages = obj.get("usage")
-    return isinstance(usages, list) and usage in usages
+    is_sound = isinstance(usages, list) and usage in usages
+    return is_sound and len(encode(obj)) <= _MOST_KEY_BYTES
 
 
 def _display_name(raw: dict[str, Any]) -> str | None:

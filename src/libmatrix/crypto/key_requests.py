@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from libmatrix.crypto.account import MEGOLM
+from libmatrix.crypto.quota import Quota
 from libmatrix.crypto.records import Device
 from libmatrix.crypto.sharing import withheld
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
+    from libmatrix.crypto.store import Key
     from libmatrix.crypto.to_device import Incoming
 
 _REQUEST = "m.room_key_request"
 _FORWARD = "m.forwarded_room_key"
 # Requests of other devices that wait to be answered.
 _MOST_WAITING = 1_000
+# Requests of this device, of one room and of all: whoever is in a room can name keys that are none.
+_MOST_OF_A_ROOM = 500
+_MOST = 2_000
+_MOST_LETTERS = 255
 
 
 class KeyRequests:
@@ -28,8 +36,9 @@ class KeyRequests:
         # To be asked for; and by request id of others: who asks for which session.
         self._missing: set[tuple[str, str]] = set()
         self._waiting: dict[tuple[str, str], tuple[str, str]] = {}
-        self._done: list[tuple[str, str, str]] = []
+        self._done: list[str] = []
         self._has_looked = False
+        self._quota: Quota[Key] = Quota(_MOST_OF_A_ROOM, _MOST, self._load)
         crypto.on_missing_key.append(self._miss)
         crypto.room_keys.on_new.append(self._came)
         crypto.to_device.on(_REQUEST, self._take_request)
@@ -38,15 +47,28 @@ class KeyRequests:
     # -- asking -------------------------------------------------------------------------------
 
     def _miss(self, room_id: str, session_id: str) -> None:
-        if len(self._missing) < _MOST_WAITING:
+        is_short = max(len(room_id), len(session_id)) <= _MOST_LETTERS
+        if len(self._missing) < _MOST_WAITING and is_short:
             self._missing.add((room_id, session_id))
 
     def _came(self, room_id: str, session_id: str) -> None:
         self._missing.discard((room_id, session_id))
-        request_id = self._asked.get(room_id, session_id)
-        if request_id is not None:
-            self._asked.delete(room_id, session_id)
-            self._done.append((room_id, session_id, request_id.decode()))
+        self._withdraw((room_id, session_id))
+
+    def _withdraw(self, place: Key) -> None:
+        """Waits for it no more, and has those who were asked told."""
+        kept = self._asked.get(*place)
+        if kept is not None:
+            self._asked.delete(*place)
+            self._quota.remove(place)
+            self._done.append(kept.decode().partition(" ")[0])
+
+    def _load(self) -> Iterator[tuple[str, Key]]:
+        rows = [
+            (kept.decode().rpartition(" ")[2], place) for place, kept in self._asked.all().items()
+        ]
+        for _, place in sorted(rows):
+            yield place[0], place
 
     async def answer(self) -> None:
         """Asks for what is missing, takes back what came, gives what was asked for."""
@@ -55,7 +77,7 @@ class KeyRequests:
             await self._give(device_id, room_id, session_id)
         await self._ask()
         done, self._done = self._done, []
-        for _, _, request_id in done:
+        for request_id in done:
             await self._send({"action": "request_cancellation", "request_id": request_id})
 
     async def _ask(self) -> None:
@@ -72,7 +94,10 @@ class KeyRequests:
             request_id = os.urandom(16).hex()
             body = {"algorithm": MEGOLM, "room_id": room_id, "session_id": session_id}
             # Kept first: a forward counts only if it was asked for. A crash asks again.
-            self._asked.put(room_id, session_id, request_id.encode())
+            since = f"{time.time_ns() // 1_000_000:016}"
+            self._asked.put(room_id, session_id, f"{request_id} {since}".encode())
+            for gone in self._quota.add(room_id, (room_id, session_id)):
+                self._withdraw(gone)
             await self._send({"action": "request", "request_id": request_id, "body": body})
         self._crypto.store.flush()
 
@@ -105,6 +130,8 @@ class KeyRequests:
         if sender != self._crypto.user_id or device_id == self._crypto.device_id:
             return
         if not isinstance(device_id, str) or not isinstance(request_id, str):
+            return
+        if max(len(device_id), len(request_id)) > _MOST_LETTERS:
             return
         name = (device_id, request_id)
         if content.get("action") == "request_cancellation":

@@ -35,12 +35,14 @@ from libmatrix.crypto.late import Late
 from libmatrix.crypto.olm import Olm
 from libmatrix.crypto.outbound import Outbound, fetch_settings
 from libmatrix.crypto.parts import Parts
+from libmatrix.crypto.quota import Quota
 from libmatrix.crypto.records import Device
 from libmatrix.crypto.room_keys import RoomKeys
 from libmatrix.crypto.store import CryptoStore
 from libmatrix.crypto.to_device import Handler, Incoming, Shown, ToDevice
 from libmatrix.crypto.trust import Trust
 from libmatrix.crypto.trust_levels import Policy
+from libmatrix.crypto.withheld import Withheld
 from libmatrix.errors import MatrixError, is_defect, map_error, places
 from libmatrix.rooms.room import ENCRYPTION
 from libmatrix.store.seal import Vault
@@ -55,10 +57,19 @@ _UNWEDGE_MS = 3_600_000
 _DEVICES_SECONDS = 5.0
 # Whose homeserver took longer is not waited for by the syncs of the next minute.
 _SLOW_SECONDS = 60.0
-# Reasons for keys that were not given; then they begin anew. They are only for people to read.
-_MOST_WITHHELD = 10_000
-_MOST_LETTERS = 255
+# Devices that wait for a new session: of one user, and of all.
+_MOST_WEDGED_OF_ONE = 5
+_MOST_WEDGED = 100
 _RETRY_SECONDS = 5.0
+# Tables that are of no use to another device of the user.
+_OF_A_DEVICE = (
+    "values",
+    "olm_sessions",
+    "stranger_sessions",
+    "outbound",
+    "shares",
+    "received",
+)
 _LONGEST_RETRY_SECONDS = 300.0
 
 _encode = msgspec.json.Encoder().encode
@@ -92,16 +103,15 @@ class Crypto(Parts):
         self._upkeep: asyncio.Task[None] | None = None
         self._wants_upkeep = False
         self._retry_seconds = 0.0
-        self._wedged: set[tuple[str, str]] = set()
+        self._wedged: Quota[tuple[str, str]] = Quota(_MOST_WEDGED_OF_ONE, _MOST_WEDGED, tuple)
         self._fresh_senders: set[str] = set()
         # Users whose devices took too long to ask for, and until when.
         self._slow: dict[str, float] = {}
-        self._withheld_count: int | None = None
         self.devices.on_change.append(self._trust_changed)
         self.devices.track([user_id])
         self.late = Late(self)
         self.to_device.on_incoming("m.room_key", self._take_room_key)
-        self.to_device.on_incoming("m.room_key.withheld", self._take_withheld)
+        self.withheld = Withheld(self)
         self.trust: Trust = Trust(self)
         self.begin_parts()
 
@@ -109,7 +119,7 @@ class Crypto(Parts):
         account = Account(self)
         if account.owner != (self.user_id, self.device_id):
             # Another device of the user: nothing of the old one's channels is of use to it.
-            for name in ("values", "olm_sessions", "outbound", "shares", "received"):
+            for name in _OF_A_DEVICE:
                 table = getattr(self.store, name)
                 for key in table.places():
                     table.delete(*key)
@@ -224,11 +234,6 @@ class Crypto(Parts):
             return remembered
         return content if isinstance(content, dict) else None
 
-    def withheld_code(self, room_id: str, session_id: str) -> str | None:
-        """Why a key was not given to this device, if its owner said so."""
-        code = self.store.withheld.get(room_id, session_id)
-        return code.decode() if code is not None else None
-
     def missing_key(self, room_id: str, session_id: str) -> None:
         """An event could not be decrypted."""
         for listener in self.on_missing_key:
@@ -269,13 +274,12 @@ class Crypto(Parts):
 
     async def _meet(self, senders: set[str]) -> None:
         """Asks for the devices of who sent keys, so that their first event is not a stranger's."""
-        self.devices.track(senders)
         now = self.client.host.loop.time()
         self._slow = {user_id: until for user_id, until in self._slow.items() if until > now}
         senders -= self._slow.keys()
         try:
             async with asyncio.timeout(_DEVICES_SECONDS):
-                await self.devices.refresh_quietly(senders)
+                await self.devices.refresh_quietly(senders, room_id="")
         except TimeoutError:
             # They are asked for beside the syncs; until then the sender's device is not known.
             self._slow.update(dict.fromkeys(senders, now + _SLOW_SECONDS))
@@ -284,36 +288,14 @@ class Crypto(Parts):
         self.client.host.loop.call_soon(self.keep_up)
 
     def _take_room_key(self, incoming: Incoming) -> None:
-        if self.room_keys.take_direct(incoming) is not None:
+        taken = self.room_keys.take_direct(incoming)
+        if taken is not None:
+            self.devices.track([incoming.sender], room_id=taken[0])
             self._fresh_senders.add(incoming.sender)
-
-    def _take_withheld(self, incoming: Incoming) -> None:
-        content = incoming.content
-        room_id, session_id, code = (content.get(k) for k in ("room_id", "session_id", "code"))
-        sender_key = content.get("sender_key")
-        if code == "m.no_olm" and isinstance(sender_key, str):
-            # It could not reach us: perhaps we can reach it, and it answers by that way.
-            self.wedged(incoming.sender, sender_key)
-        elif all(isinstance(value, str) for value in (room_id, session_id, code)):
-            self._keep_withheld(str(room_id), str(session_id), str(code)[:100])
-
-    def _keep_withheld(self, room_id: str, session_id: str, code: str) -> None:
-        """Anybody may send these: they must not fill the store."""
-        table = self.store.withheld
-        if max(len(room_id), len(session_id)) > _MOST_LETTERS:
-            return
-        if self._withheld_count is None:
-            self._withheld_count = len(table.places())
-        if self._withheld_count >= _MOST_WITHHELD:
-            for place in table.places():
-                table.delete(*place)
-            self._withheld_count = 0
-        self._withheld_count += 1
-        table.put(room_id, session_id, code.encode())
 
     def wedged(self, user_id: str, curve25519: str) -> None:
         """A device encrypts with a session that does not work."""
-        self._wedged.add((user_id, curve25519))
+        self._wedged.add(user_id, (user_id, curve25519))
 
     # -- upkeep -------------------------------------------------------------------------------
 
@@ -354,10 +336,9 @@ class Crypto(Parts):
         self.resume_backup()
 
     async def _unwedge(self) -> None:
-        wedged, self._wedged = self._wedged, set()
         now_ms = time.time_ns() // 1_000_000
-        for user_id, curve25519 in wedged:
-            await self.devices.refresh([user_id])
+        for user_id, curve25519 in self._wedged.drain():
+            await self.devices.refresh([user_id], room_id="")
             device = self.devices.by_key(user_id, curve25519)
             if device is None or 0 <= now_ms - self.olm.newest_ms(device) < _UNWEDGE_MS:
                 continue

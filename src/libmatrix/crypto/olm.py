@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,16 +18,20 @@ from vodozemac import (
 )
 
 from libmatrix.crypto.account import OLM
+from libmatrix.crypto.quota import Quota
 from libmatrix.crypto.records import Device, OlmSession, decode_olm, encode
 from libmatrix.crypto.signatures import decode_base64, encode_base64
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
+    from libmatrix.crypto.store import Key
 
 _MOST_CACHED = 2_000
 # With one device; the least recently used give way.
 _MOST_SESSIONS = 16
-_PRE_KEY = 0
+# With devices that nobody knows, of one user and of all: anybody can make up any number of keys.
+_MOST_OF_A_STRANGER = 100
+_MOST_OF_STRANGERS = 5_000
 
 
 class OlmError(Exception):
@@ -56,6 +61,10 @@ class Olm:
         self._store = crypto.store
         # By the other device's key and user; within, the one used last is last.
         self._cache: OrderedDict[str, dict[str, _Open]] = OrderedDict()
+        self._strangers: Quota[Key] = Quota(
+            _MOST_OF_A_STRANGER, _MOST_OF_STRANGERS, self._load_strangers
+        )
+        crypto.devices.on_change.append(self._meet)
 
     def has_session(self, device: Device) -> bool:
         """Whether there is a session with the device."""
@@ -159,7 +168,35 @@ class Olm:
             raise OlmError("no session could be made from it", is_wedged=True) from None
         account.save()
         self._add(place, session)
+        self._limit(place, session.session_id)
         return bytes(plaintext)
+
+    # -- strangers ----------------------------------------------------------------------------
+
+    def _limit(self, place: str, session_id: str) -> None:
+        """Counts a new session if nobody knows whose it is; forgets those that are too many."""
+        if self._is_known(place):
+            return
+        user_id = _user_of(place)
+        self._store.stranger_sessions.put(place, session_id, f"{_now_ms():016}".encode())
+        for gone in self._strangers.add(user_id, (place, session_id)):
+            self._store.stranger_sessions.delete(*gone)
+            self._forget(*gone)
+
+    def _is_known(self, place: str) -> bool:
+        return self._crypto.devices.by_key(_user_of(place), place.partition("|")[0]) is not None
+
+    def _meet(self, user_id: str) -> None:
+        """The sessions of devices that are known now count no more."""
+        for place, session_id in self._strangers.of(user_id):
+            if self._is_known(place):
+                self._strangers.remove((place, session_id))
+                self._store.stranger_sessions.delete(place, session_id)
+
+    def _load_strangers(self) -> Iterator[tuple[str, Key]]:
+        rows = self._store.stranger_sessions.all()
+        for _, key in sorted((since, key) for key, since in rows.items()):
+            yield _user_of(key[0]), key
 
     # -- sessions -----------------------------------------------------------------------------
 
@@ -189,9 +226,13 @@ class Olm:
         sessions[session.session_id] = _Open(session, OlmSession(pickle="", created_ms=now))
         self._used(place, session.session_id)
         while len(sessions) > _MOST_SESSIONS:
-            oldest = next(iter(sessions))
-            del sessions[oldest]
-            self._store.olm_sessions.delete(place, oldest)
+            self._forget(place, next(iter(sessions)))
+
+    def _forget(self, place: str, session_id: str) -> None:
+        self._sessions(place).pop(session_id, None)
+        self._store.olm_sessions.delete(place, session_id)
+        if self._strangers.remove((place, session_id)):
+            self._store.stranger_sessions.delete(place, session_id)
 
     def _used(self, place: str, session_id: str) -> None:
         """A session has shown that the other side has it: it is the one to encrypt with."""
@@ -221,6 +262,10 @@ class Plaintext(msgspec.Struct):
 def _place(device: Device) -> str:
     """The key alone would let anybody who publishes it as theirs spoil the owner's sessions."""
     return f"{device.curve25519}|{device.user_id}"
+
+
+def _user_of(place: str) -> str:
+    return place.partition("|")[2]
 
 
 def _now_ms() -> int:

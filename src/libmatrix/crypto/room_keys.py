@@ -12,12 +12,15 @@ from vodozemac import ExportedSessionKey, InboundGroupSession, PickleException, 
 
 from libmatrix.crypto.account import MEGOLM
 from libmatrix.crypto.records import RoomKey, Source, decode_room_key, encode
+from libmatrix.crypto.unused_keys import UnusedKeys
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
     from libmatrix.crypto.to_device import Incoming
 
 _MOST_OPEN = 1_000
+_MOST_LETTERS = 512
+_LONGEST_CHAIN = 64
 # Users who have sent one session.
 _MOST_OTHERS = 32
 
@@ -46,6 +49,7 @@ class RoomKeys:
         self._open: OrderedDict[tuple[str, str], OpenKey] = OrderedDict()
         # Told of each session that is new or reaches further back: room id, session id.
         self.on_new: list[Callable[[str, str], None]] = []
+        self._unused = UnusedKeys(crypto, self._forget)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -112,6 +116,7 @@ class RoomKeys:
         except ValueError:
             return None
         device = incoming.device
+        is_new = not self.has(str(room_id), str(session_id))
         kept = RoomKey(
             room_id=str(room_id),
             session_id=str(session_id),
@@ -120,7 +125,10 @@ class RoomKeys:
             ed25519=incoming.ed25519,
             owner=incoming.sender if device is not None else None,
         )
-        return self._take(session, kept)
+        taken = self._take(session, kept)
+        if taken is not None:
+            self._unused.came(incoming.sender, *taken, is_new=is_new)
+        return taken
 
     def take_own(self, room_id: str, session_key: str) -> None:
         """Takes a session that this device has just made."""
@@ -156,14 +164,24 @@ class RoomKeys:
             room_id=str(room_id),
             session_id=str(session_id),
             pickle="",
-            sender_key=sender_key if isinstance(sender_key, str) else "",
-            ed25519=ed25519 if isinstance(ed25519, str) else "",
+            sender_key=str(sender_key) if _are_text(sender_key) else "",
+            ed25519=str(ed25519) if _are_text(ed25519) else "",
             source=source,
-            forwarding_chain=[k for k in chain if isinstance(k, str)]
-            if isinstance(chain, list)
-            else [],
+            forwarding_chain=_chain(chain),
         )
-        return self._take(session, kept) is not None
+        taken = self._take(session, kept)
+        self._unused.stays(kept.room_id, kept.session_id)
+        return taken is not None
+
+    def used(self, key: OpenKey) -> None:
+        """A session decrypts its first event."""
+        self._unused.stays(key.kept.room_id, key.kept.session_id)
+
+    def _forget(self, room_id: str, session_id: str) -> None:
+        place = (room_id, session_id)
+        self._open.pop(place, None)
+        self._store.room_keys.delete(*place)
+        self._store.unsaved_keys.delete(*place)
 
     def _take(self, session: InboundGroupSession, kept: RoomKey) -> tuple[str, str] | None:
         """Keeps a session if it is better than what is there."""
@@ -222,5 +240,10 @@ def _maker(known: RoomKey, kept: RoomKey) -> RoomKey:
     return replace(known, others={**known.others, owner: (kept.sender_key, kept.ed25519)})
 
 
+def _chain(said: Any) -> list[str]:
+    known = [key for key in said if _are_text(key)] if isinstance(said, list) else []
+    return known[-_LONGEST_CHAIN:]
+
+
 def _are_text(*values: Any) -> bool:
-    return all(isinstance(value, str) for value in values)
+    return all(isinstance(value, str) and len(value) <= _MOST_LETTERS for value in values)

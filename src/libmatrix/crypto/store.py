@@ -139,18 +139,22 @@ class CryptoStore:
         self.values = self._table("crypto_value")
         # Olm sessions, by the other device's Curve25519 key with its user, and session id.
         self.olm_sessions = self._table("olm_session")
+        # Those of them that came from devices which nobody knew: the same, and since when.
+        self.stranger_sessions = self._table("stranger_session")
         # Olm messages of a sync that is not committed: hash, and what they said.
         self.received = self._table("olm_received", is_sealed=True)
         # Inbound Megolm sessions by room and session id.
         self.room_keys = self._table("room_key")
         # Those of them that the server's backup does not have.
         self.unsaved_keys = self._table("unsaved_room_key")
+        # Those that others sent and that nothing was decrypted with: sender, place.
+        self.unused_keys = self._table("unused_room_key")
         # Which event used a message index: session id, index.
         self.indices = self._table("message_index")
         # Outbound Megolm sessions by room; and who got them: session id, device.
         self.outbound = self._table("outbound_session")
         self.shares = self._table("session_share")
-        # Why a key was not given to us: room, session.
+        # Why a key was not given to us: place of the session, who says so.
         self.withheld = self._table("withheld_key")
         # Events that wait for their key: room and session id, event id.
         self.undecrypted = self._table("undecrypted_event")

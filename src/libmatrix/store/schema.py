@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 from libmatrix.errors import StoreError
@@ -28,6 +29,16 @@ _CRYPTO = (
     "secret",
     "encrypted_room",
 )
+_LATER_CRYPTO = ("unused_room_key", "stranger_session")
+
+
+def _crypto_tables(names: Iterable[str]) -> str:
+    return "".join(
+        f"CREATE TABLE {name} (first TEXT NOT NULL, second TEXT NOT NULL, value BLOB NOT NULL,"
+        " PRIMARY KEY (first, second)) WITHOUT ROWID;"
+        for name in names
+    )
+
 
 # What brings the schema from each version to the next; only ever appended to.
 _MIGRATIONS = (
@@ -49,11 +60,7 @@ _MIGRATIONS = (
     INSERT INTO meta SELECT 'is_outdated', x'31' FROM (SELECT 1) WHERE EXISTS (SELECT 1 FROM room);
     """,
     # Encryption; crypto/store.py says what each table holds.
-    "".join(
-        f"CREATE TABLE {name} (first TEXT NOT NULL, second TEXT NOT NULL, value BLOB NOT NULL,"
-        " PRIMARY KEY (first, second)) WITHOUT ROWID;"
-        for name in _CRYPTO
-    ),
+    _crypto_tables(_CRYPTO),
     # What waits to be sent; with an outcome what is over and the host has not heard of yet.
     """
     CREATE TABLE send (
@@ -61,10 +68,12 @@ _MIGRATIONS = (
         tried_ms INTEGER, frozen BLOB, outcome BLOB, ended_ms INTEGER
     );
     """,
+    # Room keys and Olm sessions that strangers may have sent; and who said why there is no key.
+    _crypto_tables(_LATER_CRYPTO) + "DELETE FROM withheld_key;",
 )
 
 ROOM_TABLES = ("room", "state", "account_data", "members_loaded")
-TABLES = ("meta", "send", *ROOM_TABLES, *_CRYPTO)
+TABLES = ("meta", "send", *ROOM_TABLES, *_CRYPTO, *_LATER_CRYPTO)
 
 
 def prepare(connection: sqlite3.Connection, path: Path | None) -> None:

@@ -287,7 +287,7 @@ class Verifications:
         devices = self._crypto.devices
         while not flow.is_over and flow.party.device_id not in devices.of(flow.user_id):
             try:
-                await devices.refresh([flow.user_id], force=True)
+                await devices.refresh([flow.user_id], force=True, room_id=flow.room_id or "")
             except MatrixError as error:
                 self._log(f"the keys of {flow.user_id} are not to be had: {error.message}")
                 await asyncio.sleep(RETRY_SECONDS)
@@ -309,7 +309,7 @@ class Verifications:
         flow.receive(kind, content)
         if was_asking and flow.device_id is not None:
             # The keys of a device that nobody knew before are needed by the end.
-            self._crypto.spawn(self._crypto.devices.refresh([flow.user_id]))
+            self._crypto.spawn(self._crypto.devices.refresh([flow.user_id], room_id=""))
         self._changed(flow)
 
     def _add(self, flow: Verification, *, is_announced: bool = True) -> None:

@@ -1,0 +1,137 @@
+"""Requests for keys that are not there, and reasons why they are not given; no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from vodozemac import GroupSession
+
+from tests.support.parties import ROOM, Party, again, limit, megolm_event
+
+ALICE, BOB, MALLORY = "@alice:x", "@bob:x", "@mallory:x"
+
+
+@pytest.fixture
+def bob() -> Party:
+    return Party(BOB)
+
+
+# -- requests for keys ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(bob: Party) -> Iterator[Party]:
+    """Another device of Bob's, verified."""
+    second = Party(BOB, "SECOND")
+    bob.knows(second)
+    device = second.device()
+    device.is_verified = True
+    bob.crypto.devices.put(device)
+    bob.crypto.devices._mark(BOB, is_outdated=False)
+    yield second
+
+
+def test_requests_for_keys_that_are_none_stay_few(
+    monkeypatch: pytest.MonkeyPatch, bob: Party, second: Party
+) -> None:
+    limit(monkeypatch, "key_requests", MOST_OF_A_ROOM=5, MOST=8)
+    bob = again(bob)
+    missing = GroupSession()
+    bob.code(megolm_event(ALICE, missing))
+    bob.run(bob.crypto.key_requests.answer())
+    for number in range(20):
+        bob.code(megolm_event(MALLORY, GroupSession(), number=number), "!flooded:x")
+    bob.code(megolm_event(MALLORY, _Named(600 * "A"), number=99), "!flooded:x")
+    bob.run(bob.crypto.key_requests.answer())
+    table = bob.crypto.store.key_requests
+    assert len(table.of("!flooded:x")) == 5 and list(table.of(ROOM)) == [missing.session_id]
+    assert _actions(bob).count("request") == 21
+    assert _actions(bob).count("request_cancellation") == 15, "those that are given up"
+    bob.crypto.store.flush()
+    requests = Party(BOB, state=bob.state).crypto.key_requests
+    assert requests._quota.of(ROOM) == [(ROOM, missing.session_id)]
+
+
+def _actions(bob: Party) -> list[str]:
+    bodies = [body for path, body in bob.api.asked if "m.room_key_request" in path]
+    return [body["messages"][BOB]["SECOND"]["action"] for body in bodies]
+
+
+class _Named:
+    """A session of any id."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.encrypt = GroupSession().encrypt
+
+
+# -- reasons --------------------------------------------------------------------------------------
+
+
+def withheld(sender: str, session: Any, **more: Any) -> dict[str, Any]:
+    content = {
+        "algorithm": "m.megolm.v1.aes-sha2",
+        "room_id": ROOM,
+        "session_id": session.session_id,
+        "sender_key": "key",
+        "code": "m.unverified",
+        **more,
+    }
+    return {"type": "m.room_key.withheld", "sender": sender, "content": content}
+
+
+def reason(bob: Party, event: dict[str, Any]) -> tuple[str | None, str | None]:
+    found = bob.open(event)
+    assert found is not None
+    fields = json.loads(bytes(found.encryption))
+    return fields.get("code"), fields.get("withheld_code")
+
+
+def test_reasons_do_not_fill_the_store_and_cost_nobody_theirs(
+    monkeypatch: pytest.MonkeyPatch, bob: Party
+) -> None:
+    limit(monkeypatch, "withheld", MOST_OF_ONE=5, MOST=8)
+    bob = again(bob)
+    session = GroupSession()
+    bob.take(withheld(ALICE, session))
+    for field in ("room_id", "session_id"):
+        bob.take(withheld(MALLORY, session, **{field: 300 * "x"}))
+    assert len(bob.crypto.store.withheld.places()) == 1
+    for _ in range(20):
+        newest = GroupSession()
+        bob.take(withheld(MALLORY, newest))
+    assert reason(bob, megolm_event(MALLORY, newest)) == ("withheld", "m.unverified")
+    bob = again(bob)
+    for number in range(20):
+        bob.take(withheld(f"@s{number % 3}:evil", GroupSession()))
+    assert len(bob.crypto.store.withheld.places()) == 8
+    assert reason(bob, megolm_event(ALICE, session)) == ("withheld", "m.unverified")
+
+
+def test_only_who_sent_an_event_can_say_why_its_key_is_not_given(bob: Party) -> None:
+    session = GroupSession()
+    event = megolm_event(ALICE, session, sender_key="hers")
+    bob.take(withheld(MALLORY, session))
+    # An own device that has not got it either says nothing about who has.
+    bob.take(withheld(BOB, session, code="m.unavailable"))
+    assert reason(bob, event) == ("missing_key", None)
+    # Of a session of the same id, which another device of Alice's claims to have made.
+    bob.take(withheld(ALICE, session, sender_key="other"))
+    assert reason(bob, event) == ("missing_key", None)
+    # Where the event does not tell its device, nobody can know better.
+    assert reason(bob, megolm_event(ALICE, session)) == ("withheld", "m.unverified")
+    bob.take(withheld(ALICE, session, sender_key="hers", code="m.blacklisted"))
+    assert reason(bob, event) == ("withheld", "m.blacklisted")
+    bob.take(withheld(MALLORY, session))
+    assert reason(again(bob), event) == ("withheld", "m.blacklisted")
+
+
+@pytest.mark.parametrize("sender_key", [None, 7, "", [], 300 * "x"])
+def test_reasons_without_a_key_count_as_before(bob: Party, sender_key: Any) -> None:
+    session = GroupSession()
+    bob.take(withheld(ALICE, session, sender_key=sender_key))
+    event = megolm_event(ALICE, session, sender_key="hers")
+    assert reason(bob, event) == ("withheld", "m.unverified")
