@@ -162,8 +162,8 @@ def closing_server() -> Iterator[str]:
         thread.join()
 
 
-def test_process_is_left_alone(run_host: Run, closing_server: str) -> None:
-    done = run_host("process_is_left_alone", closing_server)
+def test_process_is_left_alone(run_host: Run, closing_server: str, tmp_path: Path) -> None:
+    done = run_host("process_is_left_alone", closing_server, tmp_path / "store")
     assert (done.stdout, done.stderr) == ("", "")
 
 

@@ -52,8 +52,8 @@
  * 11. other_python_is_a_conflict: another libpython in the process is E_PYTHON_CONFLICT; other
  *     copies of SQLite or OpenSSL in the process do no harm.
  * 12. process_is_left_alone: no signal handler, signal mask, locale, environment, working
- *     directory or standard stream of the process is changed, and nothing is written to stdout or
- *     stderr.
+ *     directory or standard stream of the process is changed, nothing is written to stdout or
+ *     stderr, and no program is run.
  * 13. unload_and_reopen_works: dlclose() keeps the library mapped and is harmless; opening again
  *     works.
  * 14. forked_child_gets_an_error: after fork() the child gets E_FORKED from every function; the

@@ -13,6 +13,8 @@ import hmac
 import os
 from typing import Any
 
+from libmatrix.crypto.pycryptodome import prepare
+
 HEADER = b"-----BEGIN MEGOLM SESSION DATA-----"
 FOOTER = b"-----END MEGOLM SESSION DATA-----"
 
@@ -108,6 +110,7 @@ def _derive(passphrase: str, salt: bytes, rounds: int) -> tuple[bytes, bytes]:
 
 
 def _cipher(key: bytes, iv: bytes) -> Any:
+    prepare()
     from Crypto.Cipher import AES
 
     return AES.new(key, AES.MODE_CTR, nonce=b"", initial_value=iv)

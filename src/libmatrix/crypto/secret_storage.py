@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from libmatrix.crypto.pycryptodome import prepare
 from libmatrix.crypto.recovery_key import ROUNDS, derive_key
 from libmatrix.crypto.signatures import decode_base64, encode_base64
 
@@ -126,6 +127,7 @@ def _keys(key: bytes, name: str) -> tuple[bytes, bytes]:
 
 
 def _cipher(key: bytes, iv: bytes, data: bytes) -> bytes:
+    prepare()
     from Crypto.Cipher import AES
 
     if len(iv) != _IV:

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from vodozemac import Ed25519PublicKey, Ed25519Signature
 
+from libmatrix.crypto.pycryptodome import prepare
+
 # The integers that every JSON implementation can tell apart.
 _MOST = 2**53 - 1
 # Deeper than any object that is signed.
@@ -29,6 +31,7 @@ class SigningKey:
 
     def __init__(self, seed: bytes) -> None:
         """`seed`: 32 bytes. Raises ValueError when there are more or fewer."""
+        prepare()
         from Crypto.PublicKey import ECC
         from Crypto.Signature import eddsa
 

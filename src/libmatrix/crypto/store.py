@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from libmatrix.crypto.key_location import load_key
+from libmatrix.crypto.pycryptodome import prepare
 from libmatrix.errors import StoreError
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ class CryptoStore:
 
     def seal(self, data: bytes) -> bytes:
         """Encrypts a value: nonce, tag and ciphertext of AES-256-GCM."""
+        prepare()
         from Crypto.Cipher import AES
 
         nonce = os.urandom(_NONCE)
@@ -213,6 +215,7 @@ class CryptoStore:
 
     def unseal(self, data: bytes) -> bytes:
         """The reverse. Raises `StoreError` for what this store did not seal."""
+        prepare()
         from Crypto.Cipher import AES
 
         start = _NONCE + _TAG

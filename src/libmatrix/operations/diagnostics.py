@@ -8,6 +8,7 @@ import sys
 import time
 
 from libmatrix.client import Client
+from libmatrix.crypto.pycryptodome import prepare
 from libmatrix.errors import ArgumentError, MatrixError
 from libmatrix.table_gen import (
     ListPartsArguments,
@@ -75,6 +76,7 @@ def _keep_busy(seconds: float) -> None:
 
 async def list_parts(client: Client, arguments: ListPartsArguments) -> ListPartsResult:
     """Loads every part the bundle carries and tells its version."""
+    prepare()  # nio loads it
     parts = [Part(name="python", version=sys.version.split()[0])]
     parts += [Part(name=name.lstrip("_"), version=_version(name)) for name in _PACKAGES]
     return ListPartsResult(parts=parts)

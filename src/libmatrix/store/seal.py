@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from libmatrix.auth.session import Session
+from libmatrix.crypto.pycryptodome import prepare
 from libmatrix.errors import PassphraseError, StoreError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Vault:
     def seal(self, text: bytes) -> bytes:
         """Seals any bytes; only while `has_key`."""
         assert self._key is not None
+        prepare()
         from Crypto.Cipher import AES
 
         nonce = os.urandom(_NONCE)
@@ -102,6 +104,7 @@ class Vault:
         """What `seal` sealed. Raises `PassphraseError`."""
         if self._key is None:
             raise PassphraseError("the store is sealed; it needs store_passphrase")
+        prepare()
         from Crypto.Cipher import AES
 
         start = _HEAD + _NONCE
@@ -116,6 +119,7 @@ class Vault:
 def _derive(passphrase: str, salt: bytes, log2_n: int) -> bytes:
     import hashlib
 
+    prepare()
     import Crypto.Cipher.AES  # noqa: F401  # slow to load, so here
 
     n = 1 << log2_n
