@@ -80,14 +80,19 @@ def mentioned(content: Content) -> tuple[list[str], bool]:
     return [each for each in found if isinstance(each, str)], mentions.get("room") is True
 
 
-def relate(content: Content, thread_id: str | None, reply_to: str | None) -> None:
-    """Puts an event into a thread, makes it a reply, or both."""
+def relate(
+    content: Content, thread_id: str | None, reply_to: str | None, newest: str | None = None
+) -> None:
+    """Puts an event into a thread, makes it a reply, or both.
+
+    `newest` is the newest event of the thread, if it is known.
+    """
     relation: Content = {}
     if thread_id is not None:
-        # Clients without threads show it as a reply, at least to the root.
+        # Clients without threads show it as a reply.
         relation = {"rel_type": "m.thread", "event_id": thread_id}
         relation["is_falling_back"] = reply_to is None
-    target = reply_to or thread_id
+    target = reply_to or newest or thread_id
     if target is not None:
         relation["m.in_reply_to"] = {"event_id": target}
         content[RELATION] = relation

@@ -11,12 +11,12 @@ from libmatrix.messages.content import (
     mention,
     reaction,
     read_map,
-    relate,
     sticker,
     text_content,
 )
 from libmatrix.messages.edits import edit_content, edited, find_original, keep
 from libmatrix.messages.fetched import fetch_event
+from libmatrix.messages.related import send_related
 from libmatrix.sending import redact as send_redaction
 from libmatrix.sending import send_event as send
 from libmatrix.sync.subscriptions import MESSAGE
@@ -79,12 +79,19 @@ async def send_reply(client: Client, arguments: SendReplyArguments) -> SendReply
     answered = await fetch_event(client, room_id, event_id)
     # What speaks about another event cannot be answered; that event can.
     target = answered.replaces or event_id
-    relate(content, answered.thread_id, target)
     user_ids = list(arguments.mentions or ())
     if arguments.mention_sender and not answered.is_own:
         user_ids.insert(0, answered.sender)
     mention(content, user_ids, room=arguments.mentions_room)
-    sent = await send(client, room_id, MESSAGE, content, txn_id=arguments.txn_id)
+    sent = await send_related(
+        client,
+        room_id,
+        MESSAGE,
+        content,
+        thread_id=answered.thread_id,
+        reply_to=target,
+        txn_id=arguments.txn_id,
+    )
     keep(client, room_id, sent, content)
     return SendReplyResult(event_id=sent)
 
@@ -149,6 +156,13 @@ async def _send_message(client: Client, arguments: Any, content: Content) -> str
 
 
 async def _send_related(client: Client, arguments: Any, event_type: str, content: Content) -> str:
-    relate(content, arguments.thread_id, arguments.reply_to)
     mention(content, arguments.mentions, room=arguments.mentions_room)
-    return await send(client, arguments.room_id, event_type, content, txn_id=arguments.txn_id)
+    return await send_related(
+        client,
+        arguments.room_id,
+        event_type,
+        content,
+        thread_id=arguments.thread_id,
+        reply_to=arguments.reply_to,
+        txn_id=arguments.txn_id,
+    )

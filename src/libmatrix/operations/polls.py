@@ -5,7 +5,8 @@ from __future__ import annotations
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
 from libmatrix.messages import poll_content
-from libmatrix.messages.content import mention, reference, relate
+from libmatrix.messages.content import mention, reference
+from libmatrix.messages.related import send_related
 from libmatrix.messages.tally import Tally, count, find_poll, may_end
 from libmatrix.sending import send_event
 from libmatrix.table_gen import (
@@ -26,10 +27,15 @@ async def start_poll(client: Client, arguments: StartPollArguments) -> StartPoll
     content = poll_content.start(
         arguments.question, arguments.answers, arguments.max_selections, arguments.kind
     )
-    relate(content, arguments.thread_id, arguments.reply_to)
     mention(content, arguments.mentions, room=arguments.mentions_room)
-    event_id = await send_event(
-        client, arguments.room_id, poll_content.START_TYPE, content, txn_id=arguments.txn_id
+    event_id = await send_related(
+        client,
+        arguments.room_id,
+        poll_content.START_TYPE,
+        content,
+        thread_id=arguments.thread_id,
+        reply_to=arguments.reply_to,
+        txn_id=arguments.txn_id,
     )
     return StartPollResult(event_id=event_id)
 

@@ -17,6 +17,7 @@ from libmatrix.events.head import (
 )
 from libmatrix.events.record import CLEAR, ENCRYPTED, IN_CLEAR, Marks, unlock
 from libmatrix.events.room_changes import RoomNews, announce_invite
+from libmatrix.messages.thread_ends import followed
 from libmatrix.rooms.room import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
 from libmatrix.store.state import Changes
 from libmatrix.sync.extras import Extras, Malformed
@@ -63,6 +64,7 @@ class Delivery:
             client.subscriptions, self._post, self._user_id, self._malformed.report
         )
         self._news = RoomNews(self._post, client)
+        self._threads = followed(client)
         self.changes = Changes()
         self.changes.next_batch = response.next_batch
         client.state.pending = self.changes
@@ -121,8 +123,7 @@ class Delivery:
 
     def log_summary(self) -> None:
         """One line about what the sync brought."""
-        log = self._client.log
-        if log.wants("debug"):
+        if (log := self._client.log).wants("debug"):
             rooms = len(self.changes.rooms)
             log.record("debug", "sync", f"{self._event_count} timeline events in {rooms} rooms")
 
@@ -267,6 +268,8 @@ class Delivery:
         place = "gap" if marks.is_filled else "timeline"
         if self.has_verifications and self._crypto is not None:
             self._crypto.verifications.take_clear(update.room.room_id, raws)
+        if self._threads is not None:
+            self._threads.see(update.room.room_id, raws)
         # Asked for each piece: a handler may subscribe while this waits for room.
         wanted = self._subscriptions
         routes = wanted.filler_routes if marks.is_filled else wanted.routes

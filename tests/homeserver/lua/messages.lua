@@ -95,6 +95,39 @@ T.test("replies and threads", function()
   end)
 end)
 
+T.test("for clients without threads, what is in one answers what was said there last", function()
+  pair.run(function(alice, bob, room_id)
+    local hear = pair.listener(alice, "any")
+    local root = check(alice:send_text(room_id, "root")).event_id
+    local function answered(payload)
+      local relation = hear(check(payload).event_id).content["m.relates_to"]
+      T.equal(relation.rel_type, "m.thread")
+      T.equal(relation.event_id, root)
+      T.equal(relation.is_falling_back, true)
+      return relation["m.in_reply_to"].event_id
+    end
+    local first = alice:send_text(room_id, "one", { thread_id = root })
+    T.equal(answered(first), root)
+    local second = alice:send_emote(room_id, "two", { thread_id = root })
+    T.equal(answered(second), first.event_id)
+    -- Another client's count as soon as a sync has brought them.
+    local theirs = check(bob:send_text(room_id, "three", { thread_id = root })).event_id
+    hear(theirs)
+    local fourth = alice:send_markdown(room_id, "*four*", { thread_id = root })
+    T.equal(answered(fourth), theirs)
+    local fifth = check(alice:send_reply(room_id, theirs, "five")).event_id
+    T.equal(answered(alice:start_poll(room_id, "Six?", { "yes" }, { thread_id = root })), fifth)
+    -- Neither what is in another thread, nor what is said about those here.
+    local other = check(bob:send_text(room_id, "another root")).event_id
+    check(bob:send_text(room_id, "elsewhere", { thread_id = other }))
+    check(bob:send_reaction(room_id, root, "+1"))
+    local edit = check(bob:edit_message(room_id, theirs, "3")).event_id
+    hear(edit)
+    local last = answered(alice:send_location(room_id, "seven", "geo:1,2", { thread_id = root }))
+    T.equal(check(alice:fetch_event(room_id, last)).event.type, "org.matrix.msc3381.poll.start")
+  end)
+end)
+
 T.test("mentions, and whom an edit notifies", function()
   pair.run(function(alice, bob, room_id)
     local hear = pair.listener(bob, "message")

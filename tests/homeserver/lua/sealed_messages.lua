@@ -33,5 +33,13 @@ T.test("in an encrypted room", function()
       end
     end
     T.same(bodies, { "* more secret", "secret" })
+    -- The homeserver sees which thread an event is in, so that it can count; so do clients.
+    check(alice:send_text(room_id, "one", { thread_id = sent }))
+    local second = check(bob:send_text(room_id, "two", { thread_id = sent })).event_id
+    check(alice:sync_once())
+    local third = check(alice:send_text(room_id, "three", { thread_id = sent })).event_id
+    check(bob:sync_once())
+    local relation = check(bob:fetch_event(room_id, third)).event.content["m.relates_to"]
+    T.equal(relation["m.in_reply_to"].event_id, second)
   end)
 end)
