@@ -1,18 +1,13 @@
-;; Against a homeserver: the user's own devices. MATRIX_TEST_HOMESERVER, MATRIX_TEST_USER, MATRIX_TEST_PASSWORD.
+;; The user's own devices.
 (local T ...)
 (local matrix (require :matrix))
+(local people (require :people))
 (import-macros {: run : with-client} :matrix.macros)
 
-(fn env [name]
-  (or (os.getenv name) (error (.. name " is not set") 0)))
-
-(local password (env :MATRIX_TEST_PASSWORD))
-
-(fn options []
-  {:homeserver (env :MATRIX_TEST_HOMESERVER) :ca-file (os.getenv :MATRIX_TEST_CA_FILE)})
+(local password (people.env :PASSWORD))
 
 (fn log-in [client]
-  (. (matrix.check (client:login-password (env :MATRIX_TEST_USER) password)) :device_id))
+  (. (people.log_in client "") :device_id))
 
 (fn names [client]
   (collect [_ device (ipairs (. (matrix.check (client:own-devices)) :devices))]
@@ -20,8 +15,8 @@
 
 (T.test "devices are listed, renamed and deleted"
         (fn []
-          (run (with-client [first (options)]
-                 (with-client [second (options)]
+          (run (with-client [first (people.options)]
+                 (with-client [second (people.options)]
                    (let [here (log-in first)
                          there (log-in second)]
                      (matrix.check (first:rename-device there "kitchen"))

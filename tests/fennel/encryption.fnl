@@ -1,23 +1,15 @@
-;; Against a homeserver: encryption. MATRIX_TEST_HOMESERVER, MATRIX_TEST_USER, MATRIX_TEST_PASSWORD.
+;; Encryption between the devices of one user.
 (local T ...)
 (local matrix (require :matrix))
+(local people (require :people))
 (import-macros {: run : with-client} :matrix.macros)
-
-(fn env [name]
-  (or (os.getenv name) (error (.. name " is not set") 0)))
-
-(fn options []
-  {:homeserver (env :MATRIX_TEST_HOMESERVER) :ca-file (os.getenv :MATRIX_TEST_CA_FILE)})
-
-(fn log-in [client]
-  (. (matrix.check (client:login-password (env :MATRIX_TEST_USER) (env :MATRIX_TEST_PASSWORD))) :user_id))
 
 (T.test "a user's devices read what each of them says in an encrypted room"
         (fn []
-          (run (with-client [first (options)]
-                 (with-client [second (options)]
-                   (let [user-id (log-in first)
-                         _ (log-in second)
+          (run (with-client [first (people.options)]
+                 (with-client [second (people.options)]
+                   (let [{:user_id user-id} (people.log_in first "")
+                         _ (people.log_in second "")
                          status (matrix.check (second:encryption-status))
                          room-id (. (matrix.check (first:create-room {:encrypted true})) :room_id)
                          heard {}]

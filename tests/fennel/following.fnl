@@ -1,35 +1,14 @@
 ;; What following.lua does, in Fennel: Bob follows what Alice does, and knows it all after a restart.
-;; MATRIX_HOMESERVER, MATRIX_USER_ID, MATRIX_TOKEN, …2 for Bob, MATRIX_STORE.
+;; MATRIX_STORE is for Bob.
 (local T ...)
 (local matrix (require :matrix))
+(local people (require :people))
 (import-macros {: run : with-client : on-event} :matrix.macros)
 
-(fn env [name]
-  (or (os.getenv (.. :MATRIX_ name)) (error (.. name " is not set") 0)))
-
-(local (alice-id bob-id) (values (env :USER_ID) (env :USER_ID2)))
+(local (alice-id bob-id) (values people.alice_id people.bob_id))
 (local kinds [:message :state :membership :redaction :reaction :invite :room :receipt :typing :presence
               :account_data :room_account_data :sync :sync_state :any :to_device])
 (local heard {})
-
-(fn code [payload]
-  (case payload
-    {:ok true} nil
-    {:error {: code}} code))
-
-(fn options [suffix store-path]
-  {:homeserver (env :HOMESERVER)
-   :user-id (env (.. :USER_ID suffix))
-   :access-token (env (.. :TOKEN suffix))
-   : store-path
-   :encryption false})
-
-(fn until-true [client what done]
-  (var tries 0)
-  (while (not (done))
-    (set tries (+ tries 1))
-    (assert (< tries 400) (.. "it did not come: " what))
-    (matrix.check (client:ping {:delay-ms 50}))))
 
 (fn find [events fits]
   (accumulate [found nil _ event (ipairs events) &until found]
@@ -37,7 +16,7 @@
 
 ;; Waits for an event of a kind that fits, whenever it came.
 (fn hear [client kind fits]
-  (until-true client kind #(find (. heard kind) fits))
+  (people.wait_until client #(find (. heard kind) fits) kind)
   (find (. heard kind) fits))
 
 (fn listen [client]
@@ -52,14 +31,14 @@
   (let [{: filter_id} (matrix.check (bob:upload-filter {:room {:timeline {:limit 5}}}))]
     (assert (. (matrix.check (bob:sync-once {:filter filter_id :set-presence :unavailable}))
                :next_batch))
-    (T.equal (code (bob:sync-once {:filter :987654})) :M_INVALID_PARAM)
+    (T.equal (people.code (bob:sync-once {:filter :987654})) :M_INVALID_PARAM)
     (let [{: next_batch} (matrix.check (bob:sync-once {:full-state true :timeout-ms 10}))]
       (T.equal (. (matrix.check (bob:account)) :next_batch) next_batch))))
 
 (fn start-loop [bob]
   (matrix.check (bob:sync-loop-start {:timeout-ms 20000 :backoff-min-ms 100}))
-  (T.equal (code (bob:sync-loop-start)) :E_ALREADY_RUNNING)
-  (T.equal (code (bob:sync-once)) :E_ALREADY_RUNNING)
+  (T.equal (people.code (bob:sync-loop-start)) :E_ALREADY_RUNNING)
+  (T.equal (people.code (bob:sync-once)) :E_ALREADY_RUNNING)
   (hear bob :sync_state #(= $1.state :syncing)))
 
 (fn stop-loop [bob]
@@ -138,20 +117,20 @@
     (T.equal (to 101) false)))
 
 (fn membership [client room-id]
-  (?. (find (. (matrix.check (client:rooms)) :rooms) (in-room room-id)) :membership))
+  (?. (people.room client room-id) :membership))
 
 (fn leave [alice bob room-id]
   (let [other (. (matrix.check (alice:create-room {:invite [bob-id]})) :room_id)]
-    (until-true bob "invite" #(= (membership bob other) :invite))
+    (people.wait_until bob #(= (membership bob other) :invite) :invite)
     (matrix.check (alice:kick-user other bob-id))
     (matrix.check (alice:ban-user room-id bob-id))
-    (until-true bob "end" #(and (= (membership bob other) :leave) (= (membership bob room-id) :ban)))
+    (people.wait_until bob #(and (= (membership bob other) :leave) (= (membership bob room-id) :ban)) :end)
     (matrix.check (bob:forget-room other))
     (T.equal (membership bob other) nil)))
 
 (fn follow [alice]
   (var room-id nil)
-  (with-client [bob (options :2 (env :STORE))]
+  (with-client [bob (people.session :2 {:store-path (people.env :STORE) :encryption false})]
     (sync-by-hand bob)
     (listen bob)
     (start-loop bob)
@@ -163,7 +142,7 @@
     (rule alice room-id)
     (stop-loop bob))
   ;; Nothing but the store is needed to know it again, and to go on.
-  (with-client [bob {:store-path (env :STORE) :encryption false}]
+  (with-client [bob {:store-path (people.env :STORE) :encryption false}]
     (know bob room-id)
     (T.equal (membership bob room-id) :join)
     (listen bob)
@@ -172,5 +151,5 @@
     (stop-loop bob)))
 
 (T.test "Bob follows Alice"
-        #(run (with-client [alice (options "")]
+        #(run (with-client [alice (people.session "" {:encryption false})]
                 (follow alice))))

@@ -1,39 +1,39 @@
-;; What was said before, from Fennel. See tests/homeserver/lua/pair.lua.
+;; What was said before, from Fennel.
 (local T ...)
 (local {: check} T.matrix)
-(local pair (dofile :tests/homeserver/lua/pair.lua))
+(local people (require :people))
 
 (T.test "events, pages, relations, search"
-        (fn []
-          (pair.run (fn [alice bob room-id]
-                      (let [id #(. (check $1) :event_id)
-                            root (id (alice:send-text room-id "darjeeling"))
-                            edit (id (alice:edit-message room-id root "assam"))
-                            answer (id (bob:send-text room-id "yes" {:thread-id root}))
-                            {: event} (check (bob:fetch-event room-id root))
-                            context (check (bob:event-context room-id edit {:limit 2}))
-                            page (check (bob:history room-id {:limit 1}))
-                            thread (check (bob:relations room-id root {:rel-type :m.thread}))]
-                        (T.equal event.body "darjeeling")
-                        (T.equal (. context.events_before 1 :event_id) root)
-                        (T.equal (. context.events_after 1 :event_id) answer)
-                        (T.equal (. page.events 1 :event_id) answer)
-                        (T.equal (. thread.events 1 :event_id) answer)
-                        (T.equal (. (check (bob:edit-history room-id root)) :edits 1 :new_body) "assam")
-                        (T.equal (. (check (bob:threads room-id)) :threads 1 :event :event_id) root)
-                        (T.equal (. (check (bob:search-messages "darjeeling")) :results 1 :event :event_id) root)
-                        (T.equal (id (bob:timestamp-to-event room-id event.origin_server_ts)) root))))))
+        #(people.in_room
+           (fn [alice bob room-id]
+             (let [id #(. (check $1) :event_id)
+                   root (id (alice:send-text room-id "darjeeling"))
+                   edit (id (alice:edit-message room-id root "assam"))
+                   answer (id (bob:send-text room-id "yes" {:thread-id root}))
+                   {: event} (check (bob:fetch-event room-id root))
+                   context (check (bob:event-context room-id edit {:limit 2}))
+                   page (check (bob:history room-id {:limit 1}))
+                   thread (check (bob:relations room-id root {:rel-type :m.thread}))]
+               (T.equal event.body "darjeeling")
+               (T.equal (. context.events_before 1 :event_id) root)
+               (T.equal (. context.events_after 1 :event_id) answer)
+               (T.equal (. page.events 1 :event_id) answer)
+               (T.equal (. thread.events 1 :event_id) answer)
+               (T.equal (. (check (bob:edit-history room-id root)) :edits 1 :new_body) "assam")
+               (T.equal (. (check (bob:threads room-id)) :threads 1 :event :event_id) root)
+               (T.equal (. (check (bob:search-messages "darjeeling")) :results 1 :event :event_id) root)
+               (T.equal (id (bob:timestamp-to-event room-id event.origin_server_ts)) root)))))
 
 (T.test "a cursor"
-        (fn []
-          (pair.run (fn [alice _ room-id]
-                      (let [cursor (alice:cursor room-id {:page-size 2 :direction :forward})
-                            types []]
-                        (while (cursor:next)
-                          (table.insert types cursor.event.type))
-                        (T.equal (. types 1) :m.room.create)
-                        (T.equal cursor.error nil)
-                        (let [{: cursor} (check (alice:open-cursor room-id))
-                              {: events} (check (alice:read-cursor cursor))]
-                          (T.equal (length events) (length types))
-                          (T.equal (. (check (alice:close-cursor cursor)) :was_open) true)))))))
+        #(people.in_room
+           (fn [alice _ room-id]
+             (let [cursor (alice:cursor room-id {:page-size 2 :direction :forward})
+                   types []]
+               (while (cursor:next)
+                 (table.insert types cursor.event.type))
+               (T.equal (. types 1) :m.room.create)
+               (T.equal cursor.error nil)
+               (let [{: cursor} (check (alice:open-cursor room-id))
+                     {: events} (check (alice:read-cursor cursor))]
+                 (T.equal (length events) (length types))
+                 (T.equal (. (check (alice:close-cursor cursor)) :was_open) true))))))

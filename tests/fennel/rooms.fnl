@@ -1,34 +1,10 @@
-;; Rooms, the directory, direct chats and spaces, by two users of a homeserver.
-;; MATRIX_TEST_HOMESERVER, MATRIX_TEST_ALICE, MATRIX_TEST_ALICE_TOKEN, MATRIX_TEST_BOB, …BOB_TOKEN.
+;; Rooms, the directory, direct chats and spaces, by two users.
 (local T ...)
 (local matrix (require :matrix))
-(import-macros {: run : with-client} :matrix.macros)
-
-(fn env [name]
-  (or (os.getenv name) (error (.. name " is not set") 0)))
-
-(fn options [name]
-  {:homeserver (env :MATRIX_TEST_HOMESERVER)
-   :user-id (env (.. :MATRIX_TEST_ name))
-   :access-token (env (.. :MATRIX_TEST_ name :_TOKEN))})
-
-(fn state [client room-id kind key]
-  (. (matrix.check (client:state-event room-id kind {:state-key (or key "") :reload true}))
-     :content))
-
-(fn code [payload]
-  (case payload
-    {:ok true} nil
-    {:error {: code}} code))
-
-;; f, a function of both clients and their user ids.
-(fn meet [f]
-  (run (with-client [alice (options :ALICE)]
-         (with-client [bob (options :BOB)]
-           (f alice bob (env :MATRIX_TEST_ALICE) (env :MATRIX_TEST_BOB))))))
+(local people (require :people))
 
 (T.test "a room is made, ruled, left and forgotten"
-        #(meet
+        #(people.meet
            (fn [alice bob alice-id bob-id]
              (let [{: room_id} (matrix.check (alice:create-room {:name "Tea"
                                                                 :preset :private_chat
@@ -36,17 +12,17 @@
                                                                 :creation-content {:x 1}
                                                                 :initial-state [{:type :org.example
                                                                                  :content {:n 1}}]}))]
-               (T.equal (. (state alice room_id :org.example) :n) 1)
-               (T.equal (code (bob:join-room room_id)) :M_FORBIDDEN)
+               (T.equal (. (people.state alice room_id :org.example) :n) 1)
+               (T.equal (people.code (bob:join-room room_id)) :M_FORBIDDEN)
                (matrix.check (alice:invite-user room_id bob-id {:reason "come"}))
                (matrix.check (bob:join-room room_id {:via [:localhost] :reason "thanks"}))
                (T.equal (length (. (matrix.check (alice:joined-members room_id)) :members)) 2)
                (matrix.check (alice:set-room-name room_id "Coffee"))
                (matrix.check (alice:set-room-topic room_id "beans" {:html "<i>beans</i>"}))
                (matrix.check (alice:set-room-avatar room_id "mxc://localhost/bean"))
-               (T.equal (. (state alice room_id :m.room.name) :name) "Coffee")
-               (T.equal (. (state alice room_id :m.room.topic) :topic) "beans")
-               (T.equal (code (bob:set-room-name room_id "Mine")) :M_FORBIDDEN)
+               (T.equal (. (people.state alice room_id :m.room.name) :name) "Coffee")
+               (T.equal (. (people.state alice room_id :m.room.topic) :topic) "beans")
+               (T.equal (people.code (bob:set-room-name room_id "Mine")) :M_FORBIDDEN)
                (matrix.check (alice:set-power-level room_id bob-id 50))
                (matrix.check (bob:set-room-name room_id "Mine"))
                (matrix.check (alice:set-power-levels room_id {:kick 60}))
@@ -62,11 +38,11 @@
                (matrix.check (alice:unban-user room_id bob-id))
                (matrix.check (alice:set-join-rule room_id :knock))
                (matrix.check (bob:knock-room room_id {:reason "please"}))
-               (T.equal (. (state alice room_id :m.room.member bob-id) :membership) :knock)
+               (T.equal (. (people.state alice room_id :m.room.member bob-id) :membership) :knock)
                (matrix.check (bob:leave-room room_id))
                (matrix.check (bob:forget-room room_id))
                (matrix.check (alice:send-state-event room_id :org.example {:n 2}))
-               (T.equal (. (state alice room_id :org.example) :n) 2)
+               (T.equal (. (people.state alice room_id :org.example) :n) 2)
                (matrix.check (alice:enable-encryption room_id))
                (let [{: successor_room_id} (matrix.check (alice:upgrade-room room_id :12))]
                  (T.equal (. (matrix.check (alice:room-successor room_id)) :successor_room_id)
@@ -78,7 +54,7 @@
                           successor_room_id))))))
 
 (T.test "what contradicts itself is refused by name"
-        #(meet
+        #(people.meet
            (fn [alice]
              (case (alice:create-room {:join-rule :restricted})
                {:ok false :error {: code : message}} (do
@@ -86,7 +62,7 @@
                                                        (T.matches message "^allow: "))))))
 
 (T.test "a room is found in the directory"
-        #(meet
+        #(people.meet
            (fn [alice bob alice-id]
              (let [alias (.. "#fnl-" (alice-id:sub 2))
                    {: room_id} (matrix.check (alice:create-room {:preset :public_chat
@@ -107,10 +83,10 @@
                (matrix.check (bob:join-room alias))
                (T.equal (. (matrix.check (bob:joined-rooms)) :room_ids 1) room_id)
                (matrix.check (alice:delete-room-alias alias))
-               (T.equal (code (bob:resolve-room-alias alias)) :M_NOT_FOUND)))))
+               (T.equal (people.code (bob:resolve-room-alias alias)) :M_NOT_FOUND)))))
 
 (T.test "direct chats, tags and marks"
-        #(meet
+        #(people.meet
            (fn [alice bob alice-id bob-id]
              (let [{: room_id :is_new new?} (matrix.check (alice:direct-room bob-id))]
                (T.equal new? true)
@@ -130,7 +106,7 @@
                         true)))))
 
 (T.test "rooms are put into a space"
-        #(meet
+        #(people.meet
            (fn [alice bob]
              (let [{: space_id} (matrix.check (alice:create-space {:name "Drinks"
                                                                   :preset :public_chat}))

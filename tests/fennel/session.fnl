@@ -1,32 +1,16 @@
-;; Against a homeserver: log in, sync, list rooms, create, join, send, hear.
-;; MATRIX_TEST_HOMESERVER, MATRIX_TEST_USER, MATRIX_TEST_PASSWORD, …USER2, …PASSWORD2, …USER_ID2.
+;; Log in, sync, list rooms, create, join, send, hear.
 (local T ...)
 (local matrix (require :matrix))
+(local people (require :people))
 (import-macros {: run : with-client : on-event} :matrix.macros)
-
-(fn env [name]
-  (or (os.getenv name) (error (.. name " is not set") 0)))
-
-(fn options []
-  {:homeserver (env :MATRIX_TEST_HOMESERVER) :ca-file (os.getenv :MATRIX_TEST_CA_FILE)})
-
-(fn log-in [client suffix]
-  (matrix.check (client:login-password (env (.. :MATRIX_TEST_USER suffix))
-                                       (env (.. :MATRIX_TEST_PASSWORD suffix))
-                                       {:device-display-name "tests/fennel"})))
-
-(fn find-room [client id]
-  (let [{: rooms} (matrix.check (client:rooms))]
-    (accumulate [found nil _ room (ipairs rooms) &until found]
-      (if (= room.room_id id) room))))
 
 (T.test "log in, sync, list the rooms, log out"
         (fn []
-          (run (with-client [client (options)]
-                 (let [{: user_id} (log-in client "")
+          (run (with-client [client (people.options)]
+                 (let [{: user_id} (people.log_in client "")
                        {: room_id} (matrix.check (client:create-room {:name "Fennel" :topic "herbs"}))
                        sync (matrix.check (client:sync-once))
-                       room (find-room client room_id)]
+                       room (people.room client room_id)]
                    (T.matches user_id "^@")
                    (T.equal (type sync.next_batch) :string)
                    (T.equal room.name "Fennel")
@@ -38,14 +22,14 @@
 
 (T.test "an invitation is joined, and what is said is heard"
         (fn []
-          (run (with-client [alice (options)]
-                 (with-client [bob (options)]
-                   (log-in alice "")
-                   (log-in bob :2)
-                   (let [{: room_id} (matrix.check (alice:create-room {:invite [(env :MATRIX_TEST_USER_ID2)]}))
+          (run (with-client [alice (people.options)]
+                 (with-client [bob (people.options)]
+                   (people.log_in alice "")
+                   (people.log_in bob :2)
+                   (let [{: room_id} (matrix.check (alice:create-room {:invite [people.bob_id]}))
                          heard []]
                      (matrix.check (bob:sync-once))
-                     (T.equal (. (find-room bob room_id) :membership) :invite)
+                     (T.equal (. (people.room bob room_id) :membership) :invite)
                      (matrix.check (bob:join-room room_id))
                      (matrix.check (bob:sync-once))
                      (on-event [event bob :message {:room-id room_id :not-own true}]
@@ -59,7 +43,7 @@
 
 (T.test "a wrong password is an error of the homeserver"
         (fn []
-          (run (with-client [client (options)]
-                 (T.equal (case (client:login-password (env :MATRIX_TEST_USER) "wrong")
+          (run (with-client [client (people.options)]
+                 (T.equal (case (client:login-password (people.env :USER) "wrong")
                             {:error {: code}} code)
                           :M_FORBIDDEN)))))

@@ -6,33 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.lua.interpreters import HERE as LUA
 from tests.lua.interpreters import INTERPRETERS, Interpreter
-from tests.lua.test_lua import two_users
 from tests.support.homeserver import Homeserver
-
-HERE = Path(__file__).parent
+from tests.support.scenario import play, two_users
 
 each_interpreter = pytest.mark.parametrize("lua", INTERPRETERS, ids=lambda lua: lua.name)
 
 
-def run_spec(
-    lua: Interpreter, stage: Path, spec: str, *more: str, env: dict[str, str] | None = None
-) -> None:
-    done = lua.run(stage, LUA / "run.lua", HERE / f"{spec}.fnl", *more, env=env)
-    assert done.returncode == 0, f"{lua.name} {spec}: {done.returncode}\n{done.stdout}{done.stderr}"
-    assert done.stderr == ""
-
-
 @each_interpreter
 def test_offline(lua: Interpreter, stage: Path) -> None:
-    run_spec(lua, stage, "offline")
+    play(lua, stage, "fennel/offline.fnl")
 
 
 @each_interpreter
 @pytest.mark.homeserver
 def test_session_with_a_homeserver(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    run_spec(lua, stage, "session", env=two_users(homeserver))
+    play(lua, stage, "fennel/session.fnl", two_users(homeserver))
 
 
 @each_interpreter

@@ -1,32 +1,21 @@
-;; A bot that its owner's clients trust. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD.
+;; A bot that its owner's clients trust.
 (local T ...)
 (local matrix (require :matrix))
+(local people (require :people))
 (import-macros {: run : with-client} :matrix.macros)
 
-(fn env [name]
-  (or (os.getenv name) (error (.. name " is not set") 0)))
-
-(local password (env :MATRIX_PASSWORD))
-
-(fn options [more]
-  (let [all {:homeserver (env :MATRIX_HOMESERVER)}]
-    (each [key value (pairs (or more {}))]
-      (tset all key value))
-    all))
-
-(fn log-in [client]
-  (matrix.check (client:login-password (env :MATRIX_USER) password)))
+(local password (people.env :PASSWORD))
 
 (T.test "one call makes a bot trusted"
         (fn []
-          (run (with-client [owner (options)]
-                 (let [me (log-in owner)
+          (run (with-client [owner (people.options)]
+                 (let [me (people.log_in owner "")
                        made (matrix.check (owner:bootstrap-cross-signing {: password}))
                        backup (matrix.check (owner:create-backup))
                        storage (matrix.check (owner:create-secret-storage {:passphrase "open sesame"}))]
                    (T.equal backup.is_key_stored false)
-                   (with-client [bot (options {:recovery-key storage.recovery_key})]
-                     (let [it (log-in bot)
+                   (with-client [bot (people.options {:recovery-key storage.recovery_key})]
+                     (let [it (people.log_in bot "")
                            done (matrix.check (bot:verify-own-device))]
                        (T.equal done.master_key made.master_key)
                        (T.equal done.backup_version backup.version)

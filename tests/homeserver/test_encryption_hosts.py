@@ -7,31 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.lua.interpreters import HERE as LUA
-from tests.lua.interpreters import INTERPRETERS
 from tests.support.homeserver import Homeserver
+from tests.support.scenario import LUA_5_4, play, two_users
 
 pytestmark = pytest.mark.homeserver
-
-HERE = Path(__file__).parent
-LUA_5_4 = next(lua for lua in INTERPRETERS if lua.name == "lua5.4")
 
 
 @pytest.fixture
 def users(homeserver: Homeserver) -> dict[str, str]:
-    alice, bob = homeserver.account(), homeserver.account()
-    return {
-        "MATRIX_HOMESERVER": homeserver.url,
-        "MATRIX_USER": alice.user,
-        "MATRIX_PASSWORD": alice.password,
-        "MATRIX_USER2": bob.user,
-        "MATRIX_PASSWORD2": bob.password,
-    }
+    return two_users(homeserver)
 
 
 def test_from_lua(stage: Path, users: dict[str, str]) -> None:
-    done = LUA_5_4.run(stage, HERE / "lua" / "encryption.lua", env=users)
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "done\n")
+    play(LUA_5_4, stage, "homeserver/lua/encryption.lua", users)
 
 
 def test_from_c(run_host: Callable[..., object], users: dict[str, str]) -> None:
@@ -39,7 +27,4 @@ def test_from_c(run_host: Callable[..., object], users: dict[str, str]) -> None:
 
 
 def test_from_fennel(stage: Path, users: dict[str, str]) -> None:
-    env = {name.replace("MATRIX_", "MATRIX_TEST_"): value for name, value in users.items()}
-    spec = HERE.parent / "fennel" / "encryption.fnl"
-    done = LUA_5_4.run(stage, LUA / "run.lua", spec, env=env)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    play(LUA_5_4, stage, "fennel/encryption.fnl", users)

@@ -22,17 +22,17 @@ SOME = [lua for lua in INTERPRETERS if lua.name in ("lua5.1", "lua5.4")]
 
 @pytest.mark.parametrize("lua", SOME, ids=lambda lua: lua.name)
 def test_history(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    play(lua, stage, "homeserver/lua/history.lua", make_scene(homeserver))
+    play(lua, stage, "homeserver/lua/history.lua", make_scene(homeserver).env)
 
 
 @pytest.mark.parametrize("lua", INTERPRETERS, ids=lambda lua: lua.name)
 def test_cursors(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    play(lua, stage, "homeserver/lua/cursors.lua", make_scene(homeserver))
+    play(lua, stage, "homeserver/lua/cursors.lua", make_scene(homeserver).env)
 
 
 @pytest.mark.parametrize("lua", SOME, ids=lambda lua: lua.name)
 def test_history_from_fennel(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    play(lua, stage, "fennel/history.fnl", make_scene(homeserver))
+    play(lua, stage, "fennel/history.fnl", make_scene(homeserver).env)
 
 
 def test_history_from_c(run_host: Run, homeserver: Homeserver) -> None:

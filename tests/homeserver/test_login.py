@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.lua.interpreters import HERE as SPECS
-from tests.lua.interpreters import INTERPRETERS, environment
+from tests.lua.interpreters import environment
 from tests.support.homeserver import Account, Homeserver
 from tests.support.http_servers import Authority
 from tests.support.issuer import Issuer, browse
+from tests.support.scenario import LUA_5_4, TESTS
 from tests.support.sso import SingleSignOn
 from tests.support.world import World
 
@@ -25,28 +26,21 @@ pytestmark = [
     pytest.mark.skipif("MATRIX_TEST_HOMESERVER" in os.environ, reason="not our own homeserver"),
 ]
 
-HERE = Path(__file__).parent
-LUA = next(lua for lua in INTERPRETERS if lua.name == "lua5.4")
-
 Way = Callable[..., None]
 
 
-@pytest.fixture(params=["c", "lua", "fennel"])
+@pytest.fixture(params=["c", "homeserver/lua/login.lua", "fennel/login.fnl"])
 def command(
     request: pytest.FixtureRequest, compile_host: Callable[[str], Path]
-) -> Callable[[str], list[str | Path]]:
+) -> list[str | Path]:
     """The program that logs in one way, in each language."""
     if request.param == "c":
-        program = compile_host("login")
-        return lambda name: [program, name]
-    if request.param == "lua":
-        return lambda name: [LUA.program, HERE / "lua" / "login.lua", name]
-    spec = HERE.parent / "fennel" / "login.fnl"
-    return lambda name: [LUA.program, SPECS / "run.lua", spec]
+        return [compile_host("login")]
+    return [LUA_5_4.program, SPECS / "run.lua", TESTS / request.param]
 
 
 @pytest.fixture
-def way(command: Callable[[str], list[str | Path]], stage: Path, homeserver: Homeserver) -> Way:
+def way(command: list[str | Path], stage: Path, homeserver: Homeserver) -> Way:
     """`way(name, NAME=value, …)` logs in that way, with these variables; `open_url` browses."""
 
     def run(name: str, open_url: Callable[[str], object] = browse, **given: str) -> None:
@@ -54,8 +48,8 @@ def way(command: Callable[[str], list[str | Path]], stage: Path, homeserver: Hom
             f"MATRIX_{key}": value for key, value in given.items()
         }
         with subprocess.Popen(
-            command(name),
-            env=environment(stage, LUA.abi) | variables,
+            command,
+            env=environment(stage, LUA_5_4.abi) | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

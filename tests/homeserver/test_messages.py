@@ -25,12 +25,12 @@ SOME = [lua for lua in INTERPRETERS if lua.name in ("luajit", "lua5.1", "lua5.4"
 
 @pytest.mark.parametrize("lua", SOME, ids=lambda lua: lua.name)
 def test_sending_from_lua(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    play(lua, stage, "homeserver/lua/messages.lua", make_scene(homeserver))
+    play(lua, stage, "homeserver/lua/messages.lua", make_scene(homeserver).env)
 
 
 @pytest.mark.parametrize("lua", SOME, ids=lambda lua: lua.name)
 def test_sending_from_fennel(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    play(lua, stage, "fennel/messages.fnl", make_scene(homeserver))
+    play(lua, stage, "fennel/messages.fnl", make_scene(homeserver).env)
 
 
 def test_sending_from_c(run_host: Run, homeserver: Homeserver) -> None:

@@ -8,24 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.lua.interpreters import INTERPRETERS, Interpreter
+from tests.lua.interpreters import Interpreter
 from tests.support.homeserver import Homeserver
-from tests.support.scenario import make_scene, play
+from tests.support.scenario import LUA_5_4, in_two_luas, make_scene, play
 
 pytestmark = pytest.mark.homeserver
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-SOME = [lua for lua in INTERPRETERS if lua.name in ("luajit", "lua5.4")]
 
 
-@pytest.mark.parametrize("lua", SOME, ids=lambda lua: lua.name)
+@in_two_luas
 @pytest.mark.parametrize("script", ["homeserver/lua/polls.lua", "fennel/polls.fnl"])
 def test_polls(lua: Interpreter, stage: Path, homeserver: Homeserver, script: str) -> None:
-    play(lua, stage, script, make_scene(homeserver))
+    play(lua, stage, script, make_scene(homeserver).env)
 
 
 def test_where_messages_are_encrypted(stage: Path, homeserver: Homeserver) -> None:
-    play(SOME[-1], stage, "homeserver/lua/sealed_messages.lua", make_scene(homeserver))
+    play(LUA_5_4, stage, "homeserver/lua/sealed_messages.lua", make_scene(homeserver).env)
 
 
 def test_polls_from_c(run_host: Run, homeserver: Homeserver) -> None:

@@ -23,12 +23,12 @@ each_of_some = pytest.mark.parametrize("lua", SOME, ids=lambda lua: lua.name)
 @each_of_some
 @pytest.mark.parametrize("script", ["homeserver/lua/receipts.lua", "fennel/receipts.fnl"])
 def test_receipts(lua: Interpreter, stage: Path, homeserver: Homeserver, script: str) -> None:
-    play(lua, stage, script, make_scene(homeserver))
+    play(lua, stage, script, make_scene(homeserver).env)
 
 
 @each_of_some
 def test_safety(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    play(lua, stage, "homeserver/lua/safety.lua", make_scene(homeserver))
+    play(lua, stage, "homeserver/lua/safety.lua", make_scene(homeserver).env)
 
 
 def test_receipts_and_safety_from_c(run_host: Run, homeserver: Homeserver) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.homeserver.test_live_rooms import SPECS, two_tokens
-from tests.lua.interpreters import INTERPRETERS, ROOT
+from tests.lua.interpreters import ROOT
 from tests.support.homeserver import Homeserver
+from tests.support.scenario import LUA_5_4, two_users
 
 PROGRAM = """
 local matrix, people = require "matrix", require "people"
@@ -25,9 +25,8 @@ def test_the_page_runs(stage: Path, homeserver: Homeserver) -> None:
     page = (ROOT / "docs" / "rooms.md").read_text()
     listings = re.findall(r"```lua\n(.*?)```", page, re.DOTALL)
     assert len(listings) == 9
-    lua = next(each for each in INTERPRETERS if each.name == "lua5.4")
-    env = two_tokens(homeserver) | {"LUA_PATH": f"{SPECS}/?.lua"}
-    done = lua.run(stage, "-e", PROGRAM % "".join(listings), env=env)
+    program = PROGRAM % "".join(listings)
+    done = LUA_5_4.run(stage, "-e", program, env=two_users(homeserver))
     assert (done.returncode, done.stderr) == (0, "")
     assert "m.space\tDrinks\t1\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("done\t")

@@ -11,26 +11,25 @@ from typing import Any
 
 import pytest
 
-from tests.lua.interpreters import INTERPRETERS, Interpreter
+from tests.lua.interpreters import Interpreter
 from tests.support.between import LOST, between
 from tests.support.client import request
 from tests.support.driver import Driver, driver
 from tests.support.homeserver import Homeserver
-from tests.support.scenario import Scene, make_scene, play
+from tests.support.scenario import Scene, in_two_luas, make_scene, play
 from tests.support.scripted import Answer, Request
 
 pytestmark = pytest.mark.homeserver
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-SOME = [lua for lua in INTERPRETERS if lua.name in ("luajit", "lua5.4")]
 
 
-@pytest.mark.parametrize("lua", SOME, ids=lambda lua: lua.name)
+@in_two_luas
 @pytest.mark.parametrize("script", ["homeserver/lua/sending.lua", "fennel/sending.fnl"])
 def test_sending(
     lua: Interpreter, stage: Path, homeserver: Homeserver, tmp_path: Path, script: str
 ) -> None:
-    play(lua, stage, script, make_scene(homeserver), MATRIX_STORE=str(tmp_path))
+    play(lua, stage, script, make_scene(homeserver).env | {"MATRIX_STORE": str(tmp_path)})
 
 
 def test_sending_from_c(run_host: Run, homeserver: Homeserver, tmp_path: Path) -> None:

@@ -10,18 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.homeserver import Account, Homeserver
+from tests.support.scenario import tell, two_users
 
 pytestmark = pytest.mark.homeserver
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def environment(homeserver: Homeserver, *accounts: Account) -> dict[str, str]:
-    given = {"MATRIX_HOMESERVER": homeserver.url}
-    for account, suffix in zip(accounts, ("", "2"), strict=False):
-        given[f"MATRIX_USER{suffix}"] = account.user
-        given[f"MATRIX_PASSWORD{suffix}"] = account.password
-    return given
 
 
 def write_messages(homeserver: Homeserver, account: Account, count: int) -> str:
@@ -33,21 +26,20 @@ def write_messages(homeserver: Homeserver, account: Account, count: int) -> str:
 
 
 def test_two_users(run_host: Run, homeserver: Homeserver) -> None:
-    alice, bob = homeserver.account(), homeserver.account()
-    run_host("two_users", env=environment(homeserver, alice, bob))
+    run_host("two_users", env=two_users(homeserver))
 
 
 def test_full_queue_pauses_the_sync(run_host: Run, homeserver: Homeserver) -> None:
     account = homeserver.account()
     write_messages(homeserver, account, 60)
-    run_host("slow_consumer", "60", env=environment(homeserver, account))
+    run_host("slow_consumer", "60", env=tell(homeserver, account))
 
 
 def test_not_consumed_comes_again(run_host: Run, homeserver: Homeserver, tmp_path: Path) -> None:
     """A host that dies before it has seen a sync's events is given them again; then never more."""
     account = homeserver.account()
     write_messages(homeserver, account, 8)
-    given = environment(homeserver, account)
+    given = tell(homeserver, account)
     store = tmp_path / "store"
     run_host("one_sync", store, "abandon", env=given, expect=-signal.SIGKILL)
     assert run_host("one_sync", store, "consume", env=given).stdout == "8\n"

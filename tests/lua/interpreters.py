@@ -35,7 +35,7 @@ class Interpreter:
         timeout: float = 120,
         wrapper: tuple[str, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Runs it on the arguments, with `matrix` from the stage and nothing else on its path."""
+        """Runs it on the arguments, in `environment` and what `env` adds to it."""
         return subprocess.run(
             [*wrapper, self.program, *map(str, arguments)],
             env=environment(stage, self.abi) | (env or {}),
@@ -47,9 +47,12 @@ class Interpreter:
 
 
 def environment(stage: Path, abi: str) -> dict[str, str]:
-    """The process's environment with the staged module of an ABI, and no other, on Lua's path."""
+    """The process's environment; on Lua's path are the staged module and what specs share."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LUA_")}
-    return kept | {"LUA_CPATH": str(stage / "lib" / "lua" / abi / "?.so"), "LUA_PATH": "./?.lua"}
+    return kept | {
+        "LUA_CPATH": str(stage / "lib" / "lua" / abi / "?.so"),
+        "LUA_PATH": f"{HERE}/?.lua",
+    }
 
 
 INTERPRETERS = [

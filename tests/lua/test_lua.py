@@ -10,19 +10,11 @@ import pytest
 
 from tests.lua.interpreters import HERE, INTERPRETERS, ROOT, Interpreter, environment
 from tests.support.homeserver import Homeserver
+from tests.support.scenario import play, two_users
 
 OFFLINE = ["values", "calls", "tasks", "dispatch", "unasked", "lifecycle"]
 
 each_interpreter = pytest.mark.parametrize("lua", INTERPRETERS, ids=lambda lua: lua.name)
-
-
-def run_spec(
-    lua: Interpreter, stage: Path, spec: str, *more: str, env: dict[str, str] | None = None
-) -> None:
-    """Fails with the spec's own report unless all its tests pass."""
-    done = lua.run(stage, HERE / "run.lua", HERE / "spec" / f"{spec}.lua", *more, env=env)
-    assert done.returncode == 0, f"{lua.name} {spec}: {done.returncode}\n{done.stdout}{done.stderr}"
-    assert done.stderr == ""
 
 
 def test_every_spec_is_run() -> None:
@@ -32,7 +24,7 @@ def test_every_spec_is_run() -> None:
 @each_interpreter
 @pytest.mark.parametrize("spec", OFFLINE)
 def test_spec(lua: Interpreter, stage: Path, spec: str) -> None:
-    run_spec(lua, stage, spec)
+    play(lua, stage, f"lua/spec/{spec}.lua")
 
 
 @each_interpreter
@@ -40,7 +32,7 @@ def test_spec(lua: Interpreter, stage: Path, spec: str) -> None:
 def test_spec_while_garbage_is_collected_all_the_time(
     lua: Interpreter, stage: Path, spec: str
 ) -> None:
-    run_spec(lua, stage, spec, "greedy")
+    play(lua, stage, f"lua/spec/{spec}.lua", {}, "greedy")
 
 
 @each_interpreter
@@ -97,20 +89,7 @@ def test_no_operation_hides_a_method_of_every_client() -> None:
     assert done.returncode == 0
 
 
-def two_users(homeserver: Homeserver) -> dict[str, str]:
-    """Two accounts of a homeserver, as the specs read them from the environment."""
-    alice, bob = homeserver.account(), homeserver.account()
-    return {
-        "MATRIX_TEST_HOMESERVER": homeserver.url,
-        "MATRIX_TEST_USER": alice.user,
-        "MATRIX_TEST_PASSWORD": alice.password,
-        "MATRIX_TEST_USER2": bob.user,
-        "MATRIX_TEST_PASSWORD2": bob.password,
-        "MATRIX_TEST_USER_ID2": bob.user_id,
-    }
-
-
 @each_interpreter
 @pytest.mark.homeserver
 def test_session_with_a_homeserver(lua: Interpreter, stage: Path, homeserver: Homeserver) -> None:
-    run_spec(lua, stage, "session", env=two_users(homeserver))
+    play(lua, stage, "lua/spec/session.lua", two_users(homeserver))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * cursors: each promise of CURSORS in matrix.h is a function of its name. MATRIX_COUNT messages
- * "number N" are in the room. See pair.h.
+ * "number N" are in the room. See people.h.
  */
-#include "pair.h"
+#include "people.h"
 
 enum { SIZE = 10 };
 
@@ -161,8 +161,8 @@ static void cursors_are_bounded(void) {
 
 int main(void) {
     context = open_context();
-    room_id = getenv("MATRIX_ROOM");
-    count = atoi(getenv("MATRIX_COUNT"));
+    room_id = env("MATRIX_ROOM");
+    count = atoi(env("MATRIX_COUNT"));
     alice = open_with_token("MATRIX_TOKEN", "MATRIX_USER_ID");
     every_event_once_in_order();
     reads_are_answered_in_their_order();

@@ -1,54 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * devices: lists the user's devices, renames one, deletes it with an answer of the host's, then all
- * others, then its own. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD.
+ * others, then its own.
  */
-#include "check.h"
+#include "people.h"
 
-static matrix_context context;
 static int questions;
 
-/** The reply of a request submitted without a callback, while the context is dispatched. */
-static matrix_reply *finish(matrix_request request, bool expected) {
-    matrix_reply *reply = NULL;
-
-    while (matrix_wait(request, 10, &reply) == MATRIX_E_TIMEOUT)
-        CHECK(matrix_dispatch(context, 0, 0) >= 0);
-    CHECK(reply);
-    if (matrix_reply_ok(reply) != expected)
-        fprintf(stderr, "%s\n", matrix_reply_json(reply, NULL));
-    CHECK(matrix_reply_ok(reply) == expected);
-    return reply;
-}
-
 static void on_question(const matrix_reply *reply, void *user_data) {
-    const matrix_host_call *call = matrix_reply_as_host_call(reply, matrix_reply_value(reply));
-    char text[512];
-    matrix_map *answer = NULL;
-
     (void)user_data;
-    CHECK(!strcmp(call->name, "user_interactive_auth"));
-    snprintf(text, sizeof text,
-             "{\"auth\":{\"type\":\"m.login.password\",\"password\":\"%s\","
-             "\"identifier\":{\"type\":\"m.id.user\",\"user\":\"%s\"}}}",
-             getenv("MATRIX_PASSWORD"), getenv("MATRIX_USER"));
-    CHECK_OK(matrix_map_from_json(text, strlen(text), &answer));
-    CHECK_OK(matrix_respond(context, matrix_reply_call_id(reply), answer));
-    matrix_map_free(answer);
+    give_password(reply);
     questions++;
 }
 
 static matrix_client log_in(char *device_id, size_t size) {
-    matrix_client client = open_client_at(context, getenv("MATRIX_HOMESERVER"));
-    matrix_request request = {0};
-    matrix_reply *reply;
+    matrix_client client = open_client_at(context, env("MATRIX_HOMESERVER"));
 
-    CHECK_OK(matrix_login_password(client, getenv("MATRIX_USER"), getenv("MATRIX_PASSWORD"), NULL,
-                                   NULL, NULL, &request));
-    reply = finish(request, true);
-    snprintf(device_id, size, "%s",
-             matrix_value_get_string(matrix_reply_value(reply), "device_id", ""));
-    matrix_reply_free(reply);
+    string_of(log_in_as(client, ""), "device_id", device_id, size);
     return client;
 }
 
@@ -60,7 +28,7 @@ static size_t list(matrix_client client, const char *device_id, char *name, size
     size_t count;
 
     CHECK_OK(matrix_own_devices(client, NULL, NULL, NULL, &request));
-    reply = finish(request, true);
+    reply = take_ok(request);
     devices = matrix_value_get(matrix_reply_value(reply), "devices");
     count = matrix_value_count(devices);
     name[0] = '\0';
@@ -80,10 +48,10 @@ static void rename_it(matrix_client client, const char *device_id) {
     matrix_reply *reply;
 
     CHECK_OK(matrix_rename_device(client, device_id, "kitchen", NULL, NULL, NULL, &request));
-    matrix_reply_free(finish(request, true));
+    done(request);
     CHECK_OK(matrix_map_set_string(options, "device_id", device_id));
     CHECK_OK(matrix_own_device(client, options, NULL, NULL, &request));
-    reply = finish(request, true);
+    reply = take_ok(request);
     CHECK(!strcmp(matrix_value_get_string(matrix_value_get(matrix_reply_value(reply), "device"),
                                           "display_name", ""),
                   "kitchen"));
@@ -100,12 +68,12 @@ static void compare_keys(matrix_client first, matrix_client other, const char *d
     bool found = false;
 
     CHECK_OK(matrix_encryption_status(other, NULL, NULL, NULL, &request));
-    status = finish(request, true);
+    status = take_ok(request);
     CHECK_OK(matrix_map_set_bool(options, "reload", true));
     CHECK_OK(matrix_user_devices(first,
                                  matrix_value_get_string(matrix_reply_value(status), "user_id", ""),
                                  options, NULL, NULL, &request));
-    reply = finish(request, true);
+    reply = take_ok(request);
     devices = matrix_value_get(matrix_reply_value(reply), "devices");
     for (size_t i = 0; i < matrix_value_count(devices); i++) {
         const matrix_user_device *device =
@@ -143,20 +111,20 @@ int main(void) {
     compare_keys(first, other, other_id);
 
     CHECK_OK(matrix_delete_device(first, other_id, NULL, NULL, NULL, &request));
-    matrix_reply_free(finish(request, true));
+    done(request);
     CHECK(questions == 1);
     list(first, other_id, name, sizeof name);
     CHECK(!name[0]);
     CHECK_OK(matrix_whoami(other, NULL, NULL, NULL, &request));
-    matrix_reply_free(finish(request, false));
+    fails(request, "M_UNKNOWN_TOKEN");
 
     other = log_in(other_id, sizeof other_id);
     snprintf(ids, sizeof ids, "[\"%s\"]", other_id);
-    CHECK_OK(matrix_map_set_string(options, "password", getenv("MATRIX_PASSWORD")));
+    CHECK_OK(matrix_map_set_string(options, "password", env("MATRIX_PASSWORD")));
     CHECK_OK(matrix_delete_devices(first, ids, options, NULL, NULL, &request));
-    matrix_reply_free(finish(request, true));
+    done(request);
     CHECK_OK(matrix_delete_other_devices(first, options, NULL, NULL, &request));
-    reply = finish(request, true);
+    reply = take_ok(request);
     CHECK(matrix_value_get(matrix_reply_value(reply), "device_ids")->type == MATRIX_TYPE_LIST);
     matrix_reply_free(reply);
     CHECK(list(first, first_id, name, sizeof name) == 1 && questions == 1);

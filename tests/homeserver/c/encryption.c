@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * encryption: two users talk in an encrypted room; one blocks the other. MATRIX_HOMESERVER,
- * MATRIX_USER, MATRIX_PASSWORD, MATRIX_USER2, MATRIX_PASSWORD2.
+ * encryption: two users talk in an encrypted room; one blocks the other.
  */
-#include "pair.h"
+#include "people.h"
 
-static matrix_client log_in(const char *user, const char *password) {
-    matrix_client client = open_client_at(context, getenv("MATRIX_HOMESERVER"));
-    matrix_request request = {0};
+static matrix_client log_in(const char *suffix) {
+    matrix_client client = open_client_at(context, env("MATRIX_HOMESERVER"));
 
-    CHECK_OK(
-        matrix_login_password(client, getenv(user), getenv(password), NULL, NULL, NULL, &request));
-    done(request);
+    done(log_in_as(client, suffix));
     return client;
 }
 
@@ -37,8 +33,8 @@ int main(void) {
     matrix_map *options;
 
     context = open_context();
-    alice = log_in("MATRIX_USER", "MATRIX_PASSWORD");
-    bob = log_in("MATRIX_USER2", "MATRIX_PASSWORD2");
+    alice = log_in("");
+    bob = log_in("2");
     CHECK_OK(matrix_subscribe(bob, "any", NULL, hear_one, &hearing, NULL));
     CHECK_OK(matrix_encryption_status(bob, NULL, NULL, NULL, &request));
     reply = take_ok(request);

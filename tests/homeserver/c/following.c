@@ -3,16 +3,7 @@
  * following: what following.lua does, in C: Bob follows what Alice does, and knows it all after a
  * restart. MATRIX_HOMESERVER, MATRIX_USER_ID, MATRIX_TOKEN, …2 for Bob, MATRIX_STORE.
  */
-#include <stdarg.h>
-
-#include "pair.h"
-
-#define ASK(call)                                                                                  \
-    ({                                                                                             \
-        matrix_request request = {0};                                                              \
-        CHECK_OK(call);                                                                            \
-        request;                                                                                   \
-    })
+#include "people.h"
 
 enum { KINDS = 16, MOST = 400 };
 
@@ -25,27 +16,6 @@ static matrix_reply *heard[KINDS][MOST];
 static int counts[KINDS];
 static const char *alice_id, *bob_id;
 static char room_id[256];
-
-static const char *env(const char *name) {
-    const char *value = getenv(name);
-
-    CHECK(value);
-    return value;
-}
-
-/** Options by a format of JSON; they live until the next ones. */
-static matrix_map *with(const char *format, ...) {
-    static matrix_map *map;
-    char json[2048];
-    va_list arguments;
-
-    va_start(arguments, format);
-    CHECK(vsnprintf(json, sizeof json, format, arguments) < (int)sizeof json);
-    va_end(arguments);
-    matrix_map_free(map);
-    map = map_of(json);
-    return map;
-}
 
 static matrix_client open_client_of(matrix_map *options) {
     matrix_client client = {0};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** history: what was said before, from C: single events, pages, relations, threads, search. */
-#include "pair.h"
+#include "people.h"
 
 static const char *room_id;
 static matrix_client alice, bob;
@@ -112,7 +112,7 @@ int main(void) {
     matrix_request request = {0};
 
     context = open_context();
-    room_id = getenv("MATRIX_ROOM");
+    room_id = env("MATRIX_ROOM");
     alice = open_with_token("MATRIX_TOKEN", "MATRIX_USER_ID");
     bob = open_with_token("MATRIX_TOKEN2", "MATRIX_USER_ID2");
     say(alice, "first", NULL, root);

@@ -1,37 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** login WAY: what login.lua does, in C. Prints "open URL" where a browser is needed. */
-#include <stdarg.h>
-
-#include "pair.h"
-
-/** The request of a call without a callback. */
-#define ASK(call)                                                                                  \
-    ({                                                                                             \
-        matrix_request request = {0};                                                              \
-        CHECK_OK(call);                                                                            \
-        request;                                                                                   \
-    })
-
-static const char *env(const char *name) {
-    const char *value = getenv(name);
-
-    CHECK(value);
-    return value;
-}
-
-/** Options by a format of JSON; they live until the next ones. */
-static matrix_map *with(const char *format, ...) {
-    static matrix_map *map;
-    char json[8192];
-    va_list arguments;
-
-    va_start(arguments, format);
-    CHECK(vsnprintf(json, sizeof json, format, arguments) < (int)sizeof json);
-    va_end(arguments);
-    matrix_map_free(map);
-    map = map_of(json);
-    return map;
-}
+/** login: what login.lua does, in C, the way of MATRIX_WAY. Prints "open URL" where a browser is
+ * needed. */
+#include "people.h"
 
 static matrix_client open_at(matrix_map *options) {
     matrix_client client = {0};
@@ -54,33 +24,12 @@ static void same(matrix_request request, const char *key, const char *expected) 
     CHECK(!strcmp(found, expected));
 }
 
-static int64_t int_of(matrix_request request, const char *key) {
-    matrix_reply *reply = take_ok(request);
-    int64_t value = matrix_value_get_int(matrix_reply_value(reply), key, -1);
-
-    matrix_reply_free(reply);
-    return value;
-}
-
-static bool bool_of(matrix_request request, const char *key) {
-    matrix_reply *reply = take_ok(request);
-    bool value = matrix_value_get_bool(matrix_reply_value(reply), key, false);
-
-    matrix_reply_free(reply);
-    return value;
-}
-
 static matrix_request me(matrix_client client) {
     return ASK(matrix_whoami(client, NULL, NULL, NULL, &request));
 }
 
 static matrix_request account(matrix_client client) {
     return ASK(matrix_account(client, NULL, NULL, NULL, &request));
-}
-
-static matrix_request log_in(matrix_client client) {
-    return ASK(matrix_login_password(client, env("MATRIX_USER"), env("MATRIX_PASSWORD"), NULL, NULL,
-                                     NULL, &request));
 }
 
 static void log_out(matrix_client client, matrix_map *options) {
@@ -198,7 +147,7 @@ static void session(void) {
     char text[2048], spoilt[2048];
 
     fails(ASK(matrix_export_session(client, NULL, NULL, NULL, &request)), "E_NOT_LOGGED_IN");
-    done(log_in(client));
+    done(log_in_as(client, ""));
     CHECK(int_of(account(client), "expires_in_ms") > 0);
     CHECK(int_of(ASK(matrix_refresh_session(client, NULL, NULL, NULL, &request)), "expires_in_ms") >
           0);
@@ -227,7 +176,7 @@ static void sealed(void) {
     const char *format = "{\"store_path\":\"%s\",\"store_passphrase\":\"%s\"}";
     matrix_client client = open_at(with(format, env("MATRIX_STORE"), "correct horse"));
 
-    done(log_in(client));
+    done(log_in_as(client, ""));
     close_client(client);
     client = open_at(with(format, env("MATRIX_STORE"), "correct horse"));
     same(me(client), "user_id", env("MATRIX_USER_ID"));
@@ -284,7 +233,7 @@ static void discovery(void) {
     matrix_client client = open_at(
         with("{\"ca_file\":\"%s\",\"proxy\":\"%s\"}", env("MATRIX_CA_FILE"), env("MATRIX_PROXY")));
 
-    done(log_in(client));
+    done(log_in_as(client, ""));
     same(account(client), "homeserver", env("MATRIX_BASE_URL"));
     same(me(client), "user_id", env("MATRIX_USER_ID"));
     log_out(client, NULL);
@@ -306,11 +255,10 @@ static const struct {
     {"discovery", discovery},
 };
 
-int main(int argc, char **argv) {
-    CHECK(argc == 2);
+int main(void) {
     context = open_context();
     for (size_t at = 0; at < sizeof ways / sizeof *ways; at++) {
-        if (!strcmp(ways[at].name, argv[1])) {
+        if (!strcmp(ways[at].name, env("MATRIX_WAY"))) {
             ways[at].run();
             CHECK_OK(matrix_shutdown(context, -1));
             puts("done");

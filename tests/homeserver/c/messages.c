@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** messages: everything that can be sent into a room, from C: alice sends, bob reads. See pair.h.
+/** messages: everything that can be sent into a room, from C: alice sends, bob reads. See people.h.
  */
-#include "pair.h"
+#include "people.h"
 
 static const char *room_id;
 static matrix_client alice, bob;
@@ -106,7 +106,7 @@ int main(void) {
     matrix_request request = {0};
 
     context = open_context();
-    room_id = getenv("MATRIX_ROOM");
+    room_id = env("MATRIX_ROOM");
     alice = open_with_token("MATRIX_TOKEN", "MATRIX_USER_ID");
     bob = open_with_token("MATRIX_TOKEN2", "MATRIX_USER_ID2");
     CHECK_OK(matrix_subscribe(bob, "any", NULL, hear_one, &hearing, NULL));

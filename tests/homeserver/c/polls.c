@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** polls: a poll from the question to the end, from C: alice asks, bob votes. See pair.h. */
-#include "pair.h"
+/** polls: a poll from the question to the end, from C: alice asks, bob votes. See people.h. */
+#include "people.h"
 
 int main(void) {
-    const char *room_id = getenv("MATRIX_ROOM");
+    const char *room_id = env("MATRIX_ROOM");
     matrix_request request = {0};
     matrix_client alice, bob;
     char poll[256];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** receipts: typing, receipts, markers, reports and who is ignored, from C. See pair.h. */
-#include "pair.h"
+/** receipts: typing, receipts, markers, reports and who is ignored, from C. See people.h. */
+#include "people.h"
 
 static const char *room_id;
 static matrix_client alice, bob;
@@ -71,17 +71,9 @@ static void read_and_type(const char *event_id, struct seen *seen) {
 }
 
 static size_t ignored(void) {
-    matrix_map *reload = map_of("{\"reload\": true}");
-    matrix_request request = {0};
-    matrix_reply *reply;
-    size_t count;
+    matrix_map *reload = with("{\"reload\": true}");
 
-    CHECK_OK(matrix_ignored_users(alice, reload, NULL, NULL, &request));
-    reply = take_ok(request);
-    count = matrix_value_count(matrix_value_get(matrix_reply_value(reply), "user_ids"));
-    matrix_reply_free(reply);
-    matrix_map_free(reload);
-    return count;
+    return count_of(ASK(matrix_ignored_users(alice, reload, NULL, NULL, &request)), "user_ids");
 }
 
 static void be_safe(const char *event_id, const char *bob_id) {
@@ -107,7 +99,7 @@ int main(void) {
     char event_id[256];
 
     context = open_context();
-    room_id = getenv("MATRIX_ROOM");
+    room_id = env("MATRIX_ROOM");
     alice = open_with_token("MATRIX_TOKEN", "MATRIX_USER_ID");
     bob = open_with_token("MATRIX_TOKEN2", "MATRIX_USER_ID2");
     CHECK_OK(matrix_subscribe(bob, "typing", NULL, on_typing, &seen, NULL));
@@ -115,7 +107,7 @@ int main(void) {
     CHECK_OK(matrix_send_text(bob, room_id, "read me", NULL, NULL, NULL, &request));
     string_of(request, "event_id", event_id, sizeof event_id);
     read_and_type(event_id, &seen);
-    be_safe(event_id, getenv("MATRIX_USER_ID2"));
+    be_safe(event_id, env("MATRIX_USER_ID2"));
     CHECK_OK(matrix_shutdown(context, -1));
     return 0;
 }

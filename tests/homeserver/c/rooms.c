@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * rooms: Alice makes rooms and a space, Bob comes, is ruled over, goes; every operation's answer is
- * what it should be. MATRIX_TEST_HOMESERVER, MATRIX_TEST_ALICE, MATRIX_TEST_ALICE_TOKEN, …_BOB….
+ * what it should be.
  */
-#include "check.h"
+#include "people.h"
 
-static matrix_context context;
 static matrix_client alice, bob;
 static const char *alice_id, *bob_id;
 
@@ -14,27 +13,8 @@ static const matrix_value *answer(matrix_request request) {
     static matrix_reply *reply;
 
     matrix_reply_free(reply);
-    reply = NULL;
-    while (matrix_wait(request, 10, &reply) == MATRIX_E_TIMEOUT)
-        CHECK(matrix_dispatch(context, 0, 0) >= 0);
-    CHECK(reply);
-    if (!matrix_reply_ok(reply))
-        fprintf(stderr, "%s\n", matrix_reply_json(reply, NULL));
-    CHECK(matrix_reply_ok(reply));
+    reply = take_ok(request);
     return matrix_reply_value(reply);
-}
-
-/** The error code of what was submitted last. */
-static void refused(matrix_request request, const char *code) {
-    matrix_reply *reply = NULL;
-
-    while (matrix_wait(request, 10, &reply) == MATRIX_E_TIMEOUT)
-        CHECK(matrix_dispatch(context, 0, 0) >= 0);
-    CHECK(reply && !matrix_reply_ok(reply));
-    if (strcmp(matrix_reply_error(reply)->code, code))
-        fprintf(stderr, "%s\n", matrix_reply_json(reply, NULL));
-    CHECK(!strcmp(matrix_reply_error(reply)->code, code));
-    matrix_reply_free(reply);
 }
 
 static void copy(char *into, const matrix_value *value, const char *key) {
@@ -54,18 +34,6 @@ static size_t count(const matrix_value *value, const char *key) {
     return matrix_value_count(matrix_value_get(value, key));
 }
 
-static matrix_client log_in(const char *user_id, const char *token) {
-    matrix_map *options = matrix_map_new();
-    matrix_client client = {0};
-
-    CHECK_OK(matrix_map_set_string(options, "homeserver", getenv("MATRIX_TEST_HOMESERVER")));
-    CHECK_OK(matrix_map_set_string(options, "user_id", user_id));
-    CHECK_OK(matrix_map_set_string(options, "access_token", token));
-    CHECK_OK(matrix_create_client(context, options, &client));
-    matrix_map_free(options);
-    return client;
-}
-
 /** Submits, and frees the options. */
 #define DO(call)                                                                                   \
     do {                                                                                           \
@@ -74,13 +42,6 @@ static matrix_client log_in(const char *user_id, const char *token) {
         matrix_map_free(options);                                                                  \
         options = NULL;                                                                            \
     } while (0)
-
-static matrix_map *given(const char *json) {
-    matrix_map *map = NULL;
-
-    CHECK_OK(matrix_map_from_json(json, strlen(json), &map));
-    return map;
-}
 
 static void sync_client(matrix_client client) {
     matrix_request request = {0};
@@ -103,17 +64,17 @@ static const matrix_value *state(const char *room_id, const char *type, const ch
 static void make_room(char *room_id) {
     matrix_request request = {0};
     matrix_map *options =
-        given("{\"name\":\"Tea\",\"preset\":\"private_chat\",\"join_rule\":\"invite\","
-              "\"room_version\":\"11\",\"history_visibility\":\"shared\","
-              "\"guest_access\":\"forbidden\",\"creation_content\":{\"x\":1},"
-              "\"initial_state\":[{\"type\":\"org.example\",\"content\":{\"n\":1}}]}");
+        map_of("{\"name\":\"Tea\",\"preset\":\"private_chat\",\"join_rule\":\"invite\","
+               "\"room_version\":\"11\",\"history_visibility\":\"shared\","
+               "\"guest_access\":\"forbidden\",\"creation_content\":{\"x\":1},"
+               "\"initial_state\":[{\"type\":\"org.example\",\"content\":{\"n\":1}}]}");
 
     DO(matrix_create_room(alice, options, NULL, NULL, &request));
     copy(room_id, answer(request), "room_id");
     CHECK(matrix_value_get_int(state(room_id, "org.example", ""), "n", 0) == 1);
-    options = given("{\"is_direct\":true}");
+    options = map_of("{\"is_direct\":true}");
     DO(matrix_create_room(alice, options, NULL, NULL, &request));
-    refused(request, "E_INVALID_ARGUMENT");
+    fails(request, "E_INVALID_ARGUMENT");
 }
 
 static void come_and_go(const char *room_id) {
@@ -122,12 +83,12 @@ static void come_and_go(const char *room_id) {
     const matrix_value *value;
 
     DO(matrix_join_room(bob, room_id, NULL, NULL, NULL, &request));
-    refused(request, "M_FORBIDDEN");
-    options = given("{\"reason\":\"come\"}");
+    fails(request, "M_FORBIDDEN");
+    options = map_of("{\"reason\":\"come\"}");
     DO(matrix_invite_user(alice, room_id, bob_id, options, NULL, NULL, &request));
     answer(request);
     same(state(room_id, "m.room.member", bob_id), "reason", "come");
-    options = given("{\"via\":[\"localhost\"],\"reason\":\"thanks\"}");
+    options = map_of("{\"via\":[\"localhost\"],\"reason\":\"thanks\"}");
     DO(matrix_join_room(bob, room_id, options, NULL, NULL, &request));
     same(answer(request), "room_id", room_id);
     DO(matrix_joined_members(alice, room_id, NULL, NULL, NULL, &request));
@@ -139,7 +100,7 @@ static void come_and_go(const char *room_id) {
     answer(request);
     DO(matrix_ban_user(alice, room_id, bob_id, NULL, NULL, NULL, &request));
     answer(request);
-    options = given("{\"membership\":\"ban\",\"reload\":true}");
+    options = map_of("{\"membership\":\"ban\",\"reload\":true}");
     DO(matrix_members(alice, room_id, options, NULL, NULL, &request));
     value = matrix_value_get(answer(request), "members");
     CHECK(matrix_value_count(value) == 1);
@@ -164,7 +125,7 @@ static void rule(const char *room_id) {
 
     DO(matrix_set_room_name(alice, room_id, "Coffee", NULL, NULL, NULL, &request));
     answer(request);
-    options = given("{\"html\":\"<i>beans</i>\"}");
+    options = map_of("{\"html\":\"<i>beans</i>\"}");
     DO(matrix_set_room_topic(alice, room_id, "beans", options, NULL, NULL, &request));
     answer(request);
     DO(matrix_set_room_avatar(alice, room_id, "mxc://localhost/bean", NULL, NULL, NULL, &request));
@@ -181,7 +142,7 @@ static void rule(const char *room_id) {
     same(state(room_id, "m.room.guest_access", ""), "guest_access", "can_join");
     DO(matrix_set_power_level(alice, room_id, bob_id, 50, NULL, NULL, NULL, &request));
     answer(request);
-    options = given("{\"kick\":60}");
+    options = map_of("{\"kick\":60}");
     DO(matrix_set_power_levels(alice, room_id, options, NULL, NULL, &request));
     answer(request);
     DO(matrix_power_levels(alice, room_id, NULL, NULL, NULL, &request));
@@ -222,7 +183,7 @@ static void publish(const char *room_id) {
     CHECK(count(answer(request), "aliases") == 1);
     DO(matrix_set_canonical_alias(alice, room_id, alias, NULL, NULL, NULL, &request));
     answer(request);
-    options = given("{\"reload\":true}");
+    options = map_of("{\"reload\":true}");
     DO(matrix_canonical_alias(alice, room_id, options, NULL, NULL, &request));
     same(answer(request), "alias", alias);
     DO(matrix_set_directory_visibility(alice, room_id, MATRIX_VISIBILITY_PUBLIC, NULL, NULL, NULL,
@@ -272,12 +233,12 @@ static void talk_directly(void) {
     CHECK(matrix_value_count(value) == 1);
     same(matrix_value_at(value, 0), "user_id", bob_id);
     DO(matrix_direct_room(alice, alice_id, NULL, NULL, NULL, &request));
-    refused(request, "E_INVALID_ARGUMENT");
+    fails(request, "E_INVALID_ARGUMENT");
 }
 
 static void mark(const char *room_id) {
     matrix_request request = {0};
-    matrix_map *options = given("{\"order\":0.5}");
+    matrix_map *options = map_of("{\"order\":0.5}");
     const matrix_value *tags;
 
     DO(matrix_set_room_tag(alice, room_id, "m.favourite", options, NULL, NULL, &request));
@@ -296,13 +257,13 @@ static void mark(const char *room_id) {
 
 static void fill_space(const char *room_id) {
     matrix_request request = {0};
-    matrix_map *options = given("{\"name\":\"Drinks\"}");
+    matrix_map *options = map_of("{\"name\":\"Drinks\"}");
     const matrix_value *rooms;
     char space_id[256];
 
     DO(matrix_create_space(alice, options, NULL, NULL, &request));
     copy(space_id, answer(request), "space_id");
-    options = given("{\"suggested\":true,\"order\":\"a\"}");
+    options = map_of("{\"suggested\":true,\"order\":\"a\"}");
     DO(matrix_add_space_child(alice, space_id, room_id, options, NULL, NULL, &request));
     answer(request);
     DO(matrix_space_children(alice, space_id, NULL, NULL, NULL, &request));
@@ -313,10 +274,10 @@ static void fill_space(const char *room_id) {
     same(matrix_value_at(rooms, 0), "room_id", space_id);
     CHECK(count(matrix_value_at(rooms, 0), "children") == 1);
     same(matrix_value_at(rooms, 1), "room_id", room_id);
-    options = given("{\"canonical\":true}");
+    options = map_of("{\"canonical\":true}");
     DO(matrix_add_space_parent(alice, room_id, space_id, options, NULL, NULL, &request));
     answer(request);
-    options = given("{\"reload\":true}");
+    options = map_of("{\"reload\":true}");
     DO(matrix_space_parents(alice, room_id, options, NULL, NULL, &request));
     CHECK(count(answer(request), "parents") == 1);
     DO(matrix_remove_space_parent(alice, room_id, space_id, NULL, NULL, NULL, &request));
@@ -348,11 +309,11 @@ static void replace(const char *room_id) {
 int main(void) {
     char room_id[256];
 
-    alice_id = getenv("MATRIX_TEST_ALICE");
-    bob_id = getenv("MATRIX_TEST_BOB");
+    alice_id = env("MATRIX_USER_ID");
+    bob_id = env("MATRIX_USER_ID2");
     context = open_context();
-    alice = log_in(alice_id, getenv("MATRIX_TEST_ALICE_TOKEN"));
-    bob = log_in(bob_id, getenv("MATRIX_TEST_BOB_TOKEN"));
+    alice = open_with_token("MATRIX_TOKEN", "MATRIX_USER_ID");
+    bob = open_with_token("MATRIX_TOKEN2", "MATRIX_USER_ID2");
     make_room(room_id);
     come_and_go(room_id);
     rule(room_id);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** sending: the queue of sends, from C. See pair.h; MATRIX_STORE is a folder. */
-#include "pair.h"
+/** sending: the queue of sends, from C. See people.h; MATRIX_STORE is a folder. */
+#include "people.h"
 
 enum { MESSAGES = 5, DROPPED = 2 };
 
@@ -43,9 +43,9 @@ static matrix_client open_store(const char *homeserver, struct heard *heard) {
     matrix_client client = {0};
 
     CHECK_OK(matrix_map_set_string(options, "homeserver", homeserver));
-    CHECK_OK(matrix_map_set_string(options, "access_token", getenv("MATRIX_TOKEN")));
-    CHECK_OK(matrix_map_set_string(options, "user_id", getenv("MATRIX_USER_ID")));
-    CHECK_OK(matrix_map_set_string(options, "store_path", getenv("MATRIX_STORE")));
+    CHECK_OK(matrix_map_set_string(options, "access_token", env("MATRIX_TOKEN")));
+    CHECK_OK(matrix_map_set_string(options, "user_id", env("MATRIX_USER_ID")));
+    CHECK_OK(matrix_map_set_string(options, "store_path", env("MATRIX_STORE")));
     CHECK_OK(matrix_create_client(context, options, &client));
     CHECK_OK(matrix_subscribe(client, "send", NULL, on_send, heard, NULL));
     CHECK_OK(matrix_subscribe(client, "message", filter, on_message, heard, NULL));
@@ -55,15 +55,7 @@ static matrix_client open_store(const char *homeserver, struct heard *heard) {
 }
 
 static size_t count_sends(matrix_client client) {
-    matrix_request request = {0};
-    matrix_reply *reply;
-    size_t count;
-
-    CHECK_OK(matrix_sends(client, NULL, NULL, NULL, &request));
-    reply = take_ok(request);
-    count = matrix_value_count(matrix_value_get(matrix_reply_value(reply), "sends"));
-    matrix_reply_free(reply);
-    return count;
+    return count_of(ASK(matrix_sends(client, NULL, NULL, NULL, &request)), "sends");
 }
 
 /* Nobody listens at the homeserver: all is kept, and one is taken back. */
@@ -101,7 +93,7 @@ static void queue_offline(void) {
 /* The next client has nothing to do but to be opened. */
 static void send_online(void) {
     struct heard heard = {0};
-    matrix_client client = open_store(getenv("MATRIX_HOMESERVER"), &heard);
+    matrix_client client = open_store(env("MATRIX_HOMESERVER"), &heard);
 
     pump(context, &heard.sent, MESSAGES - 1);
     CHECK(heard.restored == MESSAGES - 1 && !heard.failed);
@@ -112,7 +104,7 @@ static void send_online(void) {
 
 int main(void) {
     context = open_context();
-    room_id = getenv("MATRIX_ROOM");
+    room_id = env("MATRIX_ROOM");
     queue_offline();
     send_online();
     CHECK_OK(matrix_shutdown(context, -1));

@@ -2,9 +2,9 @@
 /**
  * trust: a device makes its user's identity, secret storage, a key backup and a key file; another
  * one becomes trusted by the recovery key and reads all of it. The other user is vouched for.
- * MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_USER2, MATRIX_PASSWORD2, MATRIX_FOLDER.
+ * MATRIX_FOLDER is there to write to.
  */
-#include "pair.h"
+#include "people.h"
 
 struct device {
     matrix_client client;
@@ -17,17 +17,8 @@ static int changes;
 static int reports;
 
 static void on_question(const matrix_reply *reply, void *user_data) {
-    char text[512];
-    matrix_map *answer;
-
     (void)user_data;
-    snprintf(text, sizeof text,
-             "{\"auth\":{\"type\":\"m.login.password\",\"password\":\"%s\","
-             "\"identifier\":{\"type\":\"m.id.user\",\"user\":\"%s\"}}}",
-             getenv("MATRIX_PASSWORD"), getenv("MATRIX_USER"));
-    answer = map_of(text);
-    CHECK_OK(matrix_respond(context, matrix_reply_call_id(reply), answer));
-    matrix_map_free(answer);
+    give_password(reply);
     questions++;
 }
 
@@ -51,17 +42,11 @@ static void on_backup(const matrix_reply *reply, void *user_data) {
 }
 
 static struct device log_in(const char *suffix) {
-    char user[40], password[40];
     struct device device;
-    matrix_request request = {0};
     matrix_reply *reply;
 
-    snprintf(user, sizeof user, "MATRIX_USER%s", suffix);
-    snprintf(password, sizeof password, "MATRIX_PASSWORD%s", suffix);
-    device.client = open_client_at(context, getenv("MATRIX_HOMESERVER"));
-    CHECK_OK(matrix_login_password(device.client, getenv(user), getenv(password), NULL, NULL, NULL,
-                                   &request));
-    reply = take_ok(request);
+    device.client = open_client_at(context, env("MATRIX_HOMESERVER"));
+    reply = take_ok(log_in_as(device.client, suffix));
     snprintf(device.user_id, sizeof device.user_id, "%s",
              matrix_value_get_string(matrix_reply_value(reply), "user_id", ""));
     snprintf(device.device_id, sizeof device.device_id, "%s",
@@ -71,7 +56,7 @@ static struct device log_in(const char *suffix) {
 }
 
 /** An option map with one string; the caller frees it. */
-static matrix_map *with(const char *key, const char *value) {
+static matrix_map *option(const char *key, const char *value) {
     matrix_map *options = matrix_map_new();
 
     CHECK_OK(matrix_map_set_string(options, key, value));
@@ -79,7 +64,7 @@ static matrix_map *with(const char *key, const char *value) {
 }
 
 static void make_identity(matrix_client client, char *master_key, size_t size) {
-    matrix_map *options = with("password", getenv("MATRIX_PASSWORD"));
+    matrix_map *options = option("password", env("MATRIX_PASSWORD"));
     matrix_request request = {0};
     matrix_reply *reply;
 
@@ -132,7 +117,7 @@ static void back_up(matrix_client client) {
 static void trust_another(const struct device *first, const char *recovery_key,
                           const char *room_id) {
     struct device second = log_in("");
-    matrix_map *options = with("recovery_key", recovery_key);
+    matrix_map *options = option("recovery_key", recovery_key);
     matrix_map *reload = map_of("{\"reload\": true}");
     matrix_request request = {0};
     matrix_reply *reply;
@@ -173,8 +158,8 @@ static void move_keys(matrix_client client) {
     matrix_request request = {0};
     matrix_reply *reply;
 
-    snprintf(path, sizeof path, "%s/c-keys.txt", getenv("MATRIX_FOLDER"));
-    options = with("path", path);
+    snprintf(path, sizeof path, "%s/c-keys.txt", env("MATRIX_FOLDER"));
+    options = option("path", path);
     CHECK_OK(matrix_import_room_keys(client, "sesame", options, NULL, NULL, &request));
     fails(request, "E_KEY_FILE");
     CHECK_OK(matrix_export_room_keys(client, "sesame", options, NULL, NULL, &request));
@@ -189,7 +174,7 @@ static void move_keys(matrix_client client) {
 static void vouch(const struct device *alice) {
     struct device bob = log_in("2");
     char key[100];
-    matrix_map *options = with("password", getenv("MATRIX_PASSWORD2"));
+    matrix_map *options = option("password", env("MATRIX_PASSWORD2"));
     matrix_map *compared;
     matrix_map *reload = map_of("{\"reload\": true}");
     matrix_subscription subscription = {0};
@@ -197,7 +182,7 @@ static void vouch(const struct device *alice) {
 
     CHECK_OK(matrix_subscribe(alice->client, "identity", NULL, on_change, NULL, &subscription));
     CHECK_OK(matrix_bootstrap_cross_signing(bob.client, options, NULL, NULL, &request));
-    compared = with("master_key", string_of(request, "master_key", key, sizeof key));
+    compared = option("master_key", string_of(request, "master_key", key, sizeof key));
     CHECK_OK(matrix_sign_user(alice->client, bob.user_id, compared, NULL, NULL, &request));
     done(request);
     CHECK_OK(matrix_sign_device(alice->client, "NONE", NULL, NULL, NULL, &request));

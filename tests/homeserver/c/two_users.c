@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * two_users: Alice makes a room and invites Bob, who joins; they talk, and each operation's result
- * is what it should be. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_USER2,
- * MATRIX_PASSWORD2.
+ * is what it should be.
  */
-#include "check.h"
+#include "people.h"
 
 struct inbox {
     int count;
@@ -28,50 +27,24 @@ static void on_message(const matrix_reply *reply, void *user_data) {
     inbox->count++;
 }
 
-static matrix_context context;
-
-/** The reply of a request submitted without a callback, while the context is dispatched. */
-static matrix_reply *finish(matrix_request request) {
-    matrix_reply *reply = NULL;
-
-    while (matrix_wait(request, 10, &reply) == MATRIX_E_TIMEOUT)
-        CHECK(matrix_dispatch(context, 0, 0) >= 0);
-    CHECK(reply);
-    if (!matrix_reply_ok(reply))
-        fprintf(stderr, "%s\n", matrix_reply_json(reply, NULL));
-    CHECK(matrix_reply_ok(reply));
-    return reply;
-}
-
-static void finish_string(matrix_request request, const char *key, char *into, size_t size) {
-    matrix_reply *reply = finish(request);
-
-    snprintf(into, size, "%s", matrix_value_get_string(matrix_reply_value(reply), key, ""));
-    CHECK(into[0]);
-    matrix_reply_free(reply);
-}
-
 /** A client without encryption: nothing it sends may reach an encrypted room. */
 static matrix_client open_plain(void) {
     matrix_client client = {0};
-    matrix_map *options = matrix_map_new();
+    matrix_map *options = with("{\"encryption\":false}");
 
-    CHECK_OK(matrix_map_set_string(options, "homeserver", getenv("MATRIX_HOMESERVER")));
-    CHECK_OK(matrix_map_set_bool(options, "encryption", false));
+    CHECK_OK(matrix_map_set_string(options, "homeserver", env("MATRIX_HOMESERVER")));
     CHECK_OK(matrix_create_client(context, options, &client));
-    matrix_map_free(options);
     return client;
 }
 
-static matrix_client log_in(const char *user, const char *password, char *user_id, size_t size) {
+static matrix_client log_in(const char *suffix, char *user_id, size_t size) {
     matrix_client client = open_plain();
     matrix_request request = {0};
     char again[256];
 
-    CHECK_OK(matrix_login_password(client, user, password, NULL, NULL, NULL, &request));
-    finish_string(request, "user_id", user_id, size);
+    string_of(log_in_as(client, suffix), "user_id", user_id, size);
     CHECK_OK(matrix_whoami(client, NULL, NULL, NULL, &request));
-    finish_string(request, "user_id", again, sizeof again);
+    string_of(request, "user_id", again, sizeof again);
     CHECK(!strcmp(user_id, again));
     return client;
 }
@@ -81,7 +54,7 @@ static void sync_client(matrix_client client) {
     matrix_request request = {0};
 
     CHECK_OK(matrix_sync_once(client, NULL, NULL, NULL, &request));
-    finish_string(request, "next_batch", next_batch, sizeof next_batch);
+    string_of(request, "next_batch", next_batch, sizeof next_batch);
 }
 
 /* Syncs until the inbox holds `count` messages: the homeserver may take its time. */
@@ -92,7 +65,7 @@ static void sync_until(matrix_client client, const struct inbox *inbox, int coun
     CHECK_OK(matrix_map_set_int(options, "timeout_ms", 10000));
     while (inbox->count < count) {
         CHECK_OK(matrix_sync_once(client, options, NULL, NULL, &request));
-        matrix_reply_free(finish(request));
+        done(request);
         /* matrix_wait hands out the result; events before it wait for a dispatch. */
         CHECK(matrix_dispatch(context, 0, 0) >= 0);
     }
@@ -114,7 +87,7 @@ static void create_room(matrix_client client, const char *invite, bool encrypted
     CHECK_OK(matrix_map_set_bool(options, "encrypted", encrypted));
     CHECK_OK(matrix_create_room(client, options, NULL, NULL, &request));
     matrix_map_free(options);
-    finish_string(request, "room_id", room_id, size);
+    string_of(request, "room_id", room_id, size);
 }
 
 struct expected {
@@ -130,7 +103,7 @@ static void check_room(matrix_client client, const char *room_id, struct expecte
     const matrix_room *found = NULL;
 
     CHECK_OK(matrix_rooms(client, NULL, NULL, NULL, &request));
-    reply = finish(request);
+    reply = take_ok(request);
     rooms = matrix_value_get(matrix_reply_value(reply), "rooms");
     for (size_t i = 0; i < matrix_value_count(rooms); i++) {
         const matrix_room *room = matrix_reply_as_room(reply, matrix_value_at(rooms, i));
@@ -155,7 +128,7 @@ static void say(matrix_client client, const char *room_id, const char *body) {
     char event_id[256];
 
     CHECK_OK(matrix_send_text(client, room_id, body, NULL, NULL, NULL, &request));
-    finish_string(request, "event_id", event_id, sizeof event_id);
+    string_of(request, "event_id", event_id, sizeof event_id);
 }
 
 static void refuse_in_encrypted_room(matrix_client client, const char *invite) {
@@ -191,8 +164,8 @@ int main(void) {
     matrix_client alice, bob;
 
     context = open_context();
-    alice = log_in(getenv("MATRIX_USER"), getenv("MATRIX_PASSWORD"), alice_id, sizeof alice_id);
-    bob = log_in(getenv("MATRIX_USER2"), getenv("MATRIX_PASSWORD2"), bob_id, sizeof bob_id);
+    alice = log_in("", alice_id, sizeof alice_id);
+    bob = log_in("2", bob_id, sizeof bob_id);
     CHECK_OK(matrix_subscribe(alice, "message", NULL, on_message, &alice_inbox, NULL));
     CHECK_OK(matrix_subscribe(bob, "message", NULL, on_message, &bob_inbox, NULL));
 
@@ -202,7 +175,7 @@ int main(void) {
     sync_client(bob);
     check_room(bob, room_id, (struct expected){MATRIX_MEMBERSHIP_INVITE, 0, 0, false});
     CHECK_OK(matrix_join_room(bob, room_id, NULL, NULL, NULL, &request));
-    finish_string(request, "room_id", joined, sizeof joined);
+    string_of(request, "room_id", joined, sizeof joined);
     CHECK(!strcmp(joined, room_id));
 
     say(alice, room_id, "one lump or two?");

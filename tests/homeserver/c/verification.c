@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * verification: two users verify each other in a room, by emoji and then by a QR code; a third
- * verification is a mismatch, a fourth is declined. MATRIX_HOMESERVER, MATRIX_TOKEN, MATRIX_TOKEN2,
- * MATRIX_USER_ID, MATRIX_USER_ID2, MATRIX_ROOM, MATRIX_PASSWORD, MATRIX_PASSWORD2.
+ * verification is a mismatch, a fourth is declined.
  */
-#include "pair.h"
+#include "people.h"
 
 /* One client, and what it heard last of a verification. */
 struct side {
@@ -39,11 +38,11 @@ static void enter(struct side *side, const char *token, const char *user_id, con
     matrix_request request = {0};
 
     side->client = open_with_token(token, user_id);
-    side->user_id = getenv(user_id);
+    side->user_id = env(user_id);
     CHECK_OK(matrix_subscribe(side->client, "verification", NULL, on_verification, side, NULL));
     CHECK_OK(matrix_sync_loop_start(side->client, NULL, NULL, NULL, &request));
     done(request);
-    CHECK_OK(matrix_map_set_string(options, "password", getenv(password)));
+    CHECK_OK(matrix_map_set_string(options, "password", env(password)));
     CHECK_OK(matrix_bootstrap_cross_signing(side->client, options, NULL, NULL, &request));
     done(request);
     matrix_map_free(options);
@@ -67,8 +66,7 @@ static void agree(struct side *asker, struct side *asked, const char *methods, c
     matrix_request request = {0};
     matrix_reply *reply;
 
-    snprintf(text, sizeof text, "{\"room_id\":\"%s\",\"methods\":%s}", getenv("MATRIX_ROOM"),
-             methods);
+    snprintf(text, sizeof text, "{\"room_id\":\"%s\",\"methods\":%s}", env("MATRIX_ROOM"), methods);
     options = map_of(text);
     CHECK_OK(
         matrix_request_verification(asker->client, asked->user_id, options, NULL, NULL, &request));

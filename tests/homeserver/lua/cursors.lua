@@ -1,7 +1,7 @@
 -- Cursors: a room's history event by event.
 local T = ...
 local matrix = T.matrix
-local pair = dofile "tests/homeserver/lua/pair.lua"
+local people = require "people"
 local check = matrix.check
 local COUNT = 60
 local ids = {}
@@ -24,7 +24,7 @@ local function expect(found, first, last)
 end
 
 T.test("backward, every message once", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     for number = 1, COUNT do
       ids[number] = check(alice:send_text(room_id, "number " .. number)).event_id
     end
@@ -36,7 +36,7 @@ T.test("backward, every message once", function()
 end)
 
 T.test("forward, from the beginning, from an event, from a moment", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     expect(numbers(alice:cursor(room_id, { page_size = 11, direction = "forward" })), 1, COUNT)
     expect(numbers(alice:cursor(room_id, { page_size = 9, direction = "forward", event_id = ids[20] })), 20, COUNT)
     expect(numbers(alice:cursor(room_id, { page_size = 9, event_id = ids[20] })), 20, 1)
@@ -51,7 +51,7 @@ T.test("forward, from the beginning, from an event, from a moment", function()
 end)
 
 T.test("a for loop, where this Lua can wait in one", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local cursor = alice:cursor(room_id, { page_size = 8 })
     if _VERSION == "Lua 5.1" and not jit then
       T.raises("cannot wait in a for loop; use while cursor:next", cursor.events, cursor)
@@ -68,7 +68,7 @@ T.test("a for loop, where this Lua can wait in one", function()
 end)
 
 T.test("with callbacks, outside any task", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local cursor, found, ended = alice:cursor(room_id, { page_size = 13 }), {}, false
     local function on_event(event, problem)
       T.equal(problem, nil)
@@ -89,7 +89,7 @@ T.test("with callbacks, outside any task", function()
 end)
 
 T.test("mistakes and errors", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     T.raises("cursor: room_id: expected string, got nil", alice.cursor, alice)
     T.raises("cursor: unknown option 'size'", alice.cursor, alice, room_id, { size = 3 })
     local cursor = alice:cursor "!nowhere:localhost"
@@ -110,7 +110,7 @@ T.test("mistakes and errors", function()
 end)
 
 T.test("what is dropped in the middle is let go", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     for _ = 1, 300 do
       check { ok = alice:cursor(room_id, { page_size = 1 }):next() ~= nil }
       collectgarbage()

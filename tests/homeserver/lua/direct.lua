@@ -25,7 +25,7 @@ T.test("a direct chat is made once, and accepted once", function()
     T.equal(accepted.room_id, made.room_id)
     T.equal(accepted.is_new, false)
     T.same(direct(bob), { [alice_id] = { made.room_id } })
-    T.equal(people.sync_until(bob, made.room_id, function(room)
+    T.equal(people.room_until(bob, made.room_id, function(room)
       return room.membership == "join" and room.is_direct
     end).is_direct, true)
     refused(alice:direct_room(alice_id), "E_INVALID_ARGUMENT", "own")

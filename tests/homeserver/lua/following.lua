@@ -1,53 +1,24 @@
--- following.lua: Bob follows what Alice does, by syncs and by the loop, and knows it all after a restart.
--- MATRIX_HOMESERVER, MATRIX_USER_ID, MATRIX_TOKEN, …2 for Bob, MATRIX_STORE.
-local matrix = require "matrix"
+-- Bob follows what Alice does, by syncs and by the loop, and knows it all after a restart. MATRIX_STORE is for Bob.
+local T = ...
+local matrix, people = T.matrix, require "people"
+local env, equal = people.env, T.equal
 
-local function env(name)
-  return os.getenv("MATRIX_" .. name) or error(name .. " is not set", 0)
-end
-
-local function equal(actual, expected)
-  if actual ~= expected then
-    error("expected " .. tostring(expected) .. ", got " .. tostring(actual), 2)
-  end
-end
-
-local function options(suffix, store_path)
-  return {
-    homeserver = env "HOMESERVER",
-    user_id = env("USER_ID" .. suffix),
-    access_token = env("TOKEN" .. suffix),
-    store_path = store_path,
-    encryption = false,
-  }
-end
-
-local alice_id, bob_id = env "USER_ID", env "USER_ID2"
+local alice_id, bob_id = people.alice_id, people.bob_id
 local kinds = {
   "message", "state", "membership", "redaction", "reaction", "invite", "room", "receipt", "typing", "presence",
   "account_data", "room_account_data", "sync", "sync_state", "any", "to_device",
 }
 local heard = {}
 
-local function until_true(client, what, done)
-  for _ = 1, 400 do
-    if done() then
-      return
-    end
-    matrix.check(client:ping { delay_ms = 50 })
-  end
-  error("it did not come: " .. what, 2)
-end
-
 -- Waits for an event of a kind that fits, whenever it came.
 local function hear(client, kind, fits)
   local found
-  until_true(client, kind, function()
+  people.wait_until(client, function()
     for _, event in ipairs(heard[kind]) do
       found = found or (fits(event) and event)
     end
     return found
-  end)
+  end, kind)
   return found
 end
 
@@ -173,23 +144,20 @@ local function rule(alice, room_id)
 end
 
 local function membership(client, room_id)
-  for _, room in ipairs(matrix.check(client:rooms()).rooms) do
-    if room.room_id == room_id then
-      return room.membership
-    end
-  end
+  local room = people.room(client, room_id)
+  return room and room.membership
 end
 
 local function leave(alice, bob, room_id)
   local other = matrix.check(alice:create_room { invite = { bob_id } }).room_id
-  until_true(bob, "invite", function()
+  people.wait_until(bob, function()
     return membership(bob, other) == "invite"
-  end)
+  end, "invite")
   matrix.check(alice:kick_user(other, bob_id))
   matrix.check(alice:ban_user(room_id, bob_id))
-  until_true(bob, "end", function()
+  people.wait_until(bob, function()
     return membership(bob, other) == "leave" and membership(bob, room_id) == "ban"
-  end)
+  end, "end")
   matrix.check(bob:forget_room(other))
   equal(membership(bob, other), nil)
 end
@@ -204,30 +172,31 @@ local function stop_loop(bob)
   assert(#heard.sync > 0 and #heard.any > 0)
 end
 
-matrix.run(function()
-  local alice = matrix.create_client(options "")
-  local bob = matrix.create_client(options("2", env "STORE"))
-  sync_by_hand(bob)
-  listen(bob)
-  start_loop(bob)
-  local room_id = matrix.check(alice:create_room {
-    name = "Tea", invite = { bob_id }, room_version = "11",
-  }).room_id
-  talk(alice, bob, room_id)
-  change(alice, bob, room_id)
-  know(bob, room_id)
-  rule(alice, room_id)
-  stop_loop(bob)
-  bob:close()
-  -- Nothing but the store is needed to know it again, and to go on.
-  bob = matrix.create_client { store_path = env "STORE", encryption = false }
-  know(bob, room_id)
-  equal(membership(bob, room_id), "join")
-  listen(bob)
-  start_loop(bob)
-  leave(alice, bob, room_id)
-  stop_loop(bob)
-  bob:close()
-  alice:close()
+T.test("Bob follows Alice", function()
+  matrix.run(function()
+    local alice = matrix.create_client(people.session("", { encryption = false }))
+    local bob = matrix.create_client(people.session("2", { store_path = env "STORE", encryption = false }))
+    sync_by_hand(bob)
+    listen(bob)
+    start_loop(bob)
+    local room_id = matrix.check(alice:create_room {
+      name = "Tea", invite = { bob_id }, room_version = "11",
+    }).room_id
+    talk(alice, bob, room_id)
+    change(alice, bob, room_id)
+    know(bob, room_id)
+    rule(alice, room_id)
+    stop_loop(bob)
+    bob:close()
+    -- Nothing but the store is needed to know it again, and to go on.
+    bob = matrix.create_client { store_path = env "STORE", encryption = false }
+    know(bob, room_id)
+    equal(membership(bob, room_id), "join")
+    listen(bob)
+    start_loop(bob)
+    leave(alice, bob, room_id)
+    stop_loop(bob)
+    bob:close()
+    alice:close()
+  end)
 end)
-print "done"

@@ -1,7 +1,7 @@
 -- What was said before, from Lua: single events, pages, relations, threads, search.
 local T = ...
 local matrix = T.matrix
-local pair = dofile "tests/homeserver/lua/pair.lua"
+local people = require "people"
 local check = matrix.check
 
 local function bodies(events)
@@ -21,9 +21,9 @@ local function say(client, room_id, first, last)
 end
 
 T.test("a fetched event is the one that a sync gives", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(bob, "any")
-    local sent = check(alice:send_text(room_id, "fetch me", { html = "<b>me</b>", mentions = { pair.bob_id } })).event_id
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(bob, "any", room_id)
+    local sent = check(alice:send_text(room_id, "fetch me", { html = "<b>me</b>", mentions = { people.bob_id } })).event_id
     local synced, fetched = hear(sent), check(bob:fetch_event(room_id, sent)).event
     T.equal(fetched.kind, "history")
     T.equal(fetched.is_historic, true)
@@ -36,7 +36,7 @@ T.test("a fetched event is the one that a sync gives", function()
 end)
 
 T.test("pages go both ways and meet", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local ids = say(alice, room_id, 1, 12)
     local newest = check(alice:history(room_id, { limit = 5 }))
     T.same(bodies(newest.events), { "number 12", "number 11", "number 10", "number 9", "number 8" })
@@ -67,7 +67,7 @@ T.test("pages go both ways and meet", function()
 end)
 
 T.test("a moment leads to an event", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local ids = say(alice, room_id, 1, 3)
     local second = check(alice:fetch_event(room_id, ids[2])).event
     local found = check(alice:timestamp_to_event(room_id, second.origin_server_ts))
@@ -80,7 +80,7 @@ T.test("a moment leads to an event", function()
 end)
 
 T.test("relations, edits, threads", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     local root = check(alice:send_text(room_id, "first")).event_id
     check(alice:edit_message(room_id, root, "second"))
     local third = check(alice:edit_message(room_id, root, "third")).event_id
@@ -126,7 +126,7 @@ T.test("relations, edits, threads", function()
 end)
 
 T.test("search", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     say(alice, room_id, 1, 3)
     check(alice:send_text(room_id, "the rarest bergamot"))
     check(bob:send_text(room_id, "bergamot again"))
@@ -140,7 +140,7 @@ T.test("search", function()
     T.same(bodies(found.results[2].events_after), { "bergamot again" })
     local one = check(bob:search_messages("bergamot", { limit = 1, order_by = "rank", keys = { "content.body" } }))
     T.equal(#one.results, 1)
-    local mine = check(bob:search_messages("bergamot", { senders = { pair.alice_id } }))
+    local mine = check(bob:search_messages("bergamot", { senders = { people.alice_id } }))
     T.equal(#mine.results, 1)
     local page = check(bob:search_messages("bergamot", { limit = 1 }))
     T.equal(page.results[1].event.body, "bergamot again")

@@ -1,19 +1,10 @@
--- login.lua WAY: logs in one way and uses what it got. Prints "open URL" where a browser is needed.
-local matrix = require "matrix"
-
-local function env(name)
-  return os.getenv(name) or error(name .. " is not set", 0)
-end
-
-local function equal(actual, expected)
-  if actual ~= expected then
-    error("expected " .. tostring(expected) .. ", got " .. tostring(actual), 2)
-  end
-end
+-- Logs in the way that MATRIX_WAY names and uses what it got. Prints "open URL" where a browser is needed.
+local T = ...
+local matrix, people = T.matrix, require "people"
+local env, equal = people.env, T.equal
 
 local function with_client(options, f)
-  options.homeserver = options.homeserver or env "MATRIX_HOMESERVER"
-  return matrix.with_client(options, f)
+  return matrix.with_client(people.options(options), f)
 end
 
 local function me(client)
@@ -45,7 +36,7 @@ function ways.flows()
 end
 
 function ways.register()
-  local user, token = env "MATRIX_USER", env "MATRIX_TOKEN"
+  local user, token = env "USER", env "TOKEN"
   with_client({ device_display_name = "from Lua" }, function(client)
     -- Without a token the host is asked for it.
     local asked
@@ -70,7 +61,7 @@ end
 
 function ways.register_with_token()
   with_client({}, function(client)
-    local options = { user = env "MATRIX_USER", password = "secret-word", token = env "MATRIX_TOKEN" }
+    local options = { user = env "USER", password = "secret-word", token = env "TOKEN" }
     local made = matrix.check(client:register_account(options))
     equal(me(client), made.user_id)
   end)
@@ -78,10 +69,10 @@ end
 
 function ways.token()
   with_client({ device_id = "LUATOKEN" }, function(client)
-    local token = env "MATRIX_TOKEN"
+    local token = env "TOKEN"
     local login = matrix.check(client:login_token(token))
     equal(login.device_id, "LUATOKEN")
-    equal(me(client), env "MATRIX_USER_ID")
+    equal(me(client), env "USER_ID")
     matrix.check(client:logout())
     equal(client:login_token(token).error.code, "M_FORBIDDEN")
   end)
@@ -89,8 +80,8 @@ end
 
 function ways.email()
   with_client({}, function(client)
-    local login = client:login_password(env "MATRIX_USER", env "MATRIX_PASSWORD", { identifier = "email" })
-    equal(matrix.check(login).user_id, env "MATRIX_USER_ID")
+    local login = client:login_password(env "USER", env "PASSWORD", { identifier = "email" })
+    equal(matrix.check(login).user_id, env "USER_ID")
   end)
 end
 
@@ -98,7 +89,7 @@ function ways.session()
   local text
   with_client({}, function(client)
     equal(client:export_session().error.code, "E_NOT_LOGGED_IN")
-    matrix.check(client:login_password(env "MATRIX_USER", env "MATRIX_PASSWORD"))
+    people.log_in(client, "")
     assert(matrix.check(client:account()).expires_in_ms > 0)
     assert(matrix.check(client:refresh_session()).expires_in_ms > 0)
     text = matrix.check(client:export_session()).session
@@ -112,9 +103,9 @@ function ways.session()
         requests[number] = matrix.check(payload).user_id
       end)
     end
-    equal(me(client), env "MATRIX_USER_ID")
+    equal(me(client), env "USER_ID")
     local account = matrix.check(client:account())
-    equal(account.user_id, env "MATRIX_USER_ID")
+    equal(account.user_id, env "USER_ID")
     equal(account.has_refresh_token, true)
     matrix.check(client:logout { everywhere = true })
     equal(#requests, 10)
@@ -133,10 +124,10 @@ function ways.session()
 end
 
 function ways.sealed()
-  local options = { store_path = env "MATRIX_STORE", store_passphrase = "correct horse" }
+  local options = { store_path = env "STORE", store_passphrase = "correct horse" }
   local login
   with_client(options, function(client)
-    login = matrix.check(client:login_password(env "MATRIX_USER", env "MATRIX_PASSWORD"))
+    login = people.log_in(client, "")
   end)
   with_client(options, function(client)
     equal(me(client), login.user_id)
@@ -149,9 +140,9 @@ end
 function ways.sso()
   with_client({}, function(client)
     local url = matrix.check(client:sso_url("app:done", { identity_provider = "a/b" })).url
-    equal(url, env "MATRIX_HOMESERVER" .. "/_matrix/client/v3/login/sso/redirect/a%2Fb?redirectUrl=app%3Adone")
+    equal(url, env "HOMESERVER" .. "/_matrix/client/v3/login/sso/redirect/a%2Fb?redirectUrl=app%3Adone")
     local login = matrix.check(client:login_sso { identity_provider = "ours", timeout_ms = 20000 })
-    equal(login.user_id, env "MATRIX_USER_ID")
+    equal(login.user_id, env "USER_ID")
     equal(me(client), login.user_id)
     matrix.check(client:logout())
   end)
@@ -178,13 +169,14 @@ function ways.oauth()
 end
 
 function ways.discovery()
-  with_client({ ca_file = env "MATRIX_CA_FILE", proxy = env "MATRIX_PROXY" }, function(client)
-    matrix.check(client:login_password(env "MATRIX_USER", env "MATRIX_PASSWORD"))
-    equal(matrix.check(client:account()).homeserver, env "MATRIX_BASE_URL")
-    equal(me(client), env "MATRIX_USER_ID")
+  with_client({ proxy = env "PROXY" }, function(client)
+    people.log_in(client, "")
+    equal(matrix.check(client:account()).homeserver, env "BASE_URL")
+    equal(me(client), env "USER_ID")
     matrix.check(client:logout())
   end)
 end
 
-matrix.run(ways[...])
-print "done"
+T.test(env "WAY", function()
+  matrix.run(ways[env "WAY"])
+end)

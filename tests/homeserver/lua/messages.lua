@@ -1,12 +1,12 @@
 -- Everything that can be sent into a room, from Lua: alice sends, bob reads.
 local T = ...
 local matrix = T.matrix
-local pair = dofile "tests/homeserver/lua/pair.lua"
+local people = require "people"
 local check = matrix.check
 
 T.test("texts, notices and emotes, in clear and in HTML", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(bob, "message")
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(bob, "message", room_id)
     local function sent(payload)
       return hear(check(payload).event_id)
     end
@@ -25,8 +25,8 @@ T.test("texts, notices and emotes, in clear and in HTML", function()
 end)
 
 T.test("Markdown", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(bob, "message")
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(bob, "message", room_id)
     local list = hear(check(alice:send_markdown(room_id, "# Tea\n\n- *green*\n- <b>black</b>", { kind = "notice" })).event_id)
     T.equal(list.msgtype, "m.notice")
     T.equal(list.body, "# Tea\n\n- *green*\n- <b>black</b>")
@@ -41,8 +41,8 @@ T.test("Markdown", function()
 end)
 
 T.test("a place, a sticker, an event of one's own type", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(bob, "any")
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(bob, "any", room_id)
     local place = hear(check(alice:send_location(room_id, "Big Ben", "geo:51.5008,0.1247")).event_id)
     T.equal(place.msgtype, "m.location")
     T.equal(place.content.geo_uri, "geo:51.5008,0.1247")
@@ -63,14 +63,14 @@ T.test("a place, a sticker, an event of one's own type", function()
 end)
 
 T.test("replies and threads", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(alice, "message")
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(alice, "message", room_id)
     check(alice:sync_once())
     local root = check(alice:send_text(room_id, "who wants tea?")).event_id
     local reply = hear(check(bob:send_reply(room_id, root, "I do")).event_id)
     T.equal(reply.reply_to, root)
     T.equal(reply.thread_id, nil)
-    T.same(reply.content["m.mentions"], { user_ids = { pair.alice_id } })
+    T.same(reply.content["m.mentions"], { user_ids = { people.alice_id } })
     T.same(reply.content["m.relates_to"], { ["m.in_reply_to"] = { event_id = root } })
     local threaded = hear(check(bob:send_notice(room_id, "in a thread", { thread_id = root })).event_id)
     T.equal(threaded.thread_id, root)
@@ -129,13 +129,13 @@ T.test("for clients without threads, what is in one answers what was said there 
 end)
 
 T.test("mentions, and whom an edit notifies", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(bob, "message")
-    local first = check(alice:send_text(room_id, "hello", { mentions = { pair.bob_id, pair.bob_id } })).event_id
-    T.same(hear(first).content["m.mentions"], { user_ids = { pair.bob_id } })
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(bob, "message", room_id)
+    local first = check(alice:send_text(room_id, "hello", { mentions = { people.bob_id, people.bob_id } })).event_id
+    T.same(hear(first).content["m.mentions"], { user_ids = { people.bob_id } })
     local carol = "@carol:localhost"
     local edit = hear(check(alice:edit_message(room_id, first, "hello both", {
-      mentions = { pair.bob_id, carol },
+      mentions = { people.bob_id, carol },
       mentions_room = true,
     })).event_id)
     T.equal(edit.replaces, first)
@@ -143,7 +143,7 @@ T.test("mentions, and whom an edit notifies", function()
     T.equal(edit.new_body, "hello both")
     T.same(edit.content["m.mentions"], { user_ids = { carol }, room = true })
     local all = edit.content["m.new_content"]["m.mentions"]
-    T.same(all, { user_ids = { pair.bob_id, carol }, room = true })
+    T.same(all, { user_ids = { people.bob_id, carol }, room = true })
     -- What an edit mentioned counts for the next one.
     local options = { mentions = { carol }, mentions_room = true, html = "<b>again</b>" }
     local again = hear(check(alice:edit_message(room_id, edit.event_id, "again", options)).event_id)
@@ -156,8 +156,8 @@ T.test("mentions, and whom an edit notifies", function()
 end)
 
 T.test("edits of what another client sent, and what cannot be edited", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(bob, "message")
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(bob, "message", room_id)
     local picture = { msgtype = "m.image", body = "cat.png", url = "mxc://localhost/cat", info = { w = 1 } }
     local sent = check(alice:send_event(room_id, "m.room.message", picture)).event_id
     local caption = hear(check(alice:edit_message(room_id, sent, "my **cat**", { markdown = true })).event_id)
@@ -167,9 +167,9 @@ T.test("edits of what another client sent, and what cannot be edited", function(
     T.equal(new.body, "my **cat**")
     T.equal(new.formatted_body, "my <strong>cat</strong>")
     T.equal(alice:edit_message(room_id, sent, "x", { kind = "notice" }).error.code, "E_INVALID_ARGUMENT")
-    local raw = { msgtype = "m.notice", body = "raw", ["m.mentions"] = { user_ids = { pair.bob_id } } }
+    local raw = { msgtype = "m.notice", body = "raw", ["m.mentions"] = { user_ids = { people.bob_id } } }
     local notice = check(alice:send_event(room_id, "m.room.message", raw)).event_id
-    local edit = hear(check(alice:edit_message(room_id, notice, "done", { mentions = { pair.bob_id } })).event_id)
+    local edit = hear(check(alice:edit_message(room_id, notice, "done", { mentions = { people.bob_id } })).event_id)
     T.equal(edit.msgtype, "m.notice")
     T.same(edit.content["m.mentions"], {})
     T.matches(bob:edit_message(room_id, sent, "mine").error.message, "own messages")
@@ -182,8 +182,8 @@ T.test("edits of what another client sent, and what cannot be edited", function(
 end)
 
 T.test("reactions and redactions", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(bob, "any")
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(bob, "any", room_id)
     local target = check(alice:send_text(room_id, "react!")).event_id
     local reaction = hear(check(alice:send_reaction(room_id, target, "\240\159\145\141")).event_id)
     T.equal(reaction.relates_to, target)
@@ -199,7 +199,7 @@ T.test("reactions and redactions", function()
 end)
 
 T.test("one transaction id, one event", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local first = check(alice:send_text(room_id, "once", { txn_id = "lua-once" })).event_id
     T.equal(check(alice:send_text(room_id, "once", { txn_id = "lua-once" })).event_id, first)
   end)

@@ -1,7 +1,7 @@
 -- Polls, from Lua: alice asks, both vote.
 local T = ...
 local matrix = T.matrix
-local pair = dofile "tests/homeserver/lua/pair.lua"
+local people = require "people"
 local check = matrix.check
 
 local function counts(results)
@@ -13,7 +13,7 @@ local function counts(results)
 end
 
 T.test("asked, answered, counted, ended", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     local poll = check(alice:start_poll(room_id, "Tea?", { "green", "black", "white" }, { max_selections = 2 })).event_id
     local none = check(bob:poll_results(room_id, poll))
     T.equal(none.question, "Tea?")
@@ -21,7 +21,7 @@ T.test("asked, answered, counted, ended", function()
     T.same(counts(none), { 0, 0, 0 })
     T.equal(none.kind, "disclosed")
     T.equal(none.is_ended, false)
-    T.equal(none.sender, pair.alice_id)
+    T.equal(none.sender, people.alice_id)
     check(bob:answer_poll(room_id, poll, { "1" }))
     check(alice:answer_poll(room_id, poll, { "2", "3" }))
     check(bob:answer_poll(room_id, poll, { "2" }))
@@ -29,7 +29,7 @@ T.test("asked, answered, counted, ended", function()
     T.same(counts(results), { 0, 2, 1 })
     T.equal(results.voter_count, 2)
     T.same(results.own_answer_ids, { "2" })
-    T.same(results.answers[3].user_ids, { pair.alice_id })
+    T.same(results.answers[3].user_ids, { people.alice_id })
     T.equal(bob:answer_poll(room_id, poll, { "4" }).error.code, "E_INVALID_ARGUMENT")
     T.equal(bob:answer_poll(room_id, poll, { "1", "2", "3" }).error.code, "E_INVALID_ARGUMENT")
     check(alice:answer_poll(room_id, poll, {}))
@@ -48,7 +48,7 @@ T.test("asked, answered, counted, ended", function()
 end)
 
 T.test("who may redact may end, and nobody else", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     local poll = check(bob:start_poll(room_id, "Now?", { "yes" }, { kind = "undisclosed" })).event_id
     local other = check(alice:start_poll(room_id, "Then?", { "yes" })).event_id
     local function forge(client, target)
@@ -65,7 +65,7 @@ T.test("who may redact may end, and nobody else", function()
 end)
 
 T.test("what is no poll, and what cannot be asked", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local text = check(alice:send_text(room_id, "no poll")).event_id
     T.equal(alice:poll_results(room_id, text).error.code, "E_INVALID_ARGUMENT")
     T.equal(alice:start_poll(room_id, "Tea?", {}).error.code, "E_INVALID_ARGUMENT")

@@ -1,18 +1,18 @@
 -- Typing, receipts and read markers, from Lua: what alice does, bob is told.
 local T = ...
 local matrix = T.matrix
-local pair = dofile "tests/homeserver/lua/pair.lua"
+local people = require "people"
 local check = matrix.check
 
 -- Hears a kind of event that is no room event: a function that syncs until wanted(event) holds for one, and gives it.
 local function listener(client, kind)
   local heard = {}
-  client:subscribe(kind, { room_id = pair.room_id }, function(event)
+  client:subscribe(kind, { room_id = people.room_id }, function(event)
     heard[#heard + 1] = event
   end)
   return function(wanted)
     local found
-    pair.sync_until(client, function()
+    people.sync_until(client, function()
       while heard[1] and not found do
         local event = table.remove(heard, 1)
         found = wanted(event) and event
@@ -24,12 +24,12 @@ local function listener(client, kind)
 end
 
 T.test("typing is seen until it is taken back", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     local heard = listener(bob, "typing")
     check(alice:set_typing(room_id, true))
     T.same(heard(function(event)
       return #event.user_ids > 0
-    end).user_ids, { pair.alice_id })
+    end).user_ids, { people.alice_id })
     check(alice:set_typing(room_id, true))
     check(alice:set_typing(room_id, false))
     heard(function(event)
@@ -42,20 +42,20 @@ T.test("typing is seen until it is taken back", function()
 end)
 
 T.test("receipts: public, private, of a thread", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     local root = check(bob:send_text(room_id, "read me")).event_id
     local inside = check(bob:send_text(room_id, "me too", { thread_id = root })).event_id
     local theirs, own = listener(bob, "receipt"), listener(alice, "receipt")
     check(alice:send_receipt(room_id, root, { is_private = true }))
     local private = own(function(event)
-      return event.user_id == pair.alice_id
+      return event.user_id == people.alice_id
     end)
     T.equal(private.type, "m.read.private")
     T.equal(private.event_id, root)
     T.equal(private.is_own, true)
     check(alice:send_receipt(room_id, inside, { thread_id = root }))
     local told = theirs(function(event)
-      return event.user_id == pair.alice_id
+      return event.user_id == people.alice_id
     end)
     -- The private one did not come before it.
     T.equal(told.type, "m.read")
@@ -67,21 +67,21 @@ T.test("receipts: public, private, of a thread", function()
     end).event_id, root)
     check(alice:send_receipt(room_id, inside))
     T.equal(theirs(function(event)
-      return event.thread_id == nil and event.user_id == pair.alice_id
+      return event.thread_id == nil and event.user_id == people.alice_id
     end).event_id, inside)
     T.equal(alice:send_receipt(room_id, root, { thread_id = "" }).error.code, "M_INVALID_PARAM")
   end)
 end)
 
 T.test("read markers", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     T.equal(check(alice:fully_read(room_id)).event_id, nil)
     local first = check(bob:send_text(room_id, "one")).event_id
     local second = check(bob:send_text(room_id, "two")).event_id
     local heard = listener(bob, "receipt")
     check(alice:set_read_markers(room_id, { fully_read = first, read = second, read_private = second }))
     heard(function(event)
-      return event.user_id == pair.alice_id and event.event_id == second
+      return event.user_id == people.alice_id and event.event_id == second
     end)
     T.equal(check(alice:fully_read(room_id)).event_id, first)
     check(alice:sync_once())

@@ -1,12 +1,12 @@
 -- Polls, edits and history where messages are encrypted. One test: clients without a store can have a device once.
 local T = ...
 local matrix = T.matrix
-local pair = dofile "tests/homeserver/lua/pair.lua"
+local people = require "people"
 local check = matrix.check
 
 T.test("in an encrypted room", function()
-  pair.run(function(alice, bob)
-    local made = check(alice:create_room { encrypted = true, preset = "private_chat", invite = { pair.bob_id } })
+  people.in_room(function(alice, bob)
+    local made = check(alice:create_room { encrypted = true, preset = "private_chat", invite = { people.bob_id } })
     local room_id = made.room_id
     check(bob:join_room(room_id))
     check(alice:sync_once())

@@ -1,30 +1,17 @@
 -- The queue of sends, from Lua: queued without a network, sent by the next client of the same store.
 local T = ...
 local matrix = T.matrix
-local pair = dofile "tests/homeserver/lua/pair.lua"
+local people = require "people"
 local check = matrix.check
 
-local STORE = os.getenv "MATRIX_STORE" .. "/" .. tostring({}):match "[%xx]+$"
+local STORE = people.env "STORE" .. "/" .. tostring({}):match "[%xx]+$"
 -- Nobody listens there.
 local NOWHERE = "http://127.0.0.1:9"
 
 local function open(homeserver, store)
-  return matrix.create_client {
-    homeserver = homeserver,
-    user_id = os.getenv "MATRIX_USER_ID",
-    access_token = os.getenv "MATRIX_TOKEN",
-    store_path = store,
-  }
-end
-
-local function wait(client, holds)
-  for _ = 1, 2000 do
-    if holds() then
-      return
-    end
-    check(client:ping { delay_ms = 10 })
-  end
-  error("it did not happen", 2)
+  local options = people.session("", { store_path = store })
+  options.homeserver = homeserver
+  return matrix.create_client(options)
 end
 
 -- The states each send was in, by its txn_id, as one text.
@@ -40,7 +27,7 @@ end
 T.test("what is queued without a network is sent by the next client", function()
   local outcomes = {}
   matrix.run(function()
-    local client, room_id = open(NOWHERE, STORE), pair.room_id
+    local client, room_id = open(NOWHERE, STORE), people.room_id
     local states = states_of(client)
     for number = 1, 3 do
       client:send_text(room_id, "number " .. number, { txn_id = "t" .. number }, function(payload)
@@ -48,7 +35,7 @@ T.test("what is queued without a network is sent by the next client", function()
       end)
     end
     -- Nothing said so far whether the room is encrypted: that is asked before the first attempt.
-    wait(client, function()
+    people.wait_until(client, function()
       return states.queued and states.queued > 3
     end)
     local sends = check(client:sends { room_id = room_id }).sends
@@ -57,7 +44,7 @@ T.test("what is queued without a network is sent by the next client", function()
     T.equal(sends[2].txn_id, "t2")
     T.equal(sends[1].failure.code, "E_CONNECTION")
     T.equal(check(client:cancel_send(sends[2].send_id)).is_cancelled, true)
-    wait(client, function()
+    people.wait_until(client, function()
       return outcomes[2]
     end)
     T.equal(outcomes[2].error.code, "E_CANCELLED")
@@ -66,18 +53,18 @@ T.test("what is queued without a network is sent by the next client", function()
     client:close()
   end)
 
-  pair.run(function(_, bob, room_id)
+  people.in_room(function(_, bob, room_id)
     local heard = {}
     bob:subscribe("message", { room_id = room_id }, function(event)
       heard[#heard + 1] = event.body
     end)
-    local client = open(os.getenv "MATRIX_HOMESERVER", STORE)
+    local client = open(people.env "HOMESERVER", STORE)
     local states = states_of(client)
-    pair.sync_until(bob, function()
+    people.sync_until(bob, function()
       return #heard == 2
     end)
     T.same(heard, { "number 1", "number 3" })
-    wait(client, function()
+    people.wait_until(client, function()
       return states.sent == 2
     end)
     T.equal(#check(client:sends()).sends, 0)
@@ -86,7 +73,7 @@ T.test("what is queued without a network is sent by the next client", function()
 end)
 
 T.test("an echo is there at once, and the event that follows has its txn_id", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local states, events = states_of(alice), {}
     check(alice:sync_once())
     alice:subscribe("message", { room_id = room_id, local_echo = true }, function(event)
@@ -98,7 +85,7 @@ T.test("an echo is there at once, and the event that follows has its txn_id", fu
     T.equal(events[1].body, "echo")
     T.equal(events[1].is_own, true)
     T.equal(states.mine, "queued sending sent ")
-    pair.sync_until(alice, function()
+    people.sync_until(alice, function()
       return #events == 2
     end)
     T.equal(events[2].event_id, sent.event_id)
@@ -109,7 +96,7 @@ T.test("an echo is there at once, and the event that follows has its txn_id", fu
 end)
 
 T.test("what is refused for good is told, and the next one goes", function()
-  pair.run(function(alice, _, room_id)
+  people.in_room(function(alice, _, room_id)
     local states = states_of(alice)
     T.equal(alice:send_text("!nowhere:localhost", "x", { txn_id = "a" }).error.code, "M_FORBIDDEN")
     T.equal(states.a, "queued failed ")
@@ -121,7 +108,7 @@ T.test("what is refused for good is told, and the next one goes", function()
 end)
 
 T.test("refusals block nothing of what was submitted with them", function()
-  pair.run(function(alice, bob, room_id)
+  people.in_room(function(alice, bob, room_id)
     check(alice:set_power_levels(room_id, { events = { ["org.example.decree"] = 100 } }))
     local states, heard, order = states_of(bob), {}, {}
     alice:subscribe("any", { room_id = room_id, not_own = true }, function(event)
@@ -144,7 +131,7 @@ T.test("refusals block nothing of what was submitted with them", function()
     bob:send_text("!nowhere:localhost", "x", told "nowhere")
     bob:send_reaction(room_id, "$nowhere", "+1", told "reaction")
     bob:send_text(room_id, "last", told "last")
-    wait(bob, function()
+    people.wait_until(bob, function()
       return #order == 8
     end)
     T.equal(order.first, "ok")
@@ -161,7 +148,7 @@ T.test("refusals block nothing of what was submitted with them", function()
       index = name == expected[index] and index + 1 or index
     end
     T.equal(index, #expected + 1)
-    pair.sync_until(alice, function()
+    people.sync_until(alice, function()
       return heard[#heard] == "last"
     end)
     T.equal(heard[1], "first")

@@ -1,12 +1,7 @@
--- Identity, secret storage, key backup and key files. MATRIX_HOMESERVER; MATRIX_USER and
--- MATRIX_PASSWORD, and the same with 2 for another user; MATRIX_FOLDER to write to.
+-- Identity, secret storage, key backup and key files. MATRIX_FOLDER is there to write to.
 local T = ...
-local matrix = T.matrix
-local check = matrix.check
-
-local function env(name)
-  return os.getenv(name) or error(name .. " is not set", 0)
-end
+local matrix, people = T.matrix, require "people"
+local check, env, refused, with_user = matrix.check, people.env, people.refused, people.with_user
 
 local asked = 0
 matrix.on_call(function(question)
@@ -15,35 +10,11 @@ matrix.on_call(function(question)
   return {
     auth = {
       type = "m.login.password",
-      identifier = { type = "m.id.user", user = env "MATRIX_USER" },
-      password = env "MATRIX_PASSWORD",
+      identifier = { type = "m.id.user", user = env "USER" },
+      password = env "PASSWORD",
     },
   }
 end)
-
-local function log_in(suffix, f, options)
-  options = options or {}
-  options.homeserver = env "MATRIX_HOMESERVER"
-  return matrix.with_client(options, function(client)
-    local me = check(client:login_password(env("MATRIX_USER" .. suffix), env("MATRIX_PASSWORD" .. suffix)))
-    return f(client, me)
-  end)
-end
-
-local function refused(payload, code)
-  T.equal(payload.ok, false)
-  T.equal(payload.error.code, code)
-end
-
-local function sync_until(client, done)
-  for _ = 1, 60 do
-    if done() then
-      return
-    end
-    check(client:sync_once { timeout_ms = 1000 })
-  end
-  error("it did not come", 2)
-end
 
 local function listen(client)
   local heard = {}
@@ -53,7 +24,7 @@ local function listen(client)
     end
   end)
   return function(body)
-    sync_until(client, function()
+    people.sync_until(client, function()
       return heard[body]
     end)
     return heard[body]
@@ -62,8 +33,8 @@ end
 
 T.test("a bot is trusted by one call, and reads what was said before", function()
   matrix.run(function()
-    log_in("", function(owner, me)
-      local password = { password = env "MATRIX_PASSWORD" }
+    with_user("", function(owner, me)
+      local password = { password = env "PASSWORD" }
       refused(owner:verify_own_device { recovery_key = "EsTc nonsense" }, "E_RECOVERY_KEY")
       local made = check(owner:bootstrap_cross_signing(password))
       T.equal(made.is_new, true)
@@ -87,7 +58,7 @@ T.test("a bot is trusted by one call, and reads what was said before", function(
       T.equal(check(owner:upload_backup()).version, version)
       T.equal(check(owner:backup_state()).count, 1)
 
-      log_in("", function(bot, it)
+      with_user("", function(bot, it)
         local wait = listen(bot)
         local done = check(bot:verify_own_device())
         T.equal(done.master_key, made.master_key)
@@ -104,7 +75,7 @@ T.test("a bot is trusted by one call, and reads what was said before", function(
         T.equal(check(bot:restore_backup { room_id = room_id }).failed_count, 0)
       end, { recovery_key = storage.recovery_key })
 
-      log_in("", function(third, it)
+      with_user("", function(third, it)
         check(third:open_secret_storage { passphrase = "open sesame" })
         refused(third:enable_backup { recovery_key = storage.recovery_key }, "E_RECOVERY_KEY")
         T.equal(check(third:enable_backup()).has_key, true)
@@ -120,16 +91,16 @@ T.test("a bot is trusted by one call, and reads what was said before", function(
         third:request_secret("m.cross_signing.self_signing", function(payload)
           got = payload
         end)
-        sync_until(third, function()
+        people.sync_until(third, function()
           check(owner:sync_once())
           return got
         end)
         T.equal(check(got).device_id, me.device_id)
       end)
 
-      local file = env "MATRIX_FOLDER" .. "/keys.txt"
+      local file = env "FOLDER" .. "/keys.txt"
       T.equal(check(owner:export_room_keys("sesame", { path = file, rounds = 1000 })).count, 1)
-      log_in("", function(fourth)
+      with_user("", function(fourth)
         local wait = listen(fourth)
         check(fourth:sync_once())
         refused(fourth:import_room_keys("wrong", { path = file }), "E_KEY_FILE")
@@ -147,9 +118,9 @@ end)
 
 T.test("users are vouched for, and their change is told", function()
   matrix.run(function()
-    log_in("", function(alice)
-      log_in("2", function(bob, he)
-        local password = { password = env "MATRIX_PASSWORD2" }
+    with_user("", function(alice)
+      with_user("2", function(bob, he)
+        local password = { password = env "PASSWORD2" }
         local first = check(bob:bootstrap_cross_signing(password)).master_key
         -- The identity is there already: the owner is asked before it is replaced.
         check(alice:reset_cross_signing())
@@ -163,7 +134,7 @@ T.test("users are vouched for, and their change is told", function()
         end)
         local second = check(bob:reset_cross_signing(password)).master_key
         T.equal(check(alice:user_trust(he.user_id, { reload = true })).trust, "violated")
-        sync_until(alice, function()
+        people.sync_until(alice, function()
           return #changes > 0
         end)
         T.equal(changes[1].master_key, second)

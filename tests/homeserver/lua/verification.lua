@@ -1,22 +1,12 @@
--- verification.lua: two users verify each other in a room, then two devices of one user between themselves; one user scans
--- the other's code; and it is declined, cancelled and found to be a mismatch. MATRIX_HOMESERVER, MATRIX_USER,
--- MATRIX_PASSWORD, MATRIX_USER2, MATRIX_PASSWORD2.
-local matrix = require "matrix"
-
-local function env(name)
-  return os.getenv(name) or error(name .. " is not set", 0)
-end
-
-local function equal(actual, expected)
-  if actual ~= expected then
-    error("expected " .. tostring(expected) .. ", got " .. tostring(actual), 2)
-  end
-end
+-- Two users verify each other in a room, then two devices of one user between themselves; one user scans the other's
+-- code; and it is declined, cancelled and found to be a mismatch.
+local T = ...
+local matrix, people = T.matrix, require "people"
+local env, equal = people.env, T.equal
 
 -- A client that remembers what it hears of verifications.
 local function log_in(suffix, f)
-  return matrix.with_client({ homeserver = env "MATRIX_HOMESERVER" }, function(client)
-    local login = matrix.check(client:login_password(env("MATRIX_USER" .. suffix), env("MATRIX_PASSWORD" .. suffix)))
+  return people.with_user(suffix, function(client, login)
     local side = { client = client, user_id = login.user_id, device_id = login.device_id, heard = {} }
     client:subscribe("verification", function(event)
       side.heard[#side.heard + 1] = event
@@ -30,22 +20,20 @@ end
 
 -- Waits until a side has heard that a verification, or any incoming one, is in a state; forgets what came before.
 local function hear(side, state, id)
-  local last
-  for _ = 1, 2000 do
-    while #side.heard > 0 do
+  local found
+  people.wait_until(side.client, function()
+    while #side.heard > 0 and not found do
       local event = table.remove(side.heard, 1)
-      last = event
       equal(event.kind, "verification")
       if event.state == state and (id == nil or event.verification_id == id) then
-        return event
-      end
-      if event.state == "cancelled" then
+        found = event
+      elseif event.state == "cancelled" then
         error(side.user_id .. ": cancelled, " .. event.cancel_code .. ": " .. tostring(event.cancel_reason), 2)
       end
     end
-    matrix.check(side.client:ping { delay_ms = 20 })
-  end
-  error(side.user_id .. ": never " .. state .. ", last " .. tostring(last and last.state), 2)
+    return found
+  end, side.user_id .. ": " .. state)
+  return found
 end
 
 -- From the request to the emoji on both sides; `starter` begins.
@@ -96,8 +84,8 @@ local function users(alice, bob)
   local made = { invite = { bob.user_id }, preset = "private_chat" }
   local room_id = matrix.check(alice.client:create_room(made)).room_id
   matrix.check(bob.client:join_room(room_id))
-  matrix.check(alice.client:bootstrap_cross_signing { password = env "MATRIX_PASSWORD" })
-  matrix.check(bob.client:bootstrap_cross_signing { password = env "MATRIX_PASSWORD2" })
+  matrix.check(alice.client:bootstrap_cross_signing { password = env "PASSWORD" })
+  matrix.check(bob.client:bootstrap_cross_signing { password = env "PASSWORD2" })
   equal(trust(alice, bob.user_id), "unverified")
   verify(alice, bob, { room_id = room_id }, bob)
   equal(trust(alice, bob.user_id), "verified")
@@ -159,13 +147,14 @@ local function devices(alice)
   end)
 end
 
-matrix.run(function()
-  log_in("", function(alice)
-    log_in("2", function(bob)
-      local room_id = users(alice, bob)
-      refusals(alice, bob, room_id)
+T.test("users and devices verify each other", function()
+  matrix.run(function()
+    log_in("", function(alice)
+      log_in("2", function(bob)
+        local room_id = users(alice, bob)
+        refusals(alice, bob, room_id)
+      end)
+      devices(alice)
     end)
-    devices(alice)
   end)
-  print "done"
 end)

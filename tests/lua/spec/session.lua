@@ -1,32 +1,17 @@
 -- Two users and a real homeserver: log in, sync, list rooms, create, join, talk, log out.
 local T = ...
-local matrix = T.matrix
-
-local function env(name)
-  return os.getenv(name) or error(name .. " is not set", 0)
-end
+local matrix, people = T.matrix, require "people"
+local find_room = people.room
 
 -- f(client) with a client that is logged in as the first or second user.
 local function with_user(suffix, f, encryption)
-  local options = { homeserver = env "MATRIX_TEST_HOMESERVER", ca_file = os.getenv "MATRIX_TEST_CA_FILE", encryption = encryption }
-  return matrix.with_client(options, function(client)
-    local user, password = env("MATRIX_TEST_USER" .. suffix), env("MATRIX_TEST_PASSWORD" .. suffix)
-    local login = matrix.check(client:login_password(user, password))
+  return people.with_user(suffix, function(client, login)
     local ok, problem = matrix.pcall(f, client, login)
     matrix.check(client:logout())
     if not ok then
       error(problem, 0)
     end
-  end)
-end
-
-local function find_room(client, room_id)
-  for _, room in ipairs(matrix.check(client:rooms()).rooms) do
-    if room.room_id == room_id then
-      return room
-    end
-  end
-  return nil
+  end, { encryption = encryption })
 end
 
 T.test("log in, ask who one is, log out", function()
@@ -43,8 +28,8 @@ end)
 
 T.test("a wrong password is the homeserver's own error", function()
   matrix.run(function()
-    matrix.with_client({ homeserver = env "MATRIX_TEST_HOMESERVER" }, function(client)
-      local payload = client:login_password(env "MATRIX_TEST_USER", "wrong")
+    matrix.with_client(people.options(), function(client)
+      local payload = client:login_password(people.env "USER", "wrong")
       T.equal(payload.ok, false)
       T.equal(payload.error.code, "M_FORBIDDEN")
       T.equal(payload.error.http_status, 403)
@@ -117,9 +102,9 @@ T.test("nothing is sent in clear to an encrypted room", function()
 end)
 
 T.test("callbacks do the same as straight-line code", function()
-  local client = matrix.create_client { homeserver = env "MATRIX_TEST_HOMESERVER" }
+  local client = matrix.create_client(people.options())
   local done, rooms
-  client:login_password(env "MATRIX_TEST_USER", env "MATRIX_TEST_PASSWORD", function(login)
+  client:login_password(people.env "USER", people.env "PASSWORD", function(login)
     matrix.check(login)
     client:sync_once({ full_state = true }, function(sync)
       T.equal(type(matrix.check(sync).next_batch), "string")
