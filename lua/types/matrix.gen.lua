@@ -1065,14 +1065,14 @@ function Client:list_parts() end
 
 ---Options of direct_room.
 ---@class matrix.DirectRoomOptions
----@field encrypted? boolean turns encryption on in a room that is created
+---@field encrypted? boolean whether a room that is created is encrypted; otherwise it is if the client has encryption
 
 ---Outcome of direct_room.
 ---@class matrix.DirectRoomPayload: matrix.Payload
 ---@field room_id string the room
 ---@field is_new boolean it was created
 
----Finds the room to talk with a user alone, accepts the user's invitation to one, or creates one; it is kept in m.direct.
+---Finds the room to talk with a user alone, accepts the user's invitation to one, or creates an encrypted one; it is kept in m.direct.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mdirect)
 ---
 ---Errors: M_FORBIDDEN, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT

@@ -1536,8 +1536,8 @@ class DirectRoomArguments(Input, frozen=True, kw_only=True):
 
     # the other user
     user_id: str
-    # turns encryption on in a room that is created
-    encrypted: bool = False
+    # whether a room that is created is encrypted; otherwise it is if the client has encryption
+    encrypted: bool | None = None
 
 
 class DirectRoomResult(Output, frozen=True, kw_only=True):

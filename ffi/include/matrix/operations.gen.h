@@ -326,15 +326,16 @@ MATRIX_API matrix_status matrix_list_parts(matrix_client client, matrix_map *opt
 /* ---- direct --------------------------------------------------------------------------------- */
 
 /**
- * Finds the room to talk with a user alone, accepts the user's invitation to one, or creates one;
- * it is kept in m.direct. Since 0.1.
+ * Finds the room to talk with a user alone, accepts the user's invitation to one, or creates an
+ * encrypted one; it is kept in m.direct. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#mdirect
  *
  * Arguments:
  *   user_id (string): the other user
  *
  * Options:
- *   encrypted (bool, default false): turns encryption on in a room that is created
+ *   encrypted (bool): whether a room that is created is encrypted; otherwise it is if the client
+ *     has encryption
  *
  * Result:
  *   room_id (string): the room

@@ -38,11 +38,12 @@ async def direct_room(client: Client, arguments: DirectRoomArguments) -> DirectR
         found = await _accept_invite(client, user_id)
         is_new = found is None
         if found is None:
+            encrypted = arguments.encrypted
             wanted = CreateRoomArguments(
                 preset="trusted_private_chat",
                 invite=[user_id],
                 is_direct=True,
-                encrypted=arguments.encrypted,
+                encrypted=client.options.encryption if encrypted is None else encrypted,
             )
             found = await create(client, wanted)
         await direct.remember(client, [user_id], found)

@@ -220,6 +220,8 @@ static void talk_directly(void) {
     value = answer(request);
     CHECK(matrix_value_get_bool(value, "is_new", false));
     copy(room_id, value, "room_id");
+    DO(matrix_room_encryption(alice, room_id, NULL, NULL, NULL, &request));
+    CHECK(matrix_value_get_bool(answer(request), "is_encrypted", false));
     DO(matrix_find_direct_room(alice, bob_id, NULL, NULL, NULL, &request));
     same(answer(request), "room_id", room_id);
     DO(matrix_remove_direct_room(alice, room_id, NULL, NULL, NULL, &request));

@@ -102,12 +102,35 @@ T.test("a malformed m.direct is mended where it has to be, and kept elsewhere", 
   end)
 end)
 
-T.test("a direct chat is encrypted when that is asked for", function()
+T.test("a direct chat is encrypted unless it is not wanted", function()
   people.meet(function(alice, _, _, bob_id)
+    for _, options in ipairs { {}, { encrypted = true } } do
+      check(alice:set_account_data("m.direct", {}))
+      local room_id = check(alice:direct_room(bob_id, options)).room_id
+      T.equal(state(alice, room_id, "m.room.encryption").algorithm, "m.megolm.v1.aes-sha2")
+      T.equal(check(alice:direct_room(bob_id)).room_id, room_id)
+    end
     check(alice:set_account_data("m.direct", {}))
-    local room_id = check(alice:direct_room(bob_id, { encrypted = true })).room_id
-    T.equal(state(alice, room_id, "m.room.encryption").algorithm, "m.megolm.v1.aes-sha2")
-    T.equal(check(alice:direct_room(bob_id)).room_id, room_id)
+    local room_id = check(alice:direct_room(bob_id, { encrypted = false })).room_id
+    refused(alice:state_event(room_id, "m.room.encryption"), "M_NOT_FOUND")
+    -- It is there already: nobody is given a second one.
+    T.equal(check(alice:direct_room(bob_id, { encrypted = true })).room_id, room_id)
+  end)
+end)
+
+T.test("a client without encryption makes a direct chat that it can write to", function()
+  people.meet(function(_, _, _, bob_id)
+    matrix.with_client({
+      homeserver = os.getenv "MATRIX_TEST_HOMESERVER",
+      user_id = os.getenv "MATRIX_TEST_ALICE",
+      access_token = os.getenv "MATRIX_TEST_ALICE_TOKEN",
+      encryption = false,
+    }, function(plain)
+      check(plain:set_account_data("m.direct", {}))
+      local room_id = check(plain:direct_room(bob_id)).room_id
+      refused(plain:state_event(room_id, "m.room.encryption"), "M_NOT_FOUND")
+      check(plain:send_text(room_id, "hello"))
+    end)
   end)
 end)
 
