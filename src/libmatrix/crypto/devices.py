@@ -96,6 +96,10 @@ class Devices:
         """Whether what is known of the user's devices is what the homeserver knows."""
         return self._flags().get(user_id, True) is False
 
+    def is_stranger(self, user_id: str) -> bool:
+        """Whether nothing but what the user sent is a reason to follow them."""
+        return user_id not in self._flags() or user_id in self._strangers
+
     # -- changing -----------------------------------------------------------------------------
 
     def put(self, device: Device) -> None:

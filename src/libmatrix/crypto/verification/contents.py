@@ -28,6 +28,11 @@ MAC_METHOD = "hkdf-hmac-sha256.v2"
 # Only where the other side knows nothing better: its base64 is broken.
 OLD_MAC_METHOD = "hkdf-hmac-sha256"
 
+_REQUEST_BODY = (
+    "I would like to verify that we are who we say we are. Your client does not seem to know how; "
+    "use one that does."
+)
+
 Text = Annotated[str, Meta(min_length=1, max_length=512)]
 Words = Annotated[list[Annotated[str, Meta(max_length=255)]], Meta(max_length=64)]
 
@@ -113,6 +118,17 @@ class Cancel(msgspec.Struct):
 
     code: Annotated[str, Meta(max_length=255)] = "m.unknown"
     reason: Annotated[str, Meta(max_length=1024)] = ""
+
+
+def room_request(own: Party, user_id: str, methods: list[str]) -> dict[str, Any]:
+    """The content of a message that asks a user in a room."""
+    return {
+        "msgtype": REQUEST,
+        "body": _REQUEST_BODY,
+        "from_device": own.device_id,
+        "methods": methods,
+        "to": user_id,
+    }
 
 
 Method = Literal["m.sas.v1", "m.qr_code.show.v1", "m.qr_code.scan.v1", "m.reciprocate.v1"]

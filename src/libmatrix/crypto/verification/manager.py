@@ -15,8 +15,10 @@ from msgspec import Raw
 
 from libmatrix.crypto.trust import announce
 from libmatrix.crypto.verification import contents
+from libmatrix.crypto.verification.admission import MOST, Admission
 from libmatrix.crypto.verification.conclusions import StoredKeys, believe
 from libmatrix.crypto.verification.contents import Party, read
+from libmatrix.crypto.verification.early import Answer, Early
 from libmatrix.crypto.verification.flow import AHEAD_MS, LIFE_MS, PROMPT_MS, Verification
 from libmatrix.crypto.verification.record import describe
 from libmatrix.crypto.verification.sender import RETRY_SECONDS, Sender
@@ -27,14 +29,9 @@ if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
     from libmatrix.crypto.records import Device
 
-_REQUEST_BODY = (
-    "I would like to verify that we are who we say we are. Your client does not seem to know how; "
-    "use one that does."
-)
-# Beyond it new requests of others are ignored; those that are over go first.
-_MOST = 200
-_MOST_EARLY = 50
 _MOST_LETTERS = 255
+# What one needs is far less, also where a user has many devices.
+_MOST_MESSAGES = 200
 
 _MARK = b"m.key.verification."
 
@@ -54,9 +51,10 @@ class Verifications:
         self._seen: dict[str, set[bytes]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._sender = Sender(crypto, self._changed)
-        # Rooms that a request of this client is on its way to, and what came for it meanwhile.
-        self._asking: dict[str, int] = {}
-        self._early: list[tuple[str, str, str, dict[str, Any]]] = []
+        self._early = Early()
+        self._admission = Admission(
+            crypto.client.host.loop.time, crypto.devices.is_stranger, self._log
+        )
 
     @property
     def _own(self) -> Party:
@@ -109,18 +107,9 @@ class Verifications:
     ) -> Verification:
         if user_id == self._own.user_id:
             raise ArgumentError("room_id: own devices are verified without a room")
-        content = {
-            "msgtype": contents.REQUEST,
-            "body": _REQUEST_BODY,
-            "from_device": self._own.device_id,
-            "methods": methods,
-            "to": user_id,
-        }
-        self._asking[room_id] = self._asking.get(room_id, 0) + 1
-        try:
+        content = contents.room_request(self._own, user_id, methods)
+        with self._early.asking(room_id, user_id):
             event_id = await self._sender.say(room_id, "m.room.message", content)
-        finally:
-            self._asking[room_id] -= 1
         flow = Verification(
             self._own,
             user_id,
@@ -132,9 +121,8 @@ class Verifications:
         )
         flow.methods = methods
         self._add(flow)
-        early, self._early = self._early, []
-        for place, sender, kind, said in early:
-            self._take_in_room(place, sender, kind, said)
+        for answer in self._early.drain():
+            self._take_in_room(*answer)
         await self.carry_on(flow)
         return flow
 
@@ -165,12 +153,18 @@ class Verifications:
 
     def _started_alone(self, sender: str, verification_id: str, content: dict[str, Any]) -> None:
         flow = self._incoming(sender, verification_id, None, _now_ms())
-        if flow.started_alone(content) and flow.party != self._own:
+        if (
+            flow.started_alone(content)
+            and flow.party != self._own
+            and self._admission.allows(sender)
+        ):
             self._admit(flow)
 
     def _tell_unknown(self, sender: str, verification_id: str, content: dict[str, Any]) -> None:
         ready = read(content, contents.Ready)
         if ready is None or Party(sender, ready.from_device) == self._own:
+            return
+        if not self._admission.allows(sender):
             return
         said = {
             "transaction_id": verification_id,
@@ -208,8 +202,7 @@ class Verifications:
         related = relation.get("event_id") if isinstance(relation, dict) else None
         flow = self._flows.get(related) if isinstance(related, str) else None
         if flow is None:
-            if self._asking.get(room_id) and len(self._early) < _MOST_EARLY:
-                self._early.append((room_id, sender, kind, content))
+            self._early.keep(Answer(room_id, sender, kind, content))
             return
         if flow.room_id != room_id:
             return
@@ -240,6 +233,8 @@ class Verifications:
             return
         if verification_id in self._flows or Party(sender, request.from_device) == self._own:
             return
+        if not self._admission.allows(sender):
+            return
         flow = self._incoming(sender, verification_id, room_id, min(asked_ms, now_ms))
         flow.asked(request)
         self._admit(flow)
@@ -267,16 +262,17 @@ class Verifications:
             and known.device_id == flow.device_id
             and known.user_id == flow.user_id
         ]
+        self._make_room()
         if older:
             self._log(f"{flow.user_id} asks while it has asked already: both are cancelled")
             for each in (*older, flow):
                 each.cancel("m.unexpected_message")
-            self._add(flow)
-            for each in older:
+            if len(self._flows) < MOST:
+                self._add(flow)
+            for each in (flow, *older):
                 self._changed(each)
             return
-        self._make_room()
-        if len(self._flows) >= _MOST:
+        if not self._admission.has_room(flow, self._flows.values()):
             self._log(f"a request of {flow.user_id} was ignored: there are too many")
             return
         self._add(flow, is_announced=False)
@@ -302,9 +298,14 @@ class Verifications:
     def _give(self, flow: Verification, kind: str, content: dict[str, Any]) -> None:
         # A sync that is repeated brings the same again, which is no message out of order.
         mark = hashlib.sha256(_encode([kind, content])).digest()
-        if mark in self._seen.setdefault(flow.id, set()):
+        seen = self._seen.setdefault(flow.id, set())
+        if mark in seen or flow.is_over:
             return
-        self._seen[flow.id].add(mark)
+        seen.add(mark)
+        if len(seen) > _MOST_MESSAGES:
+            flow.cancel("m.unexpected_message")
+            self._changed(flow)
+            return
         was_asking = flow.state == "requested" and flow.is_outgoing
         flow.receive(kind, content)
         if was_asking and flow.device_id is not None:
@@ -320,7 +321,7 @@ class Verifications:
 
     def _make_room(self) -> None:
         for flow in [flow for flow in self._flows.values() if flow.is_over]:
-            if len(self._flows) >= _MOST:
+            if len(self._flows) >= MOST:
                 self._drop(flow.id)
 
     def _drop(self, verification_id: str) -> None:
