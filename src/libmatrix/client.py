@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from libmatrix.context import Context
     from libmatrix.crypto.machine import Crypto
     from libmatrix.events.record import Decrypt
+    from libmatrix.sending.doubts import Doubts
     from libmatrix.sending.queue import SendQueue
     from libmatrix.store.state import State
     from libmatrix.sync.syncer import Syncer
@@ -71,6 +72,8 @@ class Client:
         self._syncer: Syncer | None = None
         self._crypto: Crypto | None = None
         self._sends: SendQueue | None = None
+        # What of that a sync may settle; false when there is nothing.
+        self.doubts: Doubts | None = None
         self._api: Api | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_closed = False

@@ -520,6 +520,8 @@ def test_what_was_tried_in_clear_is_not_repeated_where_others_encrypt_now(
     server.other = lambda _, path, __: answer if "m.room.encryption" in path else None
     with Sender(server, tmp_path) as sender:
         sender.subscribe()
+        # It might bring the event.
+        sender.call("sync_once")
         sender.until(lambda: sender.states()[-1:] == [("t0", "failed")])
         assert sender.host.events[-1].payload["failure"]["code"] == "E_SEND_UNCERTAIN"
     assert server.taken == []

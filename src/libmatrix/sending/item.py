@@ -58,6 +58,7 @@ class Item:
         "frozen",
         "is_in_flight",
         "is_out",
+        "is_over",
         "is_restored",
         "is_unknown",
         "room_id",
@@ -82,6 +83,8 @@ class Item:
         self.is_restored = False
         # An attempt is being made; and its request may be at the homeserver already.
         self.is_in_flight = self.is_out = False
+        # It has its outcome, whatever becomes of a request on its way.
+        self.is_over = False
         # What it ends with instead of another attempt.
         self.ending: MatrixError | None = None
         self.failure: MatrixError | None = None
@@ -101,8 +104,12 @@ class Item:
             return make_path("rooms", self.room_id, "state", draft.type, draft.key)
         if draft.kind == "redaction":
             return make_path("rooms", self.room_id, "redact", draft.key, draft.txn_id)
-        kind = draft.type if self.frozen is None else self.frozen.type
-        return make_path("rooms", self.room_id, "send", kind, draft.txn_id)
+        return make_path("rooms", self.room_id, "send", self.type, draft.txn_id)
+
+    @property
+    def type(self) -> str:
+        """Of which type the event is that goes out."""
+        return self.draft.type if self.frozen is None else self.frozen.type
 
     @property
     def body(self) -> Raw:

@@ -118,7 +118,7 @@ class Lane:
         queue = self._queue
         if item.is_forgotten:
             text = "tried too long ago to know whether the homeserver took it"
-            queue.finish(item, error=UncertainSendError(text), is_final=True)
+            queue.doubts.hold(item, UncertainSendError(text))
             return 0
         item.attempts += 1
         item.is_in_flight = True
@@ -153,10 +153,11 @@ class Lane:
             queue.store.tried(item)
             await queue.store.written()
         if item.ending is not None:
-            # Given up while it was got ready.
+            # Given up, or settled by a sync, while it was got ready.
             raise item.ending
         queue.announce(item, "sending")
         item.is_out = True
+        queue.doubts.watch(item)
         answer = await queue.client.api.call("PUT", item.path, body=item.body, may_repeat=False)
         return decode(answer, _EventAnswer).event_id
 
@@ -196,6 +197,11 @@ class Lane:
     # -- failures -----------------------------------------------------------------------------
 
     def _failed(self, item: Item, error: MatrixError) -> int:
+        if item.is_over:
+            return 0
+        if isinstance(error, UncertainSendError) and item.ending is None:
+            self._queue.doubts.hold(item, error)
+            return 0
         verdict = judge(error)
         self._is_cut_off = isinstance(error, TransportError) and not error.sent
         item.is_unknown = item.is_unknown or (item.is_out and verdict.may_be_sent)

@@ -18,6 +18,7 @@ from libmatrix.errors import (
     StoreError,
     UncertainSendError,
 )
+from libmatrix.sending.doubts import Doubts
 from libmatrix.sending.events import echo, pending, tell, update_of
 from libmatrix.sending.item import Draft, Item, check_size, now_ms, place_of
 from libmatrix.sending.lane import Lane
@@ -41,6 +42,7 @@ class SendQueue:
         self.loop = client.host.loop
         self.store = SendStore(client, self._added)
         self.valve = Valve(self.loop)
+        self.doubts = client.doubts = Doubts(self)
         self._lanes: dict[str, Lane] = {}
         self._items: dict[int, Item] = {}
         self._places: dict[tuple[str, ...], Item] = {}
@@ -53,6 +55,8 @@ class SendQueue:
         items, self._untold, self._owner = self.store.load()
         for item in items:
             self._keep(item)
+            if item.is_unknown:
+                self.doubts.watch(item)
             self._enqueue(item)
         self.session_changed()
 
@@ -137,11 +141,10 @@ class SendQueue:
 
     def give_up(self, item: Item, error: MatrixError) -> bool:
         """Ends a send that waits; one on its way is not tried again. Whether it is over now."""
-        if item.is_in_flight:
+        if item.is_in_flight and not item.is_over:
             item.ending = error
             return False
-        if item.send_id in self._items:
-            self.finish(item, error=error)
+        self.finish(item, error=error)
         return True
 
     def finish(
@@ -152,18 +155,20 @@ class SendQueue:
         error: MatrixError | None = None,
         is_final: bool = False,
     ) -> None:
-        """A send is over. `is_final`: the error is the homeserver's own, not a giving up."""
+        """A send is over, once. `is_final`: the error is the homeserver's own, no giving up."""
+        if item.is_over:
+            return
+        item.is_over = True
         if error is not None and item.is_unknown and not is_final:
             text = f"the homeserver may have taken it; given up as {error.message}"
             error = UncertainSendError(text)
         item.failure = error
         del self._items[item.send_id]
         self._places.pop(item.place, None)
+        self.doubts.forget(item)
         if item.timer is not None:
             item.timer.cancel()
-        lane = self._lanes.get(item.room_id)
-        if lane is not None:
-            lane.remove(item)
+        self.step_aside(item)
         self._conclude(item, event_id)
         waiters, item.waiters = item.waiters, []
         for waiter in waiters:
@@ -175,6 +180,12 @@ class SendQueue:
                 waiter.set_result(event_id)
         # After those who wait for it, which answer in the next turn.
         self.client.host.outbox.flush_soon()
+
+    def step_aside(self, item: Item) -> None:
+        """It is not tried again: the next one of its room may go."""
+        lane = self._lanes.get(item.room_id)
+        if lane is not None:
+            lane.remove(item)
 
     def _conclude(self, item: Item, event_id: str | None) -> None:
         """Tells the outcome; it stays in the store until the host has heard it."""
@@ -266,6 +277,7 @@ class SendQueue:
                 if item.is_unknown:
                     self.give_up(item, MatrixError("it was tried by another device"))
                 else:
+                    self.doubts.forget(item)
                     item.frozen = None
         if self._items and session.user_id is not None:
             self._own((session.user_id, session.device_id))
@@ -297,6 +309,7 @@ class SendQueue:
         """Stops; what waits stays in the store. Returns the tasks that are ending."""
         self._is_closed = True
         self.valve.close()
+        self.doubts.close()
         tasks = [task for lane in self._lanes.values() if (task := lane.cancel()) is not None]
         for item in self._items.values():
             if item.timer is not None:

@@ -53,8 +53,8 @@ class Delivery:
         self._response = response
         # What the bridge said of all of it.
         self._is_tame = is_tame
-        # Whether an event in clear may belong to a verification; looking for them costs time.
-        self.has_verifications = False
+        # Whether events may belong to a verification, or be sends of ours; looking costs time.
+        self.has_verifications = self.has_echoes = False
         self._marks = _HISTORIC if is_historic else _LIVE
         self._since = client.state.next_batch
         self._subscriptions = client.subscriptions
@@ -265,11 +265,7 @@ class Delivery:
         self, update: RoomUpdate, start: int, raws: list[Raw], marks: Marks, *, changes: bool
     ) -> None:
         """Events of a timeline, or of a gap in it."""
-        place = "gap" if marks.is_filled else "timeline"
-        if self.has_verifications and self._crypto is not None:
-            self._crypto.verifications.take_clear(update.room.room_id, raws)
-        if self._threads is not None:
-            self._threads.see(update.room.room_id, raws)
+        self._look_over(update.room.room_id, raws, is_filled=marks.is_filled)
         # Asked for each piece: a handler may subscribe while this waits for room.
         wanted = self._subscriptions
         routes = wanted.filler_routes if marks.is_filled else wanted.routes
@@ -286,7 +282,7 @@ class Delivery:
             return
         for index, (raw, head) in enumerate(zip(raws, heads, strict=True), start):
             if isinstance(head, MalformedEventError):
-                self._left_out(update, place, index, raw, head)
+                self._left_out(update, "gap" if marks.is_filled else "timeline", index, raw, head)
                 continue
             if not marks.is_filled:
                 self._event_count += 1
@@ -303,6 +299,15 @@ class Delivery:
                 wishes = routes.of_timeline(head)
             if wishes:
                 run.give(wishes, head, raw)
+
+    def _look_over(self, room_id: str, raws: list[Raw], *, is_filled: bool) -> None:
+        """Shows events to those who look for their own among them."""
+        if self.has_verifications and self._crypto is not None:
+            self._crypto.verifications.take_clear(room_id, raws)
+        if self._threads is not None:
+            self._threads.see(room_id, raws)
+        if (self.has_echoes or is_filled) and self._client.doubts:
+            self._client.doubts.take(room_id, raws)
 
     def _give_marked(self, routes: Routes, update: RoomUpdate, raw: Raw, marks: Marks) -> bool:
         """Gives what an encrypted event says in its place, or one in clear that should not be.

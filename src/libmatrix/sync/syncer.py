@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _PATH = "/_matrix/client/v3/sync"
 # What the types of events of a verification begin with, or the msgtype of its first.
 _VERIFICATION = b"m.key.verification."
+# What an event has in `unsigned` that this device sent.
+_TRANSACTION = b'"transaction_id"'
 # The second name is that of homeservers from before it was specified.
 _STATE_AFTER = (("use_state_after", "true"), ("org.matrix.msc4222.use_state_after", "true"))
 _MOST_WAIT_MS = 24 * 3_600_000
@@ -91,9 +93,18 @@ class Syncer:
         await self._loop.stop()
         return True
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a sync is being made, or the loop runs."""
+        return self._turn.locked() or self._has_loop
+
+    @property
+    def _has_loop(self) -> bool:
+        return self._loop is not None and self._loop.is_running
+
     def require_no_loop(self) -> None:
         """Raises while the loop runs."""
-        if self._loop is not None and self._loop.is_running:
+        if self._has_loop:
             raise AlreadyRunningError("the sync loop of this client runs already")
 
     # -- one sync -----------------------------------------------------------------------------
@@ -105,6 +116,7 @@ class Syncer:
             await self.user_id()
             since = self._client.state.next_batch
             crypto = await self._open_crypto()
+            asked = self._client.host.loop.time()
             body = await self._ask(arguments, since)
             if self._is_closed:
                 raise NotLoggedInError
@@ -112,6 +124,7 @@ class Syncer:
             is_tame = not broken and self._client.host.bridge.is_tame(body)
             delivery = Delivery(self._client, response, crypto, since is None, is_tame)
             delivery.has_verifications = crypto is not None and _VERIFICATION in body
+            delivery.has_echoes = bool(self._client.doubts) and _TRANSACTION in body
             del body
             for place in broken:
                 delivery.report_broken(place)
@@ -120,6 +133,8 @@ class Syncer:
             except BaseException:
                 self._abandon()
                 raise
+            if self._client.doubts:
+                self._client.doubts.synced(asked)
             self._announce(delivery, response, since)
             self._hand_over(delivery)
             delivery.log_summary()
