@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request
 
 pytestmark = pytest.mark.homeserver
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def _is_upload(request: Request) -> bool:

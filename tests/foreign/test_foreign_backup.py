@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,12 +14,6 @@ from tests.support.runtime_host import RuntimeHost
 pytestmark = pytest.mark.homeserver
 
 Foreign = Callable[..., ForeignClient]
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def _send(theirs: ForeignClient, body: str) -> str:

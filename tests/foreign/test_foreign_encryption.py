@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,6 @@ from tests.support.runtime_host import RuntimeHost
 
 pytestmark = pytest.mark.homeserver
 Maker = Callable[..., ForeignClient]
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as made:
-        yield made
 
 
 def room_of(homeserver: Homeserver, host: Talker, guest: ForeignClient, **settings: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -13,12 +13,6 @@ from tests.support.homeserver import Homeserver
 from tests.support.runtime_host import RuntimeHost
 
 pytestmark = pytest.mark.homeserver
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def test_a_foreign_recovery_key_makes_our_device_trusted(

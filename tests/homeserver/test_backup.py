@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,6 @@ from tests.support.homeserver import Homeserver
 from tests.support.runtime_host import RuntimeHost
 
 pytestmark = pytest.mark.homeserver
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 class Scene:

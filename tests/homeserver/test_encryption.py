@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.support.homeserver import Homeserver
 from tests.support.runtime_host import RuntimeHost
 
 pytestmark = pytest.mark.homeserver
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as made:
-        yield made
 
 
 def test_two_clients_talk(host: RuntimeHost, homeserver: Homeserver) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from tests.support.homeserver import Account, Homeserver
 from tests.support.runtime_host import RuntimeHost
 
 pytestmark = pytest.mark.homeserver
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as made:
-        yield made
 
 
 async def run_nio(homeserver: Homeserver, account: Account, room_id: str, folder: Path) -> None:

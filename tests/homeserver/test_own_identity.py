@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,6 @@ from tests.support.homeserver import Account, Homeserver
 from tests.support.runtime_host import RuntimeHost
 
 pytestmark = pytest.mark.homeserver
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
-
-
-@pytest.fixture
-def account(homeserver: Homeserver) -> Account:
-    return homeserver.account()
 
 
 def _bootstrap(talker: Talker) -> str:

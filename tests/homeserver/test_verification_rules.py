@@ -9,7 +9,7 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -54,12 +54,6 @@ class Verifier(Talker):
     def listed(self, verification_id: str) -> dict[str, Any]:
         found = self.call("verifications")["verifications"]
         return next(dict(each) for each in found if each["verification_id"] == verification_id)
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as runtime:
-        yield runtime
 
 
 Maker = Callable[..., Verifier]

@@ -40,12 +40,6 @@ def world(tls: ssl.SSLContext) -> Iterator[World]:
 
 
 @pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
-
-
-@pytest.fixture
 def find(host: RuntimeHost, world: World, authority: Authority) -> Any:
     """Looks a server name up; gives the base URL or the error."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -390,12 +389,6 @@ def test_nothing_is_signed_for_an_identity_that_was_exchanged(bob: Party) -> Non
 # -- in clear -------------------------------------------------------------------------------------
 
 ENCRYPTED = state("m.room.encryption", algorithm="m.megolm.v1.aes-sha2")
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def refuses(host: RuntimeHost, client: int, script: Homeserver) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +39,6 @@ class Server:
             body = self.answers.pop(0) if self.answers else {"next_batch": "end"}
             return body if isinstance(body, Answer) else Answer(body)
         return self.other.pop(0) if self.other else Answer({}, 404)
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def heard(host: RuntimeHost, subscription: int) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,12 +33,6 @@ class History:
         self.asked.append(token)
         answer = self.pages.get(token, {"chunk": []})
         return answer if isinstance(answer, Answer) else Answer(answer)
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def open_cursor(host: RuntimeHost, server: ScriptedServer, **options: Any) -> tuple[int, int]:

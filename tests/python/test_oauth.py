@@ -19,12 +19,6 @@ PROGRAM = {"client_uri": "https://example.org/app", "client_name": "A test"}
 
 
 @pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
-
-
-@pytest.fixture
 def issuer() -> Iterator[Issuer]:
     with Issuer() as running:
         yield running

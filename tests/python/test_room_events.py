@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -20,12 +19,6 @@ ROOM = "!a:x"
 
 def encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def secret(text: str) -> dict[str, Any]:

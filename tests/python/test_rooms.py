@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ from tests.support.sync_script import (
     rooms,
     state,
 )
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
-
 
 NAMED = [
     state("m.room.name", name="Tea"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,12 +12,6 @@ from libmatrix import frames
 from libmatrix.operations import diagnostics
 from libmatrix.runtime import Runtime
 from tests.support.runtime_host import CONTEXT, FakeBridge, RuntimeHost
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def test_ping_gives_back_what_it_was_given(host: RuntimeHost) -> None:

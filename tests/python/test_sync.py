@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ from tests.support.sync_script import (
     rooms,
     state,
 )
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def test_events_come_before_the_result_and_once(host: RuntimeHost) -> None:

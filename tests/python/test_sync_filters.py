@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +38,6 @@ class Server:
         if not wanted.startswith("{") and wanted not in self.kept:
             return UNKNOWN
         return Answer({"next_batch": f"s{len(self.asked)}"})
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def loop_until(host: RuntimeHost, client: int, server: Server, count: int, **options: Any) -> None:

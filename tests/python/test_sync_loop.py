@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,12 +46,6 @@ class Server:
             body = self.answers.pop(0) if self.answers else {"next_batch": "end"}
             return body if isinstance(body, Answer) else Answer(body)
         return Answer({"user_id": ME, "device_id": "D", "filter_id": "7"})
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 class Looping:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -38,12 +37,6 @@ class Room:
 @pytest.fixture
 def room() -> Room:
     return Room()
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 def test_it_is_said_again_until_it_is_taken_back(host: RuntimeHost, room: Room) -> None:

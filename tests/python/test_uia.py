@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,12 +10,6 @@ from tests.support.runtime_host import CONTEXT, RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 
 ME = "@me:x"
-
-
-@pytest.fixture
-def host() -> Iterator[RuntimeHost]:
-    with RuntimeHost() as running:
-        yield running
 
 
 # -- user-interactive authentication --------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The homeserver as a pytest fixture; a conftest.py names this module in `pytest_plugins`."""
+"""What tests of many kinds start with: a homeserver, an account, a runtime in this process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import homeserver as module
 from tests.support.homeserver import Account, Homeserver
+from tests.support.runtime_host import RuntimeHost
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,10 @@ def homeserver() -> Iterator[Homeserver]:
 def account(homeserver: Homeserver) -> Account:
     """A user of this test alone, where the homeserver is our own."""
     return homeserver.account()
+
+
+@pytest.fixture
+def host() -> Iterator[RuntimeHost]:
+    """One context with a runtime of its own."""
+    with RuntimeHost() as running:
+        yield running
