@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from tests.support.driver import Driver, driver
 from tests.support.homeserver import Homeserver
 from tests.support.scenario import Scene, in_two_luas, make_scene, play
 from tests.support.scripted import Answer, Request
+from tests.support.sender import set_back
 
 pytestmark = pytest.mark.homeserver
 
@@ -133,10 +133,3 @@ def until(holds: Callable[[], Any], host: Driver) -> None:
     while not holds():
         assert time.monotonic() < deadline, host.events
         host.get("client:ping({ delay_ms = 20 })")
-
-
-def set_back(store: Path, by_ms: int) -> None:
-    """Lets time pass for what the store knows of attempts."""
-    with sqlite3.connect(store / "libmatrix.sqlite3") as database:
-        database.execute("UPDATE send SET tried_ms = tried_ms - ?", (by_ms,))
-    database.close()

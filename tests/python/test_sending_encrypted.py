@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.python.test_sending import A
-from tests.python.test_sending import Sender as ClearSender
 from tests.support.send_server import LOSE, ME, TAKE, Deed, Sending, SendServer, refuse
+from tests.support.sender import A
+from tests.support.sender import Sender as ClearSender
 
 ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
 MEMBER = {

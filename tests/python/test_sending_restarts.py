@@ -1,0 +1,199 @@
+"""Sends that outlive the client they were given to, or its session."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.send_server import (
+    DROP,
+    LOSE,
+    TAKE,
+    Deed,
+    SendServer,
+    limit,
+    refuse,
+)
+from tests.support.sender import A, Sender, once, rows, set_back, stuck
+
+
+@pytest.fixture
+def server() -> Iterator[SendServer]:
+    with SendServer() as running:
+        yield running
+
+
+def test_goes_on_after_a_restart(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path) as sender:
+        stuck(sender, server, 5)
+    server.start()
+    with Sender(server, tmp_path) as sender:
+        # Nothing was done but opening the client.
+        sender.until(lambda: len(server.taken) == 5)
+        # An outcome waits for somebody who wants to hear it.
+        sender.subscribe()
+        sender.until(lambda: len(sender.states()) == 5)
+        assert sender.states() == [(f"t{number}", "sent") for number in range(5)]
+        assert all(event.payload["is_restored"] for event in sender.host.events)
+        sender.host.settle()
+    assert server.bodies() == list("01234")
+    assert rows(tmp_path) == []
+
+
+def test_unheard_outcome_comes_again(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path) as sender:
+        sender.host.consumes = False
+        sender.subscribe()
+        sender.event_id(sender.send("one", txn_id="t"))
+        server.deed = once(refuse(403, "M_FORBIDDEN"))
+        sender.host.settle()
+    with Sender(server, tmp_path) as sender:
+        sender.subscribe()
+        sender.event_id(sender.send("two", txn_id="u"))
+        sender.host.settle()
+        assert ("t", "sent") in sender.states()
+    assert server.bodies() == ["one", "two"]
+    assert rows(tmp_path) == []
+
+
+def test_without_a_subscription_nothing_is_left(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path) as sender:
+        for number in range(10):
+            sender.event_id(sender.send(str(number)))
+    assert rows(tmp_path) == []
+
+
+def test_the_same_transaction_joins_what_waits(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path) as sender:
+        stuck(sender, server, 2)
+    with Sender(server, tmp_path) as sender:
+        requests = [sender.send(str(number), txn_id=f"t{number}") for number in range(3)]
+        assert len(sender.call("sends")["sends"]) == 3
+        server.start()
+        assert [sender.event_id(request) for request in requests] == ["$e0", "$e1", "$e2"]
+    assert server.bodies() == list("012")
+
+
+def test_uncertain_is_never_resent(server: SendServer, tmp_path: Path) -> None:
+    server.deed = lambda _: LOSE
+    with Sender(server, tmp_path) as sender:
+        sender.subscribe()
+        sender.send("0", txn_id="t0")
+        sender.send("1", txn_id="t1")
+        sender.until(lambda: [e for e in sender.host.events if e.payload.get("delay_ms")])
+    assert server.bodies() == ["0"]
+    set_back(tmp_path, 12 * 3_600_000 + 1)
+    server.deed = lambda _: TAKE
+    with Sender(server, tmp_path) as sender:
+        sender.subscribe()
+        sender.until(lambda: ("t1", "sent") in sender.states())
+        first = next(e.payload for e in sender.host.events if e.payload["txn_id"] == "t0")
+        assert first["state"] == "failed"
+        assert first["failure"]["code"] == "E_SEND_UNCERTAIN"
+    assert server.bodies() == ["0", "1"]
+    assert len({sending.number for sending in server.sendings if sending.txn_id == "t1"}) == 1
+
+
+def test_what_never_left_waits_for_ever(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path) as sender:
+        stuck(sender, server, 1)
+        sender.until(lambda: sender.call("sends")["sends"][0].get("failure"))
+    set_back(tmp_path, 30 * 24 * 3_600_000)
+    server.start()
+    with Sender(server, tmp_path) as sender:
+        sender.until(lambda: server.taken)
+    assert server.bodies() == ["0"]
+
+
+def test_shutdown_keeps_sends(server: SendServer, tmp_path: Path) -> None:
+    gate = threading.Event()
+    server.deed = lambda _: Deed(gate=gate)
+    with Sender(server, tmp_path) as sender:
+        requests = [sender.send(str(number)) for number in range(3)]
+        sender.until(lambda: server.sendings)
+        sender.host.send("close_context")
+        for request in requests:
+            assert sender.code(request) == "E_SHUTDOWN"
+    assert len(rows(tmp_path)) == 3
+    gate.set()
+    with Sender(server, tmp_path) as sender:
+        sender.until(lambda: len(server.taken) == 3)
+    assert server.bodies() == list("012")
+
+
+def test_bodies_are_sealed_with_a_passphrase(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path, store_passphrase="open") as sender:
+        stuck(sender, server, 3)
+    assert all(b"m.room.message" not in row[2] for row in rows(tmp_path))
+    assert b"m.room.message" not in (tmp_path / "libmatrix.sqlite3").read_bytes()
+    server.start()
+    with Sender(server, tmp_path, store_passphrase="open") as sender:
+        sender.until(lambda: len(server.taken) == 3)
+    assert server.bodies() == list("012")
+
+
+# -- the session ----------------------------------------------------------------------------------
+
+
+def test_goes_on_with_the_next_login(server: SendServer, tmp_path: Path) -> None:
+    ended = {"errcode": "M_UNKNOWN_TOKEN", "error": "expired", "soft_logout": True}
+    server.deed = lambda s: Deed(False, 401, ended) if s.token == "old" else TAKE
+    with Sender(server, tmp_path, access_token="old") as sender:
+        request = sender.send("one")
+        sender.until(lambda: server.sendings)
+        sender.until(lambda: not sender.call("account")["is_logged_in"])
+        assert sender.code(sender.send("two")) == "E_NOT_LOGGED_IN"
+        sender.call("login_password", user="me", password="secret")
+        assert sender.event_id(request) == "$e0"
+    assert server.bodies() == ["one"]
+
+
+def test_logout_drops_what_waits(server: SendServer, tmp_path: Path) -> None:
+    server.deed = lambda sending: DROP if sending.room_id == A else limit(60_000)
+    with Sender(server, tmp_path) as sender:
+        sender.subscribe()
+        uncertain, waiting = sender.send("one"), sender.send("two")
+        sender.until(lambda: sender.call("sends")["sends"][0].get("failure"))
+        sender.call("logout")
+        assert sender.code(uncertain) == "E_SEND_UNCERTAIN"
+        assert sender.code(waiting) == "E_NOT_LOGGED_IN"
+        sender.host.settle()
+    assert rows(tmp_path) == []
+
+
+def test_another_users_sends_are_dropped(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path) as sender:
+        stuck(sender, server, 2)
+    database = sqlite3.connect(tmp_path / "libmatrix.sqlite3")
+    database.execute("UPDATE meta SET value = ? WHERE key = 'send_owner'", (b'["@you:x","D"]',))
+    database.commit()
+    database.close()
+    server.start()
+    with Sender(server, tmp_path) as sender:
+        sender.subscribe()
+        sender.until(lambda: len(sender.states()) == 2)
+        assert {e.payload["failure"]["code"] for e in sender.host.events} == {"E_NOT_LOGGED_IN"}
+        sender.host.settle()
+    assert server.sendings == []
+    assert rows(tmp_path) == []
+
+
+def test_uncertain_is_another_devices(server: SendServer, tmp_path: Path) -> None:
+    server.deed = lambda sending: LOSE if sending.token == "token" else TAKE
+    with Sender(server, tmp_path) as sender:
+        sender.send("uncertain", txn_id="t0")
+        sender.send("waiting", txn_id="t1")
+        sender.until(lambda: sender.call("sends")["sends"][0].get("failure"))
+    with Sender(server, tmp_path, access_token="new", device_id="E") as sender:
+        sender.subscribe()
+        sender.until(
+            lambda: len([state for _, state in sender.states() if state != "sending"]) == 2
+        )
+        ends = {e.payload["txn_id"]: e.payload for e in sender.host.events}
+        assert ends["t0"]["failure"]["code"] == "E_SEND_UNCERTAIN"
+        assert ends["t1"]["state"] == "sent"
+    assert [sending.token for sending in server.taken] == ["token", "new"]
