@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from libmatrix.sending import doubts
-from tests.python.test_sending import A, B, Sender, rows, set_back
 from tests.support.send_server import LOSE, ME, TAKE, Deed, Sending, SendServer, refuse
+from tests.support.sender import A, B, Sender, rows, set_back
 
 DAY_MS = 24 * 3_600_000
 Other = tuple[int, Any] | None
