@@ -1,3 +1,8 @@
-"""Fixtures for all tests: the homeserver, and host programs compiled against the staged library."""
+"""Where the fixtures for all tests are."""
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.foreign", "tests.support.hosts"]
+pytest_plugins = [
+    "tests.support.fixtures",
+    "tests.support.foreign",
+    "tests.support.hosts",
+    "tests.support.parties",
+]

@@ -11,9 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vodozemac import GroupSession
 
-from tests.support.parties import ROOM, Party, megolm_event
-
-ALICE, BOB, MALLORY = "@alice:x", "@bob:x", "@mallory:x"
+from tests.support.parties import ALICE, BOB, MALLORY, ROOM, Party, megolm_event
 
 
 @pytest.fixture

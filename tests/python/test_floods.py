@@ -16,29 +16,17 @@ from vodozemac import Account, Curve25519PublicKey, GroupSession, InboundGroupSe
 from libmatrix.crypto.quota import Quota
 from libmatrix.crypto.signatures import encode_base64
 from libmatrix.rooms.room import RoomState
-from tests.support.parties import ROOM, Party, acquaint, again, limit, megolm_event
-
-ALICE, BOB, MALLORY = "@alice:x", "@bob:x", "@mallory:x"
-
-
-@pytest.fixture
-def alice() -> Party:
-    return Party(ALICE)
-
-
-@pytest.fixture
-def bob(alice: Party) -> Party:
-    """Has met Alice."""
-    bob = Party(BOB)
-    acquaint(bob, alice)
-    return bob
-
-
-@pytest.fixture
-def mallory(bob: Party) -> Party:
-    mallory = Party(MALLORY)
-    acquaint(bob, mallory)
-    return mallory
+from tests.support.parties import (
+    ALICE,
+    BOB,
+    MALLORY,
+    ROOM,
+    Party,
+    acquaint,
+    again,
+    limit,
+    megolm_event,
+)
 
 
 def give(sender: Party, bob: Party, session: Any, room_id: str = ROOM) -> None:

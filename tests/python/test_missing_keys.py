@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from vodozemac import GroupSession
 
-from tests.support.parties import ROOM, Party, again, limit, megolm_event
-
-ALICE, BOB, MALLORY = "@alice:x", "@bob:x", "@mallory:x"
+from tests.support.parties import ALICE, BOB, MALLORY, ROOM, Party, again, limit, megolm_event
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from libmatrix.crypto.verification.admission import Admission
 from libmatrix.crypto.verification.contents import Party as Peer
 from libmatrix.crypto.verification.early import Answer, Early
 from libmatrix.events.head import read_timeline_event
-from tests.support.parties import ROOM, Party, acquaint
-
-ALICE, BOB, MALLORY = "@alice:x", "@bob:x", "@mallory:x"
+from tests.support.parties import ALICE, BOB, MALLORY, ROOM, Party, acquaint
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from libmatrix.store.state import Changes, State
 from libmatrix.sync.response import SyncResponse
 
 ROOM = "!r:x"
+ALICE, BOB, MALLORY = "@alice:x", "@bob:x", "@mallory:x"
 
 
 class Log:
@@ -208,3 +209,39 @@ def megolm_event(
         "origin_server_ts": number,
         "content": content,
     }
+
+
+def encryption(party: Party, event: dict[str, Any]) -> dict[str, Any]:
+    """What the host is told of how an event was encrypted."""
+    found = party.open(event)
+    assert found is not None
+    said: dict[str, Any] = json.loads(bytes(found.encryption))
+    return said
+
+
+def refresh(party: Party, answer: dict[str, Any]) -> None:
+    """Has a device ask for the devices that an answer of the homeserver names."""
+    party.api.answers["keys/query"] = answer
+    party.run(party.crypto.devices.refresh(answer["device_keys"], force=True))
+
+
+@pytest.fixture
+def alice() -> Party:
+    """Has met nobody."""
+    return Party(ALICE)
+
+
+@pytest.fixture
+def bob(alice: Party) -> Party:
+    """Has met Alice."""
+    bob = Party(BOB)
+    acquaint(bob, alice)
+    return bob
+
+
+@pytest.fixture
+def mallory(bob: Party) -> Party:
+    """Is in the same room as both."""
+    mallory = Party(MALLORY)
+    acquaint(bob, mallory)
+    return mallory
