@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+
 import pytest
 
 from libmatrix.errors import ArgumentError, MatrixError
+from libmatrix.messages import rich_text
 from libmatrix.messages.content import text_content
 from libmatrix.messages.rich_text import clean_html, render_markdown
 
@@ -62,6 +66,32 @@ def test_nesting_has_a_limit() -> None:
 
 
 @pytest.mark.parametrize(
+    "html",
+    ["<div>" * 10_000, "<UL><LI>" * 5_000, "<b>" * 9_000 + "</b>" * 9_000, "<b></p>" * 5_000],
+)
+def test_html_is_not_parsed_that_is_nested_without_end(
+    html: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    real = rich_text._cleaner()
+
+    def parse(text: str) -> str:
+        parsed.append(text)
+        return real(text)
+
+    monkeypatch.setattr(rich_text, "_cleaner", lambda: parse)
+    with pytest.raises(ArgumentError, match=r"^html: .*100 levels"):
+        clean_html(html)
+    assert not parsed
+    assert clean_html("<p>x") and parsed == ["<p>x"]
+
+
+@pytest.mark.parametrize("html", ["<p>x" * 5_000, "<ul>" + "<li>x" * 5_000, "<br>" * 5_000])
+def test_tags_that_close_by_themselves_are_not_nested(html: str) -> None:
+    assert clean_html(html).count(">x<" if "x" in html else "<br>") == 5_000
+
+
+@pytest.mark.parametrize(
     ("text", "html"),
     [
         ("**b** *i* ~~s~~ `c`", "<strong>b</strong> <em>i</em> <s>s</s> <code>c</code>"),
@@ -104,6 +134,70 @@ def test_markdown_that_says_nothing_more(text: str, body: str) -> None:
 @pytest.mark.parametrize("text", [">" * 5000, "[" * 5000, "*a " * 5000, "- " * 2000 + "x"])
 def test_hostile_markdown_ends(text: str) -> None:
     render_markdown(text)
+
+
+def calls_of(text: str) -> int:
+    """How many functions are called for a text."""
+    count = 0
+
+    def called(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        render_markdown(text)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">" * 20_000 + "a\n" * 20_000,
+        "![" * 30_000,
+        "![a" * 20_000 + "]" * 5_000,
+        "[" * 60_000,
+        "[" + "a\n" * 30_000,
+        "|" * 1_000 + "\n" + "|-" * 1_000 + "\n" + "a\n" * 30_000,
+        "- a\n" * 15_000,
+    ],
+    ids=range(7),
+)
+def test_hostile_markdown_is_given_up(text: str) -> None:
+    assert render_markdown(text) == (text, None)
+    assert calls_of(text) < 2_800_000
+
+
+def test_dense_markdown_of_a_full_event_is_rendered() -> None:
+    for part, tag in (
+        ("- a\n", "<li>"),
+        ("`a` ", "<code>"),
+        ("**a** ", "<strong>"),
+        ("# a\n", "<h1>"),
+    ):
+        html = render_markdown(part * 2_500).html
+        assert html and html.count(tag) == 2_500
+    table = render_markdown("|a|b|c|\n|-|-|-|\n" + "|1|2|3|\n" * 900).html
+    assert table and table.count("<td>") == 2_700
+
+
+def test_no_text_is_lost_however_deep_it_is() -> None:
+    for level in (5, 24, 47):
+        html = render_markdown("> " * level + "x").html
+        assert html and html.count("<blockquote>") == level and "x" in html
+    for level in (5, 20):
+        html = render_markdown("- " * level + "x").html
+        assert html and html.count("<li>") == level and "x" in html
+    for text in ("> " * 48 + "x", "- " * 25 + "x", "*a " * 120 + "x" + "*" * 120):
+        assert render_markdown(text) == (text, None)
+
+
+def test_definitions_of_links_are_not_lost() -> None:
+    for text in ("[1]: https://example.org", "see\n\n[1]: https://example.org"):
+        assert render_markdown(text) == (text, None)
 
 
 def test_every_plane_of_unicode_and_nul() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from libmatrix.errors import ArgumentError
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from markdown_it import MarkdownIt
+    from markdown_it.ruler import RuleOptionsType, StateBase
+    from markdown_it.rules_block import StateBlock
     from markdown_it.token import Token
 
 # Client-server API, m.room.message msgtypes.
@@ -31,11 +34,24 @@ _ATTRIBUTES = {
 _EMPTIED = {"script", "style", "mx-reply"}
 _LINKS = {"https", "http", "ftp", "mailto", "magnet"}
 _DEEPEST = 100
+# HTML closes these by itself, so that many open ones are no nesting.
+_SELF_CLOSING = frozenset("p li dd dt tr td th thead tbody tfoot caption option".split())
+# An HTML parser looks through all that is open at each tag, so that is bounded before it begins.
+_MOST_OPEN = 1000
+# Levels of quotes and lists, of which a list takes two.
+_MOST_NESTED = 50
+# Places where Markdown looks for something; a full event that people wrote has 1,500.
+_MOST_STEPS = 15_000
 
 _LINK = re.compile(r"\s*(?:https?|ftp|mailto|magnet):", re.IGNORECASE)
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)")
-_VOID = frozenset({"br", "hr", "img"})
+_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_STEPS = "libmatrix.steps"
+
+
+class _TooMuchError(Exception):
+    """Markdown that is better shown as it is."""
 
 
 class Rendered(NamedTuple):
@@ -46,24 +62,35 @@ class Rendered(NamedTuple):
 
 
 def clean_html(html: str) -> str:
-    """HTML with what the specification does not allow taken out."""
-    cleaned = _cleaner()(html)
-    if _depth(cleaned) > _DEEPEST:
-        raise ArgumentError(f"html: tags are nested more than {_DEEPEST} levels deep")
-    return cleaned
+    """HTML with what the specification does not allow taken out.
+
+    Raises `ArgumentError` when it is nested more than 100 levels deep.
+    """
+    if _most_open(html) <= _MOST_OPEN:
+        cleaned = _cleaner()(html)
+        if _depth(cleaned) <= _DEEPEST:
+            return cleaned
+    raise ArgumentError(f"html: tags are nested more than {_DEEPEST} levels deep")
 
 
 def render_markdown(text: str) -> Rendered:
-    """Markdown as people write it in chats: a line's end is one."""
-    parser = _parser()
-    tokens = parser.parse(text)
-    plain = _plain_text(tokens)
-    if plain is not None:
-        return Rendered(plain, None)
-    html = parser.renderer.render(tokens, parser.options, {}).strip()
-    if len(tokens) == 3 and tokens[0].type == "paragraph_open":
-        html = html.removeprefix("<p>").removesuffix("</p>")
-    return Rendered(text, clean_html(html))
+    """Markdown as people write it in chats: a line's end is one.
+
+    What is nested too deep, or takes too many steps, stays as it was written, without HTML.
+    """
+    parser, env = _parser(), dict[str, Any]({_STEPS: 0})
+    try:
+        tokens = parser.parse(text, env)
+        plain = _plain_text(tokens)
+        if plain is not None:
+            # A definition of a link shows nowhere.
+            return Rendered(text if env.get("references") else plain, None)
+        html = parser.renderer.render(tokens, parser.options, {}).strip()
+        if len(tokens) == 3 and tokens[0].type == "paragraph_open":
+            html = html.removeprefix("<p>").removesuffix("</p>")
+        return Rendered(text, clean_html(html))
+    except (_TooMuchError, ArgumentError):
+        return Rendered(text, None)
 
 
 @cache
@@ -95,6 +122,23 @@ def _filter_attribute(tag: str, name: str, value: str) -> str | None:
     return value
 
 
+def _most_open(html: str) -> int:
+    """How many tags are open at once, at the most; about that, where HTML is not sound."""
+    open_tags: Counter[str] = Counter()
+    level = highest = 0
+    for is_end, name in _TAG.findall(html.lower()):
+        if name in _VOID or name in _SELF_CLOSING:
+            continue
+        if not is_end:
+            open_tags[name] += 1
+            level += 1
+            highest = max(highest, level)
+        elif open_tags[name]:
+            open_tags[name] -= 1
+            level -= 1
+    return highest
+
+
 def _depth(html: str) -> int:
     """How deep tags are nested in HTML that has been cleaned, so that all of them are closed."""
     level = deepest = 0
@@ -112,8 +156,27 @@ def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     # HTML in it stays text: in a chat "vector<int>" is no tag, and nothing of it may get lost.
-    options = {"html": False, "breaks": True}
-    return MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
+    options = {"html": False, "breaks": True, "maxNesting": _MOST_NESTED}
+    parser = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
+    # They come first wherever a block or anything in a line may begin, and find nothing there.
+    places: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    parser.block.ruler.before("table", "limit", _limit_blocks, places)
+    parser.inline.ruler.before("text", "limit", _count_step)
+    return parser
+
+
+def _limit_blocks(state: StateBlock, _first: int, _last: int, _silent: bool) -> bool:
+    """The parser would leave out what is nested deeper than it goes."""
+    if state.level + 2 >= _MOST_NESTED or len(state.tokens) > _MOST_STEPS:
+        raise _TooMuchError
+    return _count_step(state)
+
+
+def _count_step(state: StateBase, _silent: bool = False) -> bool:
+    state.env[_STEPS] += 1
+    if state.env[_STEPS] > _MOST_STEPS:
+        raise _TooMuchError
+    return False
 
 
 def _plain_text(tokens: list[Token]) -> str | None:
