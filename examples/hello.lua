@@ -1,4 +1,4 @@
--- Says hello in a room. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_ROOM.
+-- Says hello in a room. MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD, MATRIX_ROOM (its id).
 local matrix = require "matrix"
 
 matrix.run(function()

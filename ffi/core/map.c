@@ -192,6 +192,42 @@ matrix_status matrix_map_set_string(matrix_map *map, const char *key, const char
     return value ? matrix_map_set_text(map, key, value, strlen(value)) : fail(map, key, "is NULL");
 }
 
+static matrix_status fail_item(matrix_map *map, const char *key, size_t index, const char *reason) {
+    char item[128];
+
+    snprintf(item, sizeof item, "%.100s[%zu]", key, index + 1);
+    return fail(map, item, reason);
+}
+
+matrix_status matrix_map_set_strings(matrix_map *map, const char *key, const char *const *strings,
+                                     size_t count) {
+    matrix_status status = check_target(map, key);
+    struct buffer buffer;
+
+    if (status) {
+        return status;
+    }
+    if (!strings && count) {
+        return fail(map, key, "is NULL");
+    }
+    buffer_init(&buffer);
+    buffer_literal(&buffer, "[");
+    for (size_t i = 0; i < count && !status; i++) {
+        buffer_literal(&buffer, i ? "," : "");
+        if (!strings[i]) {
+            status = fail_item(map, key, i, "is NULL");
+        } else if (!buffer_string(&buffer, strings[i], strlen(strings[i]))) {
+            status = fail_item(map, key, i, "is not valid UTF-8");
+        }
+    }
+    buffer_literal(&buffer, "]");
+    if (status) {
+        buffer_free(&buffer);
+        return status;
+    }
+    return put_buffer(map, key, MATRIX_TYPE_LIST, &buffer);
+}
+
 matrix_status matrix_map_set_map(matrix_map *map, const char *key, const matrix_map *value) {
     matrix_status status = check_target(map, key);
     struct buffer buffer;

@@ -150,9 +150,15 @@ const matrix_value *matrix_reply_value(const matrix_reply *reply) {
 const matrix_error *matrix_reply_error(const matrix_reply *reply) {
     static const matrix_error unreadable = {
         .status = MATRIX_E_INTERNAL, .code = "E_INTERNAL", .message = "the error cannot be read"};
+    static const matrix_error none = {.status = MATRIX_E_INVALID_ARGUMENT,
+                                      .code = "E_INVALID_ARGUMENT",
+                                      .message = "there is no reply: the call was refused"};
     const matrix_error *error;
 
-    if (!reply || reply->ok) {
+    if (!reply) {
+        return &none;
+    }
+    if (reply->ok) {
         return NULL;
     }
     error = core_record(reply, matrix_reply_value(reply), &matrix_record_error);

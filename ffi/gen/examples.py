@@ -98,12 +98,20 @@ def _c_value(value: object) -> str:
     return quoted(text) if isinstance(value, dict | list) else text
 
 
+def _are_strings(value: list[object]) -> bool:
+    return bool(value) and all(isinstance(item, str) for item in value)
+
+
 def _c_option(field: Field, value: object) -> list[str]:
     setter = _SETTERS.get(field.type.kind)
     if setter:
         return call(
             f"matrix_map_set_{setter}", ["options", quoted(field.name), _c_value(value)], ";"
         )
+    if field.type.kind is Kind.LIST and isinstance(value, list) and _are_strings(value):
+        strings = f"(const char *[]){{{', '.join(map(_c_value, value))}}}"
+        arguments = ["options", quoted(field.name), strings, str(len(value))]
+        return call("matrix_map_set_strings", arguments, ";")
     if name := _variable(value):
         size = f"strlen({name})"
     else:

@@ -15,7 +15,8 @@ defaults agree everywhere. [Errors](../errors.md), [ownership](../ownership.md) 
 
 In Lua and Fennel a call takes its arguments, a table of options (may be left out) and a callback;
 without a callback it gives the payload back, inside `matrix.run`. Fennel's names have hyphens. In C
-options are a `matrix_map`.
+options are a `matrix_map`, or NULL; results are read from `matrix_reply_value(reply)` by
+`matrix_value_get_string` and its like. Without a callback, `matrix_wait` waits for the reply.
 
 Types: bool, int (64 bits), double, string (UTF-8), bytes (in C a pointer and a size; as an option
 base64 text), json (any value), list, one of several strings, or a [record](records.gen.md). What is
@@ -48,9 +49,12 @@ def _index(api: Api) -> str:
     return lines(out, ["- [Error codes](errors.gen.md)"])
 
 
+_TITLES = {"direct": "Direct rooms", "oauth": "OAuth 2.0", "sso": "Single sign-on"}
+
+
 def title(name: str) -> str:
     """``some_area`` as a heading."""
-    return name.replace("_", " ").capitalize()
+    return _TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def _area(area: Area, api: Api) -> str:
@@ -178,7 +182,19 @@ def _event(event: Event, api: Api) -> list[str]:
 def _records(api: Api) -> str:
     out = [BANNER, "# Records and enums", "", "[Reference](index.gen.md)", ""]
     out += [
-        "In C each record is also a struct, `matrix_<name>`, reached with `matrix_reply_as_<name>`."
+        "In C each record is also a struct, `matrix_<name>`: `matrix_reply_as_<name>(reply, value)`"
+        " reads it from a map inside a reply. For an event that is the whole payload, for a result"
+        " the field that holds the record:",
+        "",
+        "```c",
+        "const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));",
+        'const matrix_value *field = matrix_value_get(matrix_reply_value(reply), "room");',
+        "const matrix_room *room = matrix_reply_as_room(reply, field);",
+        "```",
+        "",
+        "It is NULL when there is no such map, and lives as long as the reply. Strings that may be"
+        " absent are NULL then; such numbers and bools have a `has_` member beside them, and such"
+        " enums are 0.",
     ]
     for record in api.records.values():
         out += ["", *_record(record, api)]

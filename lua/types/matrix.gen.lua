@@ -1842,7 +1842,7 @@ function Client:joined_rooms() end
 ---@class matrix.SendTextPayload: matrix.Payload
 ---@field event_id string the event that was made
 
----Sends a text message. In an encrypted room it fails, and nothing leaves in clear.
+---Sends a text message, encrypted where the room is.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mtext)
 ---
 ---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE

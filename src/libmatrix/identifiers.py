@@ -28,6 +28,8 @@ def check_user_ids(values: Iterable[str], name: str) -> None:
 
 def check_room_id(value: str, name: str = "room_id") -> None:
     """Raises ArgumentError unless it looks like a room id; since version 12 it names no server."""
+    if value.startswith("#"):
+        raise ArgumentError(f"{name}: is an alias; join_room and resolve_room_alias tell the id")
     _check(value, name, "!", "a room id, which begins with !", has_server=False)
 
 

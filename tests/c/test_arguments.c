@@ -188,6 +188,7 @@ int main(void) {
     every_type();
     client_options();
     CHECK(matrix_version()->api_version == MATRIX_API_VERSION);
+    CHECK(strcmp(matrix_version()->version, MATRIX_VERSION_STRING) == 0);
     CHECK_OK(matrix_shutdown(context, -1));
     return 0;
 }

@@ -189,13 +189,15 @@ static void maps_from_json(matrix_client client) {
     CHECK_STATUS(matrix_map_from_json(NULL, 0, &map), MATRIX_E_INVALID_ARGUMENT);
     CHECK_STATUS(matrix_map_from_json("{}", 2, NULL), MATRIX_E_INVALID_ARGUMENT);
     map = map_of(" { \"a\" : [ 1 , 2 ] , \"a\" : \"last\", \"\" : null, \"\\u00e9\" : {} } ");
+    CHECK_OK(matrix_map_set_strings(map, "l", (const char *[]){"\"", "b"}, 2));
+    CHECK_OK(matrix_map_set_strings(map, "", NULL, 0));
     CHECK_OK(matrix_map_set_map(map, "self", map));
     CHECK_OK(matrix_map_set_map(outer, "payload", map));
     CHECK_OK(matrix_map_set_bool(map, "a", true)); /* too late for the copy */
     payload_of(client, outer, &reply);
     CHECK_TEXT(matrix_reply_json(reply, NULL),
-               "{\"payload\":{\"a\":\"last\",\"\":null,\"\xc3\xa9\":{},"
-               "\"self\":{\"a\":\"last\",\"\":null,\"\xc3\xa9\":{}}}}");
+               "{\"payload\":{\"a\":\"last\",\"\":[],\"\xc3\xa9\":{},\"l\":[\"\\\"\",\"b\"],"
+               "\"self\":{\"a\":\"last\",\"\":[],\"\xc3\xa9\":{},\"l\":[\"\\\"\",\"b\"]}}}");
     matrix_reply_free(reply);
     matrix_map_free(map);
     matrix_map_free(outer);
@@ -218,6 +220,14 @@ static void setters_are_checked(void) {
     CHECK_STATUS(matrix_map_set_null(map, "\xff"), MATRIX_E_INVALID_ARGUMENT);
     CHECK_TEXT(matrix_map_error(map), "key: is not valid UTF-8");
     CHECK_STATUS(matrix_map_set_int(NULL, "k", 1), MATRIX_E_INVALID_ARGUMENT);
+    CHECK_STATUS(matrix_map_set_strings(map, "k", NULL, 1), MATRIX_E_INVALID_ARGUMENT);
+    CHECK_TEXT(matrix_map_error(map), "k: is NULL");
+    CHECK_STATUS(matrix_map_set_strings(map, "k", (const char *[]){"a", NULL}, 2),
+                 MATRIX_E_INVALID_ARGUMENT);
+    CHECK_TEXT(matrix_map_error(map), "k[2]: is NULL");
+    CHECK_STATUS(matrix_map_set_strings(map, "k", (const char *[]){"\xff", "a"}, 2),
+                 MATRIX_E_INVALID_ARGUMENT);
+    CHECK_TEXT(matrix_map_error(map), "k[1]: is not valid UTF-8");
     CHECK_OK(matrix_map_set_text(map, "k", NULL, 0));
     CHECK_TEXT(matrix_map_error(map), "");
     CHECK_TEXT(matrix_map_error(NULL), "");
@@ -242,7 +252,8 @@ static void getters_are_lenient(void) {
     CHECK(matrix_value_get_int(&value, "s", 5) == 5);
     CHECK(matrix_value_get_double(&value, "s", 5) == 5);
     CHECK(matrix_value_get_bool(&value, "b", false) && matrix_value_get_bool(&value, "s", true));
-    CHECK(matrix_reply_value(NULL)->type == MATRIX_TYPE_MAP && matrix_reply_error(NULL) == NULL);
+    CHECK(matrix_reply_value(NULL)->type == MATRIX_TYPE_MAP && matrix_reply_error(NULL));
+    CHECK(matrix_reply_error(NULL)->status == MATRIX_E_INVALID_ARGUMENT);
     CHECK(!matrix_reply_ok(NULL) && matrix_reply_keep(NULL) == NULL);
     CHECK_TEXT(matrix_reply_json(NULL, NULL), "{}");
     matrix_reply_free(NULL);

@@ -67,6 +67,7 @@ static matrix_map *build_map(void) {
         check(matrix_map_set_int(map, "delay_ms", 5));
         check(matrix_map_set_json(map, "payload", "[1,{\"a\":\"b\"},0.5]", 17));
         check(matrix_map_set_double(map, "payload", 0.25));
+        check(matrix_map_set_strings(map, "payload", (const char *[]){"a", "b"}, 2));
         check(matrix_map_set_map(map, "payload", map));
     }
     return map;

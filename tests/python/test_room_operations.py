@@ -458,3 +458,11 @@ def test_nobody_is_asked_without_a_session(answers: dict[Place, Any]) -> None:
             ("room_tags", {"room_id": "!room"}),
         ):
             assert host.refuse(client, operation, **arguments)["code"] == "E_NOT_LOGGED_IN"
+
+
+@pytest.mark.parametrize("room_id", ["#tea:localhost", "room", ""])
+def test_what_is_sent_names_its_room_by_the_id(scene: Scene, room_id: str) -> None:
+    error = scene.refuse("send_text", room_id=room_id, body="tea")
+    assert error["code"] == "E_INVALID_ARGUMENT"
+    assert error["message"].startswith("room_id: ")
+    assert ("alias" in error["message"]) == room_id.startswith("#")

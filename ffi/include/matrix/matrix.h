@@ -202,9 +202,10 @@ typedef struct matrix_reply matrix_reply;
 typedef void (*matrix_callback)(const matrix_reply *reply, void *user_data);
 
 MATRIX_API matrix_reply_kind matrix_reply_get_kind(const matrix_reply *reply);
-/** True unless the reply carries an error. */
+/** True unless the reply carries an error; false for NULL, what a refused call leaves. */
 MATRIX_API bool matrix_reply_ok(const matrix_reply *reply);
-/** The error of a reply that is not ok; NULL when it is ok. Lives as long as the reply. */
+/** The error of a reply that is not ok, NULL too; NULL when it is ok. Lives as long as the reply.
+ */
 MATRIX_API const matrix_error *matrix_reply_error(const matrix_reply *reply);
 /** The payload, a map; made from the JSON text on first use. Lives as long as the reply. Never
  * NULL. */

@@ -1180,7 +1180,7 @@ MATRIX_API matrix_status matrix_joined_rooms(matrix_client client, matrix_map *o
 /* ---- messages ------------------------------------------------------------------------------- */
 
 /**
- * Sends a text message. In an encrypted room it fails, and nothing leaves in clear. Since 0.1.
+ * Sends a text message, encrypted where the room is. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#mtext
  *
  * Arguments:

@@ -88,7 +88,10 @@ MATRIX_API matrix_status matrix_map_set_string(matrix_map *map, const char *key,
 /** A string with its size in bytes, which may hold NULs. */
 MATRIX_API matrix_status matrix_map_set_text(matrix_map *map, const char *key, const char *data,
                                              size_t size);
-/** Any JSON value as text of `size` bytes; this is how lists and nested values are set. */
+/** A list of `count` strings, as user ids. */
+MATRIX_API matrix_status matrix_map_set_strings(matrix_map *map, const char *key,
+                                                const char *const *strings, size_t count);
+/** Any JSON value as text of `size` bytes; this is how other lists and nested values are set. */
 MATRIX_API matrix_status matrix_map_set_json(matrix_map *map, const char *key, const char *json,
                                              size_t size);
 /** A copy of `value` as it is now. */

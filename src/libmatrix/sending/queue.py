@@ -18,6 +18,7 @@ from libmatrix.errors import (
     StoreError,
     UncertainSendError,
 )
+from libmatrix.identifiers import check_room_id
 from libmatrix.sending.doubts import Doubts
 from libmatrix.sending.events import echo, pending, tell, update_of
 from libmatrix.sending.item import Draft, Item, check_size, now_ms, place_of
@@ -90,6 +91,7 @@ class SendQueue:
     def _add(self, room_id: str, draft: Draft) -> Item:
         client = self.client
         session = client.require_login()
+        check_room_id(room_id)
         check_size(session.user_id or "", room_id, draft)
         is_clear = draft.kind != "event" or goes_in_clear(draft.type)
         is_encrypted = False if is_clear else known_to_be_encrypted(client, room_id)
