@@ -59,6 +59,33 @@ def test_a_restart_goes_on(homeserver: Homeserver, tmp_path: Path) -> None:
         assert modes["libmatrix.key"] == 0o600 and set(modes.values()) == {0o600}
 
 
+def test_a_device_that_came_while_encryption_was_off_is_known(
+    host: RuntimeHost, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    """The syncs of a client without encryption have told who has another device, and are over."""
+    person = homeserver.account()
+    bob = Talker(host, homeserver, homeserver.account())
+    with RuntimeHost() as first:
+        alice = Talker(first, homeserver, person, tmp_path)
+        room_id = encrypted_room(homeserver, alice, bob)
+        alice.send(room_id, "one")
+        bob.wait_message("one")
+        alice.sync()
+    second = Talker(host, homeserver, bob.account)
+    second.sync()
+    sent_id = second.send(room_id, "a device that others can answer")
+    with RuntimeHost() as without:
+        blind = Talker(without, homeserver, person, tmp_path, encryption=False)
+        blind.wait_event(lambda event: event["event_id"] == sent_id)
+        # What a sync brought is kept before the next one is asked for.
+        blind.sync()
+    with RuntimeHost() as last:
+        alice = Talker(last, homeserver, person, tmp_path)
+        alice.sync()
+        alice.send(room_id, "two")
+        assert second.wait_message("two")["encryption"]["is_decrypted"]
+
+
 def test_what_cannot_be_decrypted_says_why(host: RuntimeHost, homeserver: Homeserver) -> None:
     alice, bob = (Talker(host, homeserver, homeserver.account()) for _ in range(2))
     room_id = encrypted_room(homeserver, alice, bob)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from libmatrix.crypto.signatures import SigningKey, sign
-from libmatrix.errors import EncryptionError
-from tests.support.parties import Party
+from libmatrix.errors import EncryptionError, HomeserverError
+from libmatrix.store.state import Changes
+from libmatrix.sync.response import SyncResponse
+from tests.support.parties import Party, again
 
-ALICE, BOB = "@alice:x", "@bob:far"
+ALICE, BOB, CAROL = "@alice:x", "@bob:far", "@carol:x"
 
 
 def keys_of(*parties: Party) -> dict[str, Any]:
@@ -243,3 +246,93 @@ def test_keys_of_a_lost_store_are_not_replaced(alice: Party) -> None:
     with pytest.raises(EncryptionError, match="not in this store"):
         alice.run(alice.crypto.ready())
     assert not asked(alice, "/keys/upload")
+
+
+# -- what syncs did not tell ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def met(alice: Party, bob: Party) -> Party:
+    """Alice, who knows Bob's devices as of her first sync, and Carol's."""
+    alice.take(token="s1")
+    alice.knows(bob, Party(CAROL))
+    alice.api.asked.clear()
+    return alice
+
+
+def missed(party: Party, token: str) -> None:
+    """A sync without encryption."""
+    changes = Changes()
+    changes.next_batch = token
+    party.state.commit(changes)
+
+
+def test_nothing_is_asked_while_one_sync_follows_another(met: Party) -> None:
+    for token in ("s2", "s2", "s3"):
+        met.take(token=token)
+    assert not asked(met, "/keys/changes")
+    after = again(met)
+    after.take(token="s4")
+    assert not asked(after, "/keys/changes") and after.crypto.devices.is_current(BOB)
+
+
+def test_only_what_changed_meanwhile_is_outdated(met: Party) -> None:
+    met.take(token="s2")
+    missed(met, "s3")
+    after = again(met)
+    after.api.answers["keys/changes"] = {"changed": [BOB, "@nobody:x"], "left": []}
+    after.take(token="s4")
+    assert asked(after, "/keys/changes") == [[["from", "s2"], ["to", "s4"]]]
+    assert not after.crypto.devices.is_current(BOB) and after.crypto.devices.is_current(CAROL)
+    after.take(token="s5")
+    assert len(asked(after, "/keys/changes")) == 1
+
+
+def test_a_broken_list_of_changes_is_asked_for(met: Party) -> None:
+    met.api.answers["keys/changes"] = {"changed": [BOB], "left": [CAROL]}
+    met.take(token="s2", is_whole=True)
+    assert asked(met, "/keys/changes") == [[["from", "s1"], ["to", "s2"]]]
+    assert not met.crypto.devices.is_current(BOB)
+    users = {user for user, _ in met.crypto.store.users.places()}
+    assert users == {ALICE, BOB}, "Carol is met no more"
+
+
+def refuse(_: Any) -> Any:
+    raise HomeserverError("no such token", code="M_UNKNOWN")
+
+
+@pytest.mark.parametrize("answer", [refuse, {"changed": 7}, [], {"changed": [7]}])
+def test_everybody_is_asked_for_when_that_cannot_be_known(met: Party, answer: Any) -> None:
+    met.take(token="s2")
+    missed(met, "s3")
+    met.api.answers["keys/changes"] = answer
+    met.take(token="s4")
+    devices = met.crypto.devices
+    assert not devices.is_current(BOB) and not devices.is_current(CAROL)
+    met.take(token="s5")
+    assert len(asked(met, "/keys/changes")) == 1
+
+
+def test_a_homeserver_that_is_slow_to_tell_changes_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, met: Party
+) -> None:
+    monkeypatch.setattr("libmatrix.crypto.device_lists._SECONDS", 0.01)
+    missed(met, "s3")
+
+    async def never(*_: Any, **__: Any) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr(met.api, "call", never)
+    met.take(token="s4")
+    assert not met.crypto.devices.is_current(BOB)
+
+
+def test_a_sync_that_was_not_committed_is_no_gap(met: Party) -> None:
+    """The client ends before the host has consumed it."""
+    changes = Changes()
+    met.run(met.crypto.take_sync(SyncResponse(next_batch="s2"), changes, is_whole=False))
+    met.crypto.store.flush()
+    after = again(met)
+    after.take(token="s2")
+    assert not asked(after, "/keys/changes") and after.crypto.devices.is_current(BOB)

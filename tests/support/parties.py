@@ -42,8 +42,10 @@ class Api:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
 
-    async def call(self, method: str, path: str, *, body: Any = None, **_: Any) -> bytes:
-        text = json.loads(json.dumps(body, default=str))
+    async def call(
+        self, method: str, path: str, *, body: Any = None, query: Any = None, **_: Any
+    ) -> bytes:
+        text = json.loads(json.dumps(query if body is None else body, default=str))
         self.asked.append((path, text))
         for end, answer in self.answers.items():
             if end in path:
@@ -121,18 +123,18 @@ class Party:
         sealed = self.crypto.olm.encrypt(other.device(), kind, content)
         return {"type": "m.room.encrypted", "sender": self.user_id, "content": sealed}
 
-    def take(self, *events: Any) -> list[Any]:
+    def take(self, *events: Any, token: str = "s1", is_whole: bool = False) -> list[Any]:
         """A sync with these to-device events; what the host would see of them."""
         raws = [
             Raw(each if isinstance(each, bytes) else json.dumps(each).encode()) for each in events
         ]
-        response = SyncResponse(next_batch="s1")
+        response = SyncResponse(next_batch=token)
         response.to_device.events = raws
         changes = Changes()
-        changes.next_batch = "s1"
+        changes.next_batch = token
 
         async def sync() -> list[Raw]:
-            shown, self.proved = await self.crypto.take_sync(response, changes, is_whole=False)
+            shown, self.proved = await self.crypto.take_sync(response, changes, is_whole=is_whole)
             self.state.commit(changes)
             return shown
 

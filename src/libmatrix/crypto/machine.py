@@ -29,6 +29,7 @@ import msgspec
 from libmatrix.crypto.account import MEGOLM, Account
 from libmatrix.crypto.claim import Claims
 from libmatrix.crypto.decrypt import Decryptor
+from libmatrix.crypto.device_lists import DeviceListUpdates
 from libmatrix.crypto.devices import Devices
 from libmatrix.crypto.key_requests import KeyRequests
 from libmatrix.crypto.late import Late
@@ -89,6 +90,7 @@ class Crypto(Parts):
         self.store: CryptoStore = CryptoStore(client.state, client.options.store_path, vault)
         self.devices: Devices = Devices(self)
         self.account = self._open_account()
+        self._device_lists = DeviceListUpdates(self)
         self.olm = Olm(self)
         self.claims = Claims(self)
         self.to_device: ToDevice = ToDevice(self)
@@ -252,11 +254,7 @@ class Crypto(Parts):
         `is_whole`: it follows no other, or its list of changed devices is broken.
         Returns the to-device events that the host may see.
         """
-        lists = response.device_lists
-        if is_whole:
-            # What changed since an earlier sync is not said.
-            self.devices.invalidate_all()
-        self.devices.take_changes(lists.changed, lists.left)
+        await self._device_lists.take(response, changes, is_whole=is_whole)
         self.account.take_counts(
             response.device_one_time_keys_count, response.device_unused_fallback_key_types
         )
