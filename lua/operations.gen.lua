@@ -1143,6 +1143,7 @@ list.operations = {
       { name = "before_limit", type = "int" },
       { name = "after_limit", type = "int" },
       { name = "from_token", type = "string" },
+      { name = "filter", type = "json" },
     },
     result = {
       { name = "results", type = "list", item = "record", record = "search_result", required = true },
@@ -1890,6 +1891,7 @@ list.operations = {
       { name = "membership_sender", type = "string" },
       { name = "membership_reason", type = "string" },
       { name = "has_all_members", type = "bool", required = true },
+      { name = "allowed_room_ids", type = "list", item = "string", required = true },
     },
   },
   upgrade_room = {
@@ -2219,6 +2221,10 @@ list.operations = {
       { name = "join_rule", type = "enum", enum = "join_rule" },
       { name = "allow", type = "list", item = "string" },
       { name = "history_visibility", type = "enum", enum = "history_visibility" },
+      { name = "guest_access", type = "enum", enum = "guest_access" },
+      { name = "federate", type = "bool" },
+      { name = "additional_creators", type = "list", item = "string" },
+      { name = "initial_state", type = "list", item = "json" },
     },
     result = {
       { name = "space_id", type = "string", required = true },

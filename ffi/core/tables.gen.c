@@ -878,6 +878,7 @@ static const struct field search_messages_options[] = {
     {.name = "before_limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "after_limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "filter", .type = FIELD_JSON, .required = false, .secret = false},
 };
 
 static const struct field export_room_keys_arguments[] = {
@@ -1505,6 +1506,10 @@ static const struct field create_space_options[] = {
     {.name = "join_rule", .type = FIELD_ENUM, .enumeration = &matrix_enum_join_rule, .required = false, .secret = false},
     {.name = "allow", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
     {.name = "history_visibility", .type = FIELD_ENUM, .enumeration = &matrix_enum_history_visibility, .required = false, .secret = false},
+    {.name = "guest_access", .type = FIELD_ENUM, .enumeration = &matrix_enum_guest_access, .required = false, .secret = false},
+    {.name = "federate", .type = FIELD_BOOL, .required = false, .secret = false},
+    {.name = "additional_creators", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "initial_state", .type = FIELD_LIST, .item = FIELD_JSON, .required = false, .secret = false},
 };
 
 static const struct field add_space_child_arguments[] = {
@@ -2199,7 +2204,7 @@ const struct operation matrix_operations[] = {
     [OPERATION_SEARCH_MESSAGES] = {
         .name = "search_messages",
         .arguments = {search_messages_arguments, 1},
-        .options = {search_messages_options, 8},
+        .options = {search_messages_options, 9},
         .has_progress = false,
     },
     [OPERATION_EXPORT_ROOM_KEYS] = {
@@ -2679,7 +2684,7 @@ const struct operation matrix_operations[] = {
     [OPERATION_CREATE_SPACE] = {
         .name = "create_space",
         .arguments = {NULL, 0},
-        .options = {create_space_options, 11},
+        .options = {create_space_options, 15},
         .has_progress = false,
     },
     [OPERATION_ADD_SPACE_CHILD] = {

@@ -40,3 +40,19 @@
                               (T.same heard ["from Fennel"])
                               (people.wait_until client #states.sent)
                               (client:close))))))
+
+(T.test "an echo is there at once, and the next message goes whatever became of the one before"
+        #(people.in_room
+           (fn [alice _ room-id]
+             (let [events []
+                   states {}]
+               (check (alice:sync-once))
+               (count alice states)
+               (alice:subscribe :message {: room-id :local-echo true}
+                                #(table.insert events [$1.is_local $1.txn_id]))
+               (alice:send-text room-id (string.rep "x" 65000) {:txn-id :large} #nil)
+               (check (alice:send-text room-id "echo" {:txn-id :mine}))
+               (T.same events [[true :large] [true :mine]])
+               (people.sync_until alice #(. events 3))
+               (T.same (. events 3) [nil :mine])
+               (T.same states {:queued 2 :sending 2 :sent 1 :failed 1})))))

@@ -35,7 +35,7 @@ def test_sending(
 def test_sending_from_c(run_host: Run, homeserver: Homeserver, tmp_path: Path) -> None:
     scene = make_scene(homeserver)
     run_host("sending", env=scene.env | {"MATRIX_STORE": str(tmp_path)})
-    assert messages(scene) == ["c0", "c1", "c3", "c4"]
+    assert messages(scene) == ["c0", "c1", "c3", "c4", "c5"]
 
 
 def messages(scene: Scene) -> list[str]:

@@ -67,6 +67,7 @@ def state(room_id: str, kind: str) -> str:
 STABLE = "/_matrix/client/v1/room_summary/!room"
 EARLY = "/_matrix/client/unstable/im.nheko.summary/summary/!room"
 EARLIER = "/_matrix/client/unstable/im.nheko.summary/rooms/!room/summary"
+HIERARCHY = "/_matrix/client/v1/rooms/!room/hierarchy"
 
 
 @pytest.mark.parametrize("unknown", [UNRECOGNIZED, Answer(b"<html>", 404), Answer(b"", 405)])
@@ -95,8 +96,35 @@ def test_a_summary_by_older_paths(
 def test_a_summary_that_is_refused(scene: Scene, answers: dict[Place, Any]) -> None:
     assert scene.refuse("room_summary", room_id_or_alias="!room")["code"] == "M_NOT_FOUND"
     assert len(scene.server.requests) == 1
-    answers.update({("GET", each): UNRECOGNIZED for each in (STABLE, EARLY, EARLIER)})
+    answers.update({("GET", each): UNRECOGNIZED for each in (STABLE, EARLY, EARLIER, HIERARCHY)})
     assert scene.refuse("room_summary", room_id_or_alias="!room")["code"] == "M_UNRECOGNIZED"
+
+
+def test_a_summary_of_a_server_without_summaries(scene: Scene, answers: dict[Place, Any]) -> None:
+    """Spaces are older: a page of one room tells of it, whether it is a space or not."""
+    unknown = [
+        STABLE,
+        EARLY,
+        EARLIER,
+        *(each.replace("!room", "#tea:x") for each in (STABLE, EARLY, EARLIER)),
+    ]
+    answers.update({("GET", each): UNRECOGNIZED for each in unknown})
+    answers["GET", f"{V3}/directory/room/#tea:x"] = {"room_id": "!room", "servers": ["x"]}
+    answers["GET", HIERARCHY] = {
+        "rooms": [
+            {"room_id": "!room", "name": "Tea", "num_joined_members": 2, "children_state": []}
+        ]
+    }
+    for name in ("!room", "#tea:x"):
+        found = scene.call("room_summary", room_id_or_alias=name)["room"]
+        assert (found["name"], found["joined_member_count"]) == ("Tea", 2)
+    assert scene.server.requests[-1].query == {"limit": "1", "max_depth": "0"}
+    answers["GET", HIERARCHY] = {"rooms": []}
+    assert scene.refuse("room_summary", room_id_or_alias="!room")["code"] == "M_NOT_FOUND"
+    answers["GET", HIERARCHY] = Answer({"errcode": "M_FORBIDDEN", "error": "no"}, 403)
+    assert scene.refuse("room_summary", room_id_or_alias="!room")["code"] == "M_FORBIDDEN"
+    del answers["GET", f"{V3}/directory/room/#tea:x"]
+    assert scene.refuse("room_summary", room_id_or_alias="#tea:x")["code"] == "M_NOT_FOUND"
 
 
 def test_pages_with_rooms_that_are_none(scene: Scene, answers: dict[Place, Any]) -> None:

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from libmatrix.api import decode, make_path
 from libmatrix.errors import ArgumentError
+from libmatrix.messages.content import read_map
 from libmatrix.messages.fetched import make_records
 from libmatrix.messages.paging import check_limit
 from libmatrix.table_gen import SearchMessagesResult, SearchResult
@@ -69,7 +70,8 @@ async def search(client: Client, arguments: SearchMessagesArguments) -> SearchMe
 
 
 def _criteria(arguments: SearchMessagesArguments) -> dict[str, Any]:
-    filters: dict[str, Any] = {"limit": int(check_limit("limit", arguments.limit))}
+    filters = read_map("filter", arguments.filter) if arguments.filter else {}
+    filters["limit"] = int(check_limit("limit", arguments.limit))
     if arguments.room_ids is not None:
         filters["rooms"] = arguments.room_ids
     if arguments.senders is not None:

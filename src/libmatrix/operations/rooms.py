@@ -9,6 +9,7 @@ import msgspec
 from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, UnknownRoomError
+from libmatrix.events.head import content
 from libmatrix.identifiers import check_user_ids
 from libmatrix.rooms.creation import create
 from libmatrix.rooms.direct import remember
@@ -35,6 +36,10 @@ from libmatrix.table_gen import (
 
 class _Replacement(msgspec.Struct):
     replacement_room: str
+
+
+class _JoinRules(msgspec.Struct):
+    allow: Any = None
 
 
 async def rooms(client: Client, arguments: RoomsArguments) -> RoomsResult:
@@ -75,7 +80,16 @@ async def room_details(client: Client, arguments: RoomDetailsArguments) -> RoomD
         membership_sender=room.membership_sender,
         membership_reason=room.membership_reason,
         has_all_members=room.room_id in state.loaded_members,
+        allowed_room_ids=_allowed(state.event(room.room_id, "m.room.join_rules", "")),
     )
+
+
+def _allowed(event: bytes | None) -> list[str]:
+    """The rooms whose members a state event of join rules lets in."""
+    allow = content(content_of(event), _JoinRules).allow if event is not None else None
+    found = [each for each in allow if isinstance(each, dict)] if isinstance(allow, list) else []
+    rooms = [each.get("room_id") for each in found if each.get("type") == "m.room_membership"]
+    return [room_id for room_id in rooms if isinstance(room_id, str)]
 
 
 async def create_room(client: Client, arguments: CreateRoomArguments) -> CreateRoomResult:

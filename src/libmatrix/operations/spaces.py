@@ -61,6 +61,10 @@ _GIVEN = (
     "join_rule",
     "allow",
     "history_visibility",
+    "guest_access",
+    "federate",
+    "additional_creators",
+    "initial_state",
 )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
-from libmatrix.errors import MatrixError, ResponseError
+from libmatrix.errors import HomeserverError, MatrixError, ResponseError
 from libmatrix.table_gen import Membership, RoomPreview
 
 if TYPE_CHECKING:
@@ -42,6 +42,14 @@ class Chunk(msgspec.Struct, gc=False):
     children_state: Raw = Raw()
     early_version: Any = msgspec.field(default=None, name="im.nheko.summary.room_version")
     early_encryption: Any = msgspec.field(default=None, name="im.nheko.summary.encryption")
+
+
+class _Resolved(msgspec.Struct):
+    room_id: str
+
+
+class _Hierarchy(msgspec.Struct):
+    rooms: list[Raw]
 
 
 def fields(chunk: Chunk) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def preview(chunk: Chunk) -> RoomPreview:
 
 
 async def fetch_summary(client: Client, room: str, via: Sequence[str]) -> RoomPreview:
-    """What the homeserver says of one room, by the paths of before it was specified too."""
+    """What the homeserver says of one room, also one that is older than the request for that."""
     query = [("via", server) for server in via]
     paths = (
         make_path("room_summary", room, prefix=_V1),
@@ -105,7 +113,23 @@ async def fetch_summary(client: Client, room: str, via: Sequence[str]) -> RoomPr
                 raise
             first = first or error
     assert first is not None
-    raise first
+    try:
+        return await _from_hierarchy(client, room)
+    except MatrixError as error:
+        raise first if _is_unknown_path(error) else error from None
+
+
+async def _from_hierarchy(client: Client, room: str) -> RoomPreview:
+    """The same from what is told of spaces, which older homeservers know for any room."""
+    if room.startswith("#"):
+        room = (await client.api.get(_Resolved, make_path("directory", "room", room))).room_id
+    query = [("limit", "1"), ("max_depth", "0")]
+    path = make_path("rooms", room, "hierarchy", prefix=_V1)
+    page = decode(await client.api.call("GET", path, query=query), _Hierarchy)
+    found = previews(client, page.rooms)
+    if not found:
+        raise HomeserverError("the homeserver tells nothing of this room", code="M_NOT_FOUND")
+    return found[0]
 
 
 def _is_unknown_path(error: MatrixError) -> bool:

@@ -86,6 +86,69 @@ static void every_event_once_in_order(void) {
     close_cursor(forward, true);
 }
 
+/** The id and the moment of the message with a number. */
+static int64_t look_up(int wanted, char *event_id) {
+    int64_t cursor = open_cursor("{\"page_size\": 500}"), moment = 0;
+    matrix_reply *reply = take_ok(read_page(cursor));
+    const matrix_value *events = matrix_value_get(matrix_reply_value(reply), "events");
+
+    for (size_t i = 0; i < matrix_value_count(events); i++) {
+        const matrix_event *event = matrix_reply_as_event(reply, matrix_value_at(events, i));
+        int number = 0;
+
+        if (event->body && sscanf(event->body, "number %d", &number) == 1 && number == wanted) {
+            snprintf(event_id, 256, "%s", event->event_id);
+            moment = event->origin_server_ts;
+        }
+    }
+    matrix_reply_free(reply);
+    close_cursor(cursor, true);
+    CHECK(moment > 0);
+    return moment;
+}
+
+/** The number of the message that a cursor begins with. */
+static int first_number(int64_t cursor) {
+    matrix_reply *reply = take_ok(read_page(cursor));
+    const matrix_value *events = matrix_value_get(matrix_reply_value(reply), "events");
+    int number = 0;
+
+    CHECK(sscanf(matrix_reply_as_event(reply, matrix_value_at(events, 0))->body, "number %d",
+                 &number) == 1);
+    matrix_reply_free(reply);
+    return number;
+}
+
+static void begins_with_an_event_or_at_a_moment(void) {
+    char event_id[256], json[512];
+    int64_t moment = look_up(20, event_id), cursor;
+    int last = 21;
+
+    snprintf(json, sizeof json, "{\"page_size\": 7, \"event_id\": \"%s\"}", event_id);
+    cursor = open_cursor(json);
+    while (follow(read_page(cursor), &last, -1))
+        ;
+    CHECK(last == 1);
+    close_cursor(cursor, true);
+    snprintf(json, sizeof json,
+             "{\"page_size\": 7, \"event_id\": \"%s\", \"direction\": \"forward\"}", event_id);
+    cursor = open_cursor(json);
+    last = 19;
+    while (follow(read_page(cursor), &last, 1))
+        ;
+    CHECK(last == count);
+    close_cursor(cursor, true);
+    /* Of messages of one millisecond any may be the nearest. */
+    snprintf(json, sizeof json, "{\"timestamp\": %lld}", (long long)moment);
+    cursor = open_cursor(json);
+    last = first_number(cursor);
+    CHECK(last >= 20 && last < 30);
+    while (follow(read_page(cursor), &last, -1))
+        ;
+    CHECK(last == 1);
+    close_cursor(cursor, true);
+}
+
 static void reads_are_answered_in_their_order(void) {
     int64_t cursor = open_cursor("{\"page_size\": 10}");
     matrix_request requests[4];
@@ -165,6 +228,7 @@ int main(void) {
     count = atoi(env("MATRIX_COUNT"));
     alice = open_with_token("MATRIX_TOKEN", "MATRIX_USER_ID");
     every_event_once_in_order();
+    begins_with_an_event_or_at_a_moment();
     reads_are_answered_in_their_order();
     cancelled_read_moves_nothing();
     closed_cursor_is_an_error();

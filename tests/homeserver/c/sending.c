@@ -102,11 +102,63 @@ static void send_online(void) {
     CHECK_OK(matrix_close_client(client));
 }
 
+struct outcome {
+    char code[64];
+    int place;
+};
+
+static int over;
+
+static void on_over(const matrix_reply *reply, void *user_data) {
+    struct outcome *outcome = user_data;
+
+    outcome->place = ++over;
+    if (!matrix_reply_ok(reply))
+        snprintf(outcome->code, sizeof outcome->code, "%s", matrix_reply_error(reply)->code);
+}
+
+static void send_to(matrix_client client, const char *room, const char *body,
+                    struct outcome *outcome) {
+    CHECK_OK(matrix_send_text(client, room, body, NULL, on_over, outcome, NULL));
+}
+
+/* All are submitted at once: what is refused for good is told, and the others go. */
+static void refusals_block_nothing(void) {
+    static char large[65000], larger[65536];
+    struct heard heard = {0};
+    matrix_client client = open_store(getenv("MATRIX_HOMESERVER"), &heard);
+    /* The state of another user. */
+    matrix_map *others = map_of("{\"state_key\": \"@carol:localhost\"}");
+    struct outcome outcomes[6] = {0};
+
+    memset(large, 'x', sizeof large - 1);
+    memset(larger, 'x', sizeof larger - 1);
+    send_to(client, room_id, large, &outcomes[0]);
+    CHECK_OK(
+        matrix_set_room_name(client, "!nowhere:localhost", "x", NULL, on_over, &outcomes[1], NULL));
+    send_to(client, "!nowhere:localhost", "x", &outcomes[2]);
+    CHECK_OK(matrix_send_state_event(client, room_id, "org.example.mine", "{}", others, on_over,
+                                     &outcomes[3], NULL));
+    send_to(client, room_id, larger, &outcomes[4]);
+    send_to(client, room_id, "c5", &outcomes[5]);
+    pump(context, &over, 6);
+    CHECK(!strcmp(outcomes[0].code, "M_TOO_LARGE"));
+    CHECK(!strcmp(outcomes[1].code, "M_FORBIDDEN"));
+    CHECK(!strcmp(outcomes[2].code, "M_FORBIDDEN"));
+    CHECK(!strcmp(outcomes[3].code, "M_FORBIDDEN"));
+    CHECK(!strcmp(outcomes[4].code, "E_TOO_LARGE"));
+    CHECK(!outcomes[5].code[0]);
+    CHECK(outcomes[0].place < outcomes[3].place && outcomes[3].place < outcomes[5].place);
+    matrix_map_free(others);
+    CHECK_OK(matrix_close_client(client));
+}
+
 int main(void) {
     context = open_context();
     room_id = env("MATRIX_ROOM");
     queue_offline();
     send_online();
+    refusals_block_nothing();
     CHECK_OK(matrix_shutdown(context, -1));
     return 0;
 }

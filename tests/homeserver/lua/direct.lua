@@ -120,12 +120,7 @@ end)
 
 T.test("a client without encryption makes a direct chat that it can write to", function()
   people.meet(function(_, _, _, bob_id)
-    matrix.with_client({
-      homeserver = os.getenv "MATRIX_TEST_HOMESERVER",
-      user_id = os.getenv "MATRIX_TEST_ALICE",
-      access_token = os.getenv "MATRIX_TEST_ALICE_TOKEN",
-      encryption = false,
-    }, function(plain)
+    matrix.with_client(people.session("", { encryption = false }), function(plain)
       check(plain:set_account_data("m.direct", {}))
       local room_id = check(plain:direct_room(bob_id)).room_id
       refused(plain:state_event(room_id, "m.room.encryption"), "M_NOT_FOUND")

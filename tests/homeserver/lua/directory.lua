@@ -81,8 +81,9 @@ T.test("the public directory is searched page by page", function()
 end)
 
 T.test("a room is looked at before it is joined", function()
-  people.meet(function(alice, bob, _, bob_id)
+  people.meet(function(alice, bob, alice_id, bob_id)
     local localpart = people.unused "look"
+    local joined = #check(bob:joined_rooms()).room_ids
     local room_id = check(alice:create_room {
       name = "Tea", topic = "leaves", preset = "public_chat", room_alias_name = localpart,
       avatar_url = "mxc://localhost/leaf", history_visibility = "world_readable", guest_access = "can_join",
@@ -106,6 +107,12 @@ T.test("a room is looked at before it is joined", function()
     -- Who may read it may see its state too.
     T.equal(state(bob, room_id, "m.room.name").name, "Tea")
     T.equal(#check(bob:state_events(room_id, { type = "m.room.create" })).state, 1)
+    local last = check(alice:set_room_topic(room_id, "leaves again")).event_id
+    T.equal(check(bob:history(room_id, { limit = 1 })).events[1].event_id, last)
+    T.equal(bob:cursor(room_id):next().event_id, last)
+    T.equal(check(bob:event_context(room_id, last)).event.event_id, last)
+    T.equal(check(bob:members(room_id)).members[1].user_id, alice_id)
+    T.equal(#check(bob:joined_rooms()).room_ids, joined)
     local club = check(alice:create_room { invite = { bob_id } }).room_id
     local closed = check(alice:create_room { join_rule = "restricted", allow = { club } }).room_id
     refused(bob:room_summary(closed), "M_NOT_FOUND")

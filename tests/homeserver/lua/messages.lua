@@ -96,8 +96,8 @@ T.test("replies and threads", function()
 end)
 
 T.test("for clients without threads, what is in one answers what was said there last", function()
-  pair.run(function(alice, bob, room_id)
-    local hear = pair.listener(alice, "any")
+  people.in_room(function(alice, bob, room_id)
+    local hear = people.listener(alice, "any", room_id)
     local root = check(alice:send_text(room_id, "root")).event_id
     local function answered(payload)
       local relation = hear(check(payload).event_id).content["m.relates_to"]

@@ -5,7 +5,7 @@ local check = matrix.check
 local refused, state = people.refused, people.state
 
 T.test("a space holds rooms in order, and rooms name it", function()
-  people.meet(function(alice, bob, _, bob_id)
+  people.meet(function(alice, bob, alice_id, bob_id)
     local space_id = check(alice:create_space {
       name = "Drinks", topic = "all of them", preset = "public_chat", room_alias_name = people.unused "space",
       avatar_url = "mxc://localhost/cup", invite = { bob_id },
@@ -58,6 +58,14 @@ T.test("a space holds rooms in order, and rooms name it", function()
     refused(alice:add_space_child(space_id, rooms[1], { order = "\195\164" }), "E_INVALID_ARGUMENT", "^order: ")
     refused(alice:add_space_child(space_id, rooms[1], { via = {} }), "E_INVALID_ARGUMENT", "^via: ")
     refused(alice:create_space { join_rule = "restricted" }, "E_INVALID_ARGUMENT", "^allow: ")
+    local closed = check(alice:create_space {
+      federate = false, guest_access = "forbidden", room_version = "12", additional_creators = { bob_id },
+      initial_state = { { type = "org.example.colour", content = { colour = "green" } } },
+    }).space_id
+    T.equal(state(alice, closed, "m.room.create")["m.federate"], false)
+    T.same(check(alice:power_levels(closed)).creators, { alice_id, bob_id })
+    T.equal(state(alice, closed, "m.room.guest_access").guest_access, "forbidden")
+    T.equal(state(alice, closed, "org.example.colour").colour, "green")
   end)
 end)
 
