@@ -1561,6 +1561,7 @@ function Client:close_cursor(cursor) end
 ---@field before_limit? integer how many events before each
 ---@field after_limit? integer how many events after each
 ---@field from_token? string where to begin: a next_batch
+---@field filter? any a room event filter, a map, for more than room_ids and senders: not_senders, types, contains_url
 
 ---Outcome of search_messages.
 ---@class matrix.SearchMessagesPayload: matrix.Payload
@@ -2641,6 +2642,7 @@ function Client:create_room(options) end
 ---@field membership_sender? string who made the user what the user is to the room: who invited, kicked or banned
 ---@field membership_reason? string why
 ---@field has_all_members boolean members answers without asking the homeserver
+---@field allowed_room_ids string[] for a restricted one: the rooms and spaces whose members may join
 
 ---Tells all that the client knows of one room from its syncs; asks nobody.
 ---
@@ -3123,6 +3125,10 @@ function Client:logout(options) end
 ---@field join_rule? matrix.JoinRule who may join, beyond the preset
 ---@field allow? string[] for restricted and knock_restricted: ids of rooms and spaces whose members may join
 ---@field history_visibility? matrix.HistoryVisibility who may read what was before, beyond the preset
+---@field guest_access? matrix.GuestAccess whether guests may join, beyond the preset
+---@field federate? boolean users of other servers may join; it cannot be changed later
+---@field additional_creators? string[] user ids that may do everything as well; from room version 12 on
+---@field initial_state? any[] more state events: maps of type, state_key (empty if left out) and content
 
 ---Outcome of create_space.
 ---@class matrix.CreateSpacePayload: matrix.Payload

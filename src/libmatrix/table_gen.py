@@ -2092,6 +2092,9 @@ class SearchMessagesArguments(Input, frozen=True, kw_only=True):
     after_limit: int = 0
     # where to begin: a next_batch
     from_token: str | None = None
+    # a room event filter, a map, for more than room_ids and senders: not_senders, types,
+    # contains_url
+    filter: Raw = Raw()
 
 
 class SearchMessagesResult(Output, frozen=True, kw_only=True):
@@ -3258,6 +3261,8 @@ class RoomDetailsResult(Output, frozen=True, kw_only=True):
     membership_reason: str | None = None
     # members answers without asking the homeserver
     has_all_members: bool
+    # for a restricted one: the rooms and spaces whose members may join
+    allowed_room_ids: list[str]
 
 
 class UpgradeRoomArguments(Input, frozen=True, kw_only=True):
@@ -3764,6 +3769,14 @@ class CreateSpaceArguments(Input, frozen=True, kw_only=True):
     allow: list[str] | None = None
     # who may read what was before, beyond the preset
     history_visibility: HistoryVisibility | None = None
+    # whether guests may join, beyond the preset
+    guest_access: GuestAccess | None = None
+    # users of other servers may join; it cannot be changed later
+    federate: bool = True
+    # user ids that may do everything as well; from room version 12 on
+    additional_creators: list[str] | None = None
+    # more state events: maps of type, state_key (empty if left out) and content
+    initial_state: list[Raw] | None = None
 
 
 class CreateSpaceResult(Output, frozen=True, kw_only=True):

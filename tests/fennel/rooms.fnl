@@ -90,7 +90,7 @@
            (fn [alice bob alice-id bob-id]
              (let [{: room_id :is_new new?} (matrix.check (alice:direct-room bob-id))]
                (T.equal new? true)
-               (T.equal (. (state alice room_id :m.room.encryption) :algorithm)
+               (T.equal (. (people.state alice room_id :m.room.encryption) :algorithm)
                         :m.megolm.v1.aes-sha2)
                (T.equal (. (matrix.check (alice:find-direct-room bob-id)) :room_id) room_id)
                (matrix.check (alice:remove-direct-room room_id))

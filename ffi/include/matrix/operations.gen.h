@@ -905,6 +905,8 @@ MATRIX_API matrix_status matrix_close_cursor(matrix_client client, int64_t curso
  *   before_limit (int, default 0): how many events before each
  *   after_limit (int, default 0): how many events after each
  *   from_token (string): where to begin: a next_batch
+ *   filter (json): a room event filter, a map, for more than room_ids and senders: not_senders,
+ *     types, contains_url
  *
  * Result:
  *   results (list<search_result>): what was found
@@ -2080,6 +2082,8 @@ MATRIX_API matrix_status matrix_create_room(matrix_client client, matrix_map *op
  *     invited, kicked or banned
  *   membership_reason (string, optional): why
  *   has_all_members (bool): members answers without asking the homeserver
+ *   allowed_room_ids (list<string>): for a restricted one: the rooms and spaces whose members may
+ *     join
  *
  * Errors: E_UNKNOWN_ROOM
  */
@@ -2601,6 +2605,13 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
  *     members may join
  *   history_visibility (history_visibility): who may read what was before, beyond the preset; one
  *     of invited, joined, shared, world_readable
+ *   guest_access (guest_access): whether guests may join, beyond the preset; one of can_join,
+ *     forbidden
+ *   federate (bool, default true): users of other servers may join; it cannot be changed later
+ *   additional_creators (list<string>): user ids that may do everything as well; from room version
+ *     12 on
+ *   initial_state (list<json>): more state events: maps of type, state_key (empty if left out) and
+ *     content
  *
  * Result:
  *   space_id (string): its id
