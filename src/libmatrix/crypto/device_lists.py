@@ -33,10 +33,10 @@ class DeviceListUpdates:
         crypto = self._crypto
         since, kept = crypto.client.state.next_batch, self._values.get(_NAME)
         known = kept.decode() if kept is not None else since
-        if known is None:
-            crypto.devices.invalidate_all()
-        elif is_whole or known != since:
+        if known is not None and (is_whole or known != since):
             await self._catch_up(known, response.next_batch)
+        elif is_whole:
+            crypto.devices.invalidate_all()
         crypto.devices.take_changes(response.device_lists.changed, response.device_lists.left)
         token = response.next_batch.encode()
         if kept != token:
