@@ -63,7 +63,7 @@ bench: stage  ## tables of speed and size
 	PYTHONPATH=src MATRIX_NIO_PYTHON=$(BIN)/python $(BIN)/python -m bench
 
 soak: test-setup  ## hosts and Lua again and again, and 200 kills; ROUNDS=10
-	MATRIX_TEST_KILLS=200 $(PYTEST) -q tests/faults/test_kill.py tests/faults/test_kill_sender.py tests/faults/test_kill_encrypted.py
+	MATRIX_TEST_KILLS=200 $(PYTEST) -q -rP tests/faults/test_kill.py tests/faults/test_kill_sender.py tests/faults/test_kill_encrypted.py
 	@for round in $$(seq $(ROUNDS)); do \
 		echo "soak: round $$round of $(ROUNDS)"; $(PYTEST) -q tests/host tests/lua $(ARGS) || exit 1; \
 	done

@@ -4,10 +4,12 @@
 #ifndef CORE_CHECK_H
 #define CORE_CHECK_H
 
+#include <sched.h>
 #include <unistd.h>
 
 #include "../host/c/checks.h"
 #include "fake_bridge.h"
+#include "internal.h"
 
 #define CHECK_TEXT(text, expected)                                                                 \
     do {                                                                                           \
@@ -18,7 +20,8 @@
         }                                                                                          \
     } while (0)
 
-/** Longer than the shortest budget: a dispatch with a budget of 1 then runs one callback. */
+/** Longer than the shortest budget: a dispatch with a budget of 1 then runs one callback. It is
+ * time that budgets measure, so there is nothing else to wait for. */
 static inline void take_time(void) {
     usleep(2);
 }
@@ -80,6 +83,20 @@ static inline matrix_request ping(matrix_client client, const char *options_json
 }
 
 #define FOREVER "{\"delay_ms\":600000}"
+
+/** Waits until so many threads are in matrix_wait(), which the core counts. */
+static inline void until_waiting(matrix_context context, unsigned wanted) {
+    unsigned count;
+
+    do {
+        struct context *own = core_lock_context(context.id);
+
+        CHECK(own);
+        count = own->waiters;
+        pthread_mutex_unlock(&own->lock);
+        sched_yield();
+    } while (count != wanted);
+}
 
 /** Waits until the runtime has handled everything that was sent so far; runs no callback. */
 static inline void settle(matrix_client client) {

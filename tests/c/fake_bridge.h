@@ -36,6 +36,9 @@ struct fake_counts {
     atomic_int not_handled;
     atomic_int log_levels;
     atomic_int busy_turns;
+    /* Blocks of frames that it gives, or gave, to the core. */
+    atomic_int posts_begun;
+    atomic_int posts;
 };
 
 extern struct fake_counts fake;
@@ -52,7 +55,9 @@ extern const struct matrix_bridge_core *fake_core;
 /** Posts one frame. */
 int fake_post(int kind, int flags, uint64_t context, uint64_t target, uint64_t extra,
               const char *json);
-/** Waits up to 10 s for a counter. */
-bool fake_reaches(const atomic_int *counter, int wanted);
+/** Adds one to a counter, for who waits in fake_reaches(). Takes no lock, so forks do no harm. */
+void fake_count(atomic_int *counter);
+/** Waits for a counter that fake_count() adds to; false when nothing was counted for 10 s. */
+bool fake_reaches(atomic_int *counter, int wanted);
 
 #endif

@@ -82,7 +82,7 @@ static void void_questions(void) {
 
     ping(client, "{\"host_call\":\"colour\",\"host_call_timeout_ms\":20}", count_reply, &tally);
     pump(host.context, &host.asked, 3);
-    usleep(30000);
+    usleep(30000); /* its time is over then, which nobody tells */
     CHECK_STATUS(matrix_respond(host.context, host.call, NULL), MATRIX_E_INVALID_HANDLE);
 
     /* Asked, but ended before anybody was told. */

@@ -129,11 +129,11 @@ static void waiting_on_many_threads(void) {
         waiters[i].request = i % 2 ? waiters[i - 1].request : ping(client, FOREVER, NULL, NULL);
         CHECK(pthread_create(&waiters[i].thread, NULL, wait_in_thread, &waiters[i]) == 0);
     }
-    usleep(20000);
+    until_waiting(context, 16);
     for (int i = 0; i < 8; i += 2) {
         CHECK_OK(matrix_cancel(waiters[i].request));
     }
-    usleep(20000);
+    until_waiting(context, 8);
     CHECK_OK(matrix_shutdown(context, -1));
     for (int i = 0; i < 16; i++) {
         CHECK(pthread_join(waiters[i].thread, NULL) == 0);

@@ -104,7 +104,7 @@ static void stubborn_runtime(void) {
 
     ping(client, FOREVER, count_reply, &tally);
     CHECK(pthread_create(&waiter, NULL, wait_forever, &waited) == 0);
-    usleep(20000);
+    until_waiting(context, 1);
     atomic_store(&fake_is_stubborn, true);
     start = now_ms();
     CHECK_OK(matrix_shutdown(context, 100));
