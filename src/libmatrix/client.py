@@ -72,8 +72,7 @@ class Client:
         self._syncer: Syncer | None = None
         self._crypto: Crypto | None = None
         self._sends: SendQueue | None = None
-        # What of that a sync may settle; false when there is nothing.
-        self.doubts: Doubts | None = None
+        self.doubts: Doubts | None = None  # what of that a sync may settle
         self._api: Api | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_closed = False
@@ -329,12 +328,10 @@ class Client:
 
     def consumed(self, mark: int) -> None:
         """The host has consumed all events up to a mark."""
-        if self._syncer is not None:
-            self._syncer.consumed(mark)
-        if self._crypto is not None:
-            self._crypto.late.consumed(mark)
-        if self._sends is not None:
-            self._sends.consumed(mark)
+        late = None if self._crypto is None else self._crypto.late
+        for each in (self._syncer, late, self._sends):
+            if each is not None:
+                each.consumed(mark)
 
     def reachable(self) -> None:
         """The homeserver answers again."""
