@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import Api, Enumeration, Field, Kind, Operation, Type
+from .model import Api, Enumeration, Field, Kind, Operation, Record, Type
 from .names import camel
 from .text import NOTE, lines, quoted, wrap
 
@@ -38,7 +38,7 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         return _shown(self, self.SECRETS)
 
 
-class Output(Struct, frozen=True, omit_defaults=True, gc=False):
+class Output(Struct, omit_defaults=True, gc=False):
     """What goes to the host: results, progress, records. What is None is left out."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset()
@@ -69,6 +69,9 @@ class EventSpec:
     payload: type[Output]
 '''.splitlines()
 
+INPUT = "Input, frozen=True, kw_only=True"
+RESULT = "Output, kw_only=True"
+
 PLAIN = {
     Kind.BOOL: "bool",
     Kind.INT: "int",
@@ -89,12 +92,12 @@ def table(api: Api) -> str:
     for enumeration in api.enums.values():
         out += ["", *_enumeration(enumeration)]
     for record in api.records.values():
-        out += _struct(camel(record.name), "Output", record.doc, record.fields)
+        out += _record(record)
     for options in api.settings:
-        out += _struct(f"{camel(options.name)}Options", "Input", options.doc, options.fields)
+        out += _struct(f"{camel(options.name)}Options", INPUT, options.doc, options.fields)
     for event in api.events:
         doc = f"Filter of the event kind {event.name}."
-        out += _struct(f"{camel(event.name)}Filter", "Input", doc, event.filter)
+        out += _struct(f"{camel(event.name)}Filter", INPUT, doc, event.filter)
     for operation in api.operations:
         out += _operation(operation)
     out += ["", "", *SPECS, "", "", "OPERATIONS: dict[str, OperationSpec] = {"]
@@ -121,16 +124,22 @@ def _enumeration(enumeration: Enumeration) -> list[str]:
 def _operation(operation: Operation) -> list[str]:
     name, text = camel(operation.name), operation.name
     doc = f"Arguments and options of {text}."
-    out = _struct(f"{name}Arguments", "Input", doc, operation.inputs)
-    out += _struct(f"{name}Result", "Output", f"Result of {text}.", operation.result)
+    out = _struct(f"{name}Arguments", INPUT, doc, operation.inputs)
+    out += _struct(f"{name}Result", RESULT, f"Result of {text}.", operation.result)
     if operation.progress:
         doc = f"Progress of {text}."
-        out += _struct(f"{name}Progress", "Output", doc, operation.progress)
+        out += _struct(f"{name}Progress", RESULT, doc, operation.progress)
     return out
 
 
+def _record(record: Record) -> list[str]:
+    """Required fields first, so that it can be made by position: that takes a third of the time."""
+    fields = tuple(sorted(record.fields, key=lambda field: not field.required))
+    return _struct(camel(record.name), "Output", record.doc, fields)
+
+
 def _struct(name: str, base: str, doc: str, fields: tuple[Field, ...]) -> list[str]:
-    out = ["", "", f"class {name}({base}, frozen=True, kw_only=True):", f'    """{doc}"""']
+    out = ["", "", f"class {name}({base}):", f'    """{doc}"""']
     secrets = tuple(field.name for field in fields if field.secret)
     if secrets:
         out += ["", *_secrets(secrets)]
@@ -164,7 +173,7 @@ def _annotation(field: Field, base: str) -> str:
     if field.default is not None:
         default = quoted(field.default) if isinstance(field.default, str) else repr(field.default)
         return f"{text} = {default}"
-    if field.type.kind is Kind.JSON and base == "Input":
+    if field.type.kind is Kind.JSON and base is INPUT:
         return "Raw = Raw()"
     return f"{text} | None = None"
 

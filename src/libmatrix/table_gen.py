@@ -29,7 +29,7 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         return _shown(self, self.SECRETS)
 
 
-class Output(Struct, frozen=True, omit_defaults=True, gc=False):
+class Output(Struct, omit_defaults=True, gc=False):
     """What goes to the host: results, progress, records. What is None is left out."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset()
@@ -303,7 +303,7 @@ VerificationState = Literal[
 """Asked for; agreed to; begun; the host compares; waiting for the other side; over."""
 
 
-class Error(Output, frozen=True, kw_only=True):
+class Error(Output):
     """What went wrong."""
 
     # the homeserver's M_ code, or one of ours (E_)
@@ -316,19 +316,13 @@ class Error(Output, frozen=True, kw_only=True):
     retry_after_ms: int | None = None
 
 
-class Room(Output, frozen=True, kw_only=True):
+class Room(Output):
     """A room as the last sync left it."""
 
     # its id
     room_id: str
     # what to show, by the specification's naming rules
     name: str
-    # its main alias
-    canonical_alias: str | None = None
-    # its topic
-    topic: str | None = None
-    # its picture, an mxc URI
-    avatar_url: str | None = None
     # the user's own membership
     membership: Membership
     # members who joined
@@ -343,10 +337,16 @@ class Room(Output, frozen=True, kw_only=True):
     is_direct: bool
     # has an m.room.encryption state event
     is_encrypted: bool
-    # the user's tags by name, each a map that may hold order
-    tags: Raw | None = None
     # the user marked it as unread
     is_marked_unread: bool
+    # its main alias
+    canonical_alias: str | None = None
+    # its topic
+    topic: str | None = None
+    # its picture, an mxc URI
+    avatar_url: str | None = None
+    # the user's tags by name, each a map that may hold order
+    tags: Raw | None = None
     # its version, as 12
     version: str | None = None
     # what it is for, as m.space
@@ -357,7 +357,7 @@ class Room(Output, frozen=True, kw_only=True):
     successor_room_id: str | None = None
 
 
-class Event(Output, frozen=True, kw_only=True):
+class Event(Output):
     """A room event (client-server API, ClientEvent)."""
 
     # the kind of subscription it came by
@@ -372,10 +372,6 @@ class Event(Output, frozen=True, kw_only=True):
     sender: str
     # when its server says it was sent, ms since 1970
     origin_server_ts: int
-    # the text of a message
-    body: str | None = None
-    # the kind of a message, as m.text
-    msgtype: str | None = None
     # sent by this user
     is_own: bool
     # from before the client's first sync
@@ -384,6 +380,14 @@ class Event(Output, frozen=True, kw_only=True):
     content: Raw
     # the whole event as the homeserver sent it
     raw: Raw
+    # emptied by a redaction before it came
+    is_redacted: bool
+    # fetched to fill a gap, see fill_gaps
+    is_filled: bool
+    # the text of a message
+    body: str | None = None
+    # the kind of a message, as m.text
+    msgtype: str | None = None
     # of a state event: what it is the state of
     state_key: str | None = None
     # of a member event: join, invite, leave, ban or knock
@@ -408,10 +412,6 @@ class Event(Output, frozen=True, kw_only=True):
     txn_id: str | None = None
     # of a state event: the content it replaces
     prev_content: Raw | None = None
-    # emptied by a redaction before it came
-    is_redacted: bool
-    # fetched to fill a gap, see fill_gaps
-    is_filled: bool
     # of an event of an encrypted room: what is known of how and by whom; docs/encryption.md has its
     # fields
     encryption: Raw | None = None
@@ -419,7 +419,7 @@ class Event(Output, frozen=True, kw_only=True):
     is_local: bool | None = None
 
 
-class LogRecord(Output, frozen=True, kw_only=True):
+class LogRecord(Output):
     """A line of the log. Tokens, keys and message bodies are never in it."""
 
     # how grave
@@ -428,13 +428,13 @@ class LogRecord(Output, frozen=True, kw_only=True):
     source: str
     # one line for people
     message: str
-    # an error code
-    code: str | None = None
     # records before this one that gave way
     dropped: int
+    # an error code
+    code: str | None = None
 
 
-class HostCall(Output, frozen=True, kw_only=True):
+class HostCall(Output):
     """A question of the runtime to the host, answered by matrix_respond."""
 
     # what is asked
@@ -445,7 +445,7 @@ class HostCall(Output, frozen=True, kw_only=True):
     timeout_ms: int
 
 
-class Part(Output, frozen=True, kw_only=True):
+class Part(Output):
     """A part of the bundle."""
 
     # its name, as ssl
@@ -454,7 +454,7 @@ class Part(Output, frozen=True, kw_only=True):
     version: str
 
 
-class LimitedRoom(Output, frozen=True, kw_only=True):
+class LimitedRoom(Output):
     """A room whose timeline has a gap before its first event of this sync."""
 
     # the room
@@ -463,7 +463,7 @@ class LimitedRoom(Output, frozen=True, kw_only=True):
     prev_batch: str | None = None
 
 
-class SyncDone(Output, frozen=True, kw_only=True):
+class SyncDone(Output):
     """What one sync brought; it follows the sync's other events."""
 
     # where the next sync goes on
@@ -484,7 +484,7 @@ class SyncDone(Output, frozen=True, kw_only=True):
     is_initial: bool
 
 
-class SyncState(Output, frozen=True, kw_only=True):
+class SyncState(Output):
     """The sync loop does something else now."""
 
     # what it does now
@@ -493,15 +493,15 @@ class SyncState(Output, frozen=True, kw_only=True):
     delay_ms: int
     # reconnecting: failures in a row
     attempt: int
+    # unauthorized: a new login may keep the device and its keys
+    soft_logout: bool
     # the error code of what failed
     code: str | None = None
     # one line for people
     reason: str | None = None
-    # unauthorized: a new login may keep the device and its keys
-    soft_logout: bool
 
 
-class SsoProvider(Output, frozen=True, kw_only=True):
+class SsoProvider(Output):
     """Somebody that single sign-on may go by."""
 
     # its id, for login_sso
@@ -514,7 +514,7 @@ class SsoProvider(Output, frozen=True, kw_only=True):
     brand: str | None = None
 
 
-class RoomChange(Output, frozen=True, kw_only=True):
+class RoomChange(Output):
     """What is known of a room has changed."""
 
     # room
@@ -527,17 +527,13 @@ class RoomChange(Output, frozen=True, kw_only=True):
     room: Room
 
 
-class RoomInvite(Output, frozen=True, kw_only=True):
+class RoomInvite(Output):
     """The user is invited to a room. All of it is what the inviter's server claims."""
 
     # invite
     kind: str
     # the room
     room_id: str
-    # who invites
-    sender: str | None = None
-    # why
-    reason: str | None = None
     # meant as a direct chat
     is_direct: bool
     # from before the client's first sync
@@ -546,9 +542,13 @@ class RoomInvite(Output, frozen=True, kw_only=True):
     room: Room
     # the stripped state events, a list
     state: Raw
+    # who invites
+    sender: str | None = None
+    # why
+    reason: str | None = None
 
 
-class RoomMember(Output, frozen=True, kw_only=True):
+class RoomMember(Output):
     """A member of a room."""
 
     # the user
@@ -557,17 +557,17 @@ class RoomMember(Output, frozen=True, kw_only=True):
     membership: Membership
     # what to show: the display name, with the user id where two are alike
     name: str
+    # may do everything: a creator, from room version 12 on
+    is_creator: bool
     # the display name in this room
     displayname: str | None = None
     # the picture in this room, an mxc URI
     avatar_url: str | None = None
     # the power level; absent where there is no limit
     power_level: int | None = None
-    # may do everything: a creator, from room version 12 on
-    is_creator: bool
 
 
-class JoinedMember(Output, frozen=True, kw_only=True):
+class JoinedMember(Output):
     """Who has joined a room."""
 
     # the user
@@ -578,11 +578,19 @@ class JoinedMember(Output, frozen=True, kw_only=True):
     avatar_url: str | None = None
 
 
-class RoomPreview(Output, frozen=True, kw_only=True):
+class RoomPreview(Output):
     """A room as it is shown to who has not joined it."""
 
     # its id
     room_id: str
+    # members who joined
+    joined_member_count: int
+    # it can be read without joining
+    is_world_readable: bool
+    # guests may join
+    guest_can_join: bool
+    # for a restricted one: the rooms and spaces whose members may join
+    allowed_room_ids: list[str]
     # its name
     name: str | None = None
     # its topic
@@ -591,8 +599,6 @@ class RoomPreview(Output, frozen=True, kw_only=True):
     canonical_alias: str | None = None
     # its picture, an mxc URI
     avatar_url: str | None = None
-    # members who joined
-    joined_member_count: int
     # who may join, as public or knock
     join_rule: str | None = None
     # what it is for, as m.space
@@ -601,17 +607,11 @@ class RoomPreview(Output, frozen=True, kw_only=True):
     version: str | None = None
     # the algorithm, where it is encrypted and this is told
     encryption: str | None = None
-    # it can be read without joining
-    is_world_readable: bool
-    # guests may join
-    guest_can_join: bool
-    # for a restricted one: the rooms and spaces whose members may join
-    allowed_room_ids: list[str]
     # what the user is to it, where that is told
     membership: Membership | None = None
 
 
-class DirectUser(Output, frozen=True, kw_only=True):
+class DirectUser(Output):
     """What m.direct lists for one user."""
 
     # the user
@@ -620,22 +620,22 @@ class DirectUser(Output, frozen=True, kw_only=True):
     room_ids: list[str]
 
 
-class SpaceChild(Output, frozen=True, kw_only=True):
+class SpaceChild(Output):
     """A room or a space in a space."""
 
     # the room or space
     room_id: str
     # servers to join it through
     via: list[str]
-    # its place: sorted by it, before those without
-    order: str | None = None
     # recommended to members of the space
     suggested: bool
+    # its place: sorted by it, before those without
+    order: str | None = None
     # when it was put there, ms since 1970
     origin_server_ts: int | None = None
 
 
-class SpaceParent(Output, frozen=True, kw_only=True):
+class SpaceParent(Output):
     """A space that a room says it belongs to; only one that lists the room agrees."""
 
     # the space
@@ -646,29 +646,13 @@ class SpaceParent(Output, frozen=True, kw_only=True):
     canonical: bool
 
 
-class SpaceRoom(Output, frozen=True, kw_only=True):
+class SpaceRoom(Output):
     """A room or a space as space_hierarchy lists it."""
 
     # its id
     room_id: str
-    # its name
-    name: str | None = None
-    # its topic
-    topic: str | None = None
-    # its main alias
-    canonical_alias: str | None = None
-    # its picture, an mxc URI
-    avatar_url: str | None = None
     # members who joined
     joined_member_count: int
-    # who may join, as public or knock
-    join_rule: str | None = None
-    # what it is for, as m.space
-    room_type: str | None = None
-    # its version, as 12
-    version: str | None = None
-    # the algorithm, where it is encrypted and this is told
-    encryption: str | None = None
     # it can be read without joining
     is_world_readable: bool
     # guests may join
@@ -677,9 +661,25 @@ class SpaceRoom(Output, frozen=True, kw_only=True):
     allowed_room_ids: list[str]
     # of a space: what is directly in it, in the order to show
     children: list[SpaceChild]
+    # its name
+    name: str | None = None
+    # its topic
+    topic: str | None = None
+    # its main alias
+    canonical_alias: str | None = None
+    # its picture, an mxc URI
+    avatar_url: str | None = None
+    # who may join, as public or knock
+    join_rule: str | None = None
+    # what it is for, as m.space
+    room_type: str | None = None
+    # its version, as 12
+    version: str | None = None
+    # the algorithm, where it is encrypted and this is told
+    encryption: str | None = None
 
 
-class Receipt(Output, frozen=True, kw_only=True):
+class Receipt(Output):
     """A user has read a room up to an event."""
 
     # receipt
@@ -692,15 +692,15 @@ class Receipt(Output, frozen=True, kw_only=True):
     user_id: str
     # m.read, or m.read.private for one's own other devices
     type: str
+    # of this user
+    is_own: bool
     # when, ms since 1970
     origin_server_ts: int | None = None
     # the thread, or main; absent for all
     thread_id: str | None = None
-    # of this user
-    is_own: bool
 
 
-class TypingChange(Output, frozen=True, kw_only=True):
+class TypingChange(Output):
     """Who types in a room now."""
 
     # typing
@@ -711,7 +711,7 @@ class TypingChange(Output, frozen=True, kw_only=True):
     user_ids: list[str]
 
 
-class PresenceChange(Output, frozen=True, kw_only=True):
+class PresenceChange(Output):
     """A user's presence."""
 
     # presence
@@ -720,30 +720,30 @@ class PresenceChange(Output, frozen=True, kw_only=True):
     user_id: str
     # online, unavailable or offline
     presence: str
-    # what the user says
-    status_msg: str | None = None
-    # how long ago the user did something, ms
-    last_active_ago: int | None = None
     # does something now
     is_currently_active: bool
     # of this user
     is_own: bool
+    # what the user says
+    status_msg: str | None = None
+    # how long ago the user did something, ms
+    last_active_ago: int | None = None
 
 
-class AccountChange(Output, frozen=True, kw_only=True):
+class AccountChange(Output):
     """Account data of the user, of all rooms or of one."""
 
     # account_data or room_account_data
     kind: str
-    # the room, for room_account_data
-    room_id: str | None = None
     # its type, as m.direct
     type: str
     # its content, all of it
     content: Raw
+    # the room, for room_account_data
+    room_id: str | None = None
 
 
-class ToDeviceEvent(Output, frozen=True, kw_only=True):
+class ToDeviceEvent(Output):
     """An event sent to this device alone."""
 
     # to_device
@@ -764,24 +764,24 @@ class ToDeviceEvent(Output, frozen=True, kw_only=True):
     sender_device_id: str | None = None
 
 
-class Device(Output, frozen=True, kw_only=True):
+class Device(Output):
     """One of the user's own devices, as their homeserver knows it (client-server API, Device)."""
 
     # its id
     device_id: str
+    # the device of this client
+    is_own: bool
     # its name
     display_name: str | None = None
     # when it was last seen, ms since 1970
     last_seen_ts: int | None = None
     # the address it was last seen at
     last_seen_ip: str | None = None
-    # the device of this client
-    is_own: bool
     # how far it can be trusted; absent where it has no keys or the client no encryption
     trust: DeviceTrustLevel | None = None
 
 
-class DeviceAlert(Output, frozen=True, kw_only=True):
+class DeviceAlert(Output):
     """The homeserver tells keys of a device that must not be believed; they were refused."""
 
     # whose device it is said to be
@@ -792,33 +792,33 @@ class DeviceAlert(Output, frozen=True, kw_only=True):
     reason: str
 
 
-class Thread(Output, frozen=True, kw_only=True):
+class Thread(Output):
     """A thread of a room."""
 
     # its root
     event: Event
-    # the newest answer
-    latest_event: Event | None = None
     # how many answers
     count: int
     # the user wrote one of them, or the root
     has_participated: bool
+    # the newest answer
+    latest_event: Event | None = None
 
 
-class SearchResult(Output, frozen=True, kw_only=True):
+class SearchResult(Output):
     """A message that a search has found."""
 
-    # how well it fits; the higher the better
-    rank: float | None = None
     # the message
     event: Event
     # those before it, oldest first
     events_before: list[Event]
     # those after it, oldest first
     events_after: list[Event]
+    # how well it fits; the higher the better
+    rank: float | None = None
 
 
-class PollAnswer(Output, frozen=True, kw_only=True):
+class PollAnswer(Output):
     """An answer to choose in a poll."""
 
     # its id, for answer_poll
@@ -831,7 +831,7 @@ class PollAnswer(Output, frozen=True, kw_only=True):
     user_ids: list[str]
 
 
-class IdentityChange(Output, frozen=True, kw_only=True):
+class IdentityChange(Output):
     """A user has another identity than before."""
 
     # identity
@@ -846,7 +846,7 @@ class IdentityChange(Output, frozen=True, kw_only=True):
     old_master_key: str
 
 
-class BackupChange(Output, frozen=True, kw_only=True):
+class BackupChange(Output):
     """What became of the key backup this client used or uses."""
 
     # backup
@@ -857,7 +857,7 @@ class BackupChange(Output, frozen=True, kw_only=True):
     version: str
 
 
-class SendUpdate(Output, frozen=True, kw_only=True):
+class SendUpdate(Output):
     """A send is at another point of its way."""
 
     # send
@@ -872,21 +872,21 @@ class SendUpdate(Output, frozen=True, kw_only=True):
     type: str
     # queued: kept, waits; sending: on its way; sent, failed: over
     state: SendState
+    # attempts so far, of this run of the program
+    attempt: int
+    # from an earlier run of the program; no request waits for it
+    is_restored: bool
     # sent: the event that was made
     event_id: str | None = None
     # failed: why; queued again: why the last attempt came to nothing
     failure: Error | None = None
     # queued again: how long until the next attempt, ms
     delay_ms: int | None = None
-    # attempts so far, of this run of the program
-    attempt: int
-    # from an earlier run of the program; no request waits for it
-    is_restored: bool
     # the content in clear, when it was asked for
     content: Raw | None = None
 
 
-class PendingSend(Output, frozen=True, kw_only=True):
+class PendingSend(Output):
     """A send that is not over."""
 
     # its number, of this client's store only
@@ -905,17 +905,17 @@ class PendingSend(Output, frozen=True, kw_only=True):
     attempt: int
     # from an earlier run of the program; no request waits for it
     is_restored: bool
+    # the content in clear
+    content: Raw
     # why the last attempt came to nothing
     failure: Error | None = None
     # of a state event: what it is the state of
     state_key: str | None = None
     # of a redaction: the event it empties
     redacts: str | None = None
-    # the content in clear
-    content: Raw
 
 
-class SasEmoji(Output, frozen=True, kw_only=True):
+class SasEmoji(Output):
     """One of the seven emoji that two users compare (client-server API, SAS method: emoji)."""
 
     # the emoji
@@ -924,7 +924,7 @@ class SasEmoji(Output, frozen=True, kw_only=True):
     description: str
 
 
-class Verification(Output, frozen=True, kw_only=True):
+class Verification(Output):
     """Two devices, or their users, verify each other."""
 
     # verification
@@ -935,41 +935,39 @@ class Verification(Output, frozen=True, kw_only=True):
     state: VerificationState
     # the other user; perhaps oneself
     user_id: str
-    # the other device, once it is known
-    device_id: str | None = None
-    # the room it goes on in; absent between devices
-    room_id: str | None = None
     # this client asked for it
     is_outgoing: bool
     # between two devices of one user
     is_own_user: bool
     # ways to verify: those both can do, of a request those that are offered
     methods: list[str]
-    # the one that has begun
-    method: str | None = None
     # seven to compare, if both sides can show them
     emoji: list[SasEmoji]
     # three numbers to compare instead
     decimals: list[int]
-    # why it was cancelled, as m.user or m.mismatched_sas
-    cancel_code: str | None = None
-    # one line for people, perhaps of the other side
-    cancel_reason: str | None = None
     # the other side has cancelled
     is_cancelled_by_other: bool
     # when its time is over, ms since 1970
     expires_ts: int
+    # the other device, once it is known
+    device_id: str | None = None
+    # the room it goes on in; absent between devices
+    room_id: str | None = None
+    # the one that has begun
+    method: str | None = None
+    # why it was cancelled, as m.user or m.mismatched_sas
+    cancel_code: str | None = None
+    # one line for people, perhaps of the other side
+    cancel_reason: str | None = None
 
 
-class UserDevice(Output, frozen=True, kw_only=True):
+class UserDevice(Output):
     """A device of any user, by the keys that it has published (client-server API, DeviceKeys)."""
 
     # whose
     user_id: str
     # its id
     device_id: str
-    # its name; nobody vouches for it
-    display_name: str | None = None
     # its fingerprint, base64
     ed25519: str
     # its identity key, base64
@@ -982,6 +980,8 @@ class UserDevice(Output, frozen=True, kw_only=True):
     is_cross_signed: bool
     # the device of this client
     is_own: bool
+    # its name; nobody vouches for it
+    display_name: str | None = None
 
 
 class ContextOptions(Input, frozen=True, kw_only=True):
@@ -1245,7 +1245,7 @@ class CreateBackupArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of create_backup."""
 
 
-class CreateBackupResult(Output, frozen=True, kw_only=True):
+class CreateBackupResult(Output, kw_only=True):
     """Result of create_backup."""
 
     # its version
@@ -1263,7 +1263,7 @@ class EnableBackupArguments(Input, frozen=True, kw_only=True):
     recovery_key: str | None = None
 
 
-class EnableBackupResult(Output, frozen=True, kw_only=True):
+class EnableBackupResult(Output, kw_only=True):
     """Result of enable_backup."""
 
     # its version
@@ -1276,7 +1276,7 @@ class DisableBackupArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of disable_backup."""
 
 
-class DisableBackupResult(Output, frozen=True, kw_only=True):
+class DisableBackupResult(Output, kw_only=True):
     """Result of disable_backup."""
 
 
@@ -1287,7 +1287,7 @@ class DeleteBackupArguments(Input, frozen=True, kw_only=True):
     version: str | None = None
 
 
-class DeleteBackupResult(Output, frozen=True, kw_only=True):
+class DeleteBackupResult(Output, kw_only=True):
     """Result of delete_backup."""
 
 
@@ -1295,7 +1295,7 @@ class BackupStateArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of backup_state."""
 
 
-class BackupStateResult(Output, frozen=True, kw_only=True):
+class BackupStateResult(Output, kw_only=True):
     """Result of backup_state."""
 
     # the newest at the homeserver; absent: there is none
@@ -1316,14 +1316,14 @@ class UploadBackupArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of upload_backup."""
 
 
-class UploadBackupResult(Output, frozen=True, kw_only=True):
+class UploadBackupResult(Output, kw_only=True):
     """Result of upload_backup."""
 
     # the backup
     version: str
 
 
-class UploadBackupProgress(Output, frozen=True, kw_only=True):
+class UploadBackupProgress(Output, kw_only=True):
     """Progress of upload_backup."""
 
     # room keys that are not in it yet
@@ -1341,7 +1341,7 @@ class RestoreBackupArguments(Input, frozen=True, kw_only=True):
     recovery_key: str | None = None
 
 
-class RestoreBackupResult(Output, frozen=True, kw_only=True):
+class RestoreBackupResult(Output, kw_only=True):
     """Result of restore_backup."""
 
     # the backup
@@ -1354,7 +1354,7 @@ class RestoreBackupResult(Output, frozen=True, kw_only=True):
     failed_count: int
 
 
-class RestoreBackupProgress(Output, frozen=True, kw_only=True):
+class RestoreBackupProgress(Output, kw_only=True):
     """Progress of restore_backup."""
 
     # room keys looked at
@@ -1372,7 +1372,7 @@ class RestoreRoomKeyArguments(Input, frozen=True, kw_only=True):
     session_id: str
 
 
-class RestoreRoomKeyResult(Output, frozen=True, kw_only=True):
+class RestoreRoomKeyResult(Output, kw_only=True):
     """Result of restore_room_key."""
 
     # it is new or better than the one here
@@ -1383,7 +1383,7 @@ class OwnDevicesArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of own_devices."""
 
 
-class OwnDevicesResult(Output, frozen=True, kw_only=True):
+class OwnDevicesResult(Output, kw_only=True):
     """Result of own_devices."""
 
     # the devices, this one among them
@@ -1397,7 +1397,7 @@ class OwnDeviceArguments(Input, frozen=True, kw_only=True):
     device_id: str | None = None
 
 
-class OwnDeviceResult(Output, frozen=True, kw_only=True):
+class OwnDeviceResult(Output, kw_only=True):
     """Result of own_device."""
 
     # the device
@@ -1413,7 +1413,7 @@ class RenameDeviceArguments(Input, frozen=True, kw_only=True):
     display_name: str
 
 
-class RenameDeviceResult(Output, frozen=True, kw_only=True):
+class RenameDeviceResult(Output, kw_only=True):
     """Result of rename_device."""
 
 
@@ -1430,7 +1430,7 @@ class DeleteDeviceArguments(Input, frozen=True, kw_only=True):
     auth_timeout_ms: int = 600000
 
 
-class DeleteDeviceResult(Output, frozen=True, kw_only=True):
+class DeleteDeviceResult(Output, kw_only=True):
     """Result of delete_device."""
 
 
@@ -1447,7 +1447,7 @@ class DeleteDevicesArguments(Input, frozen=True, kw_only=True):
     auth_timeout_ms: int = 600000
 
 
-class DeleteDevicesResult(Output, frozen=True, kw_only=True):
+class DeleteDevicesResult(Output, kw_only=True):
     """Result of delete_devices."""
 
 
@@ -1462,7 +1462,7 @@ class DeleteOtherDevicesArguments(Input, frozen=True, kw_only=True):
     auth_timeout_ms: int = 600000
 
 
-class DeleteOtherDevicesResult(Output, frozen=True, kw_only=True):
+class DeleteOtherDevicesResult(Output, kw_only=True):
     """Result of delete_other_devices."""
 
     # what was deleted
@@ -1478,7 +1478,7 @@ class UserDevicesArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class UserDevicesResult(Output, frozen=True, kw_only=True):
+class UserDevicesResult(Output, kw_only=True):
     """Result of user_devices."""
 
     # the devices, sorted by id
@@ -1502,7 +1502,7 @@ class PingArguments(Input, frozen=True, kw_only=True):
     busy_ms: int = 0
 
 
-class PingResult(Output, frozen=True, kw_only=True):
+class PingResult(Output, kw_only=True):
     """Result of ping."""
 
     # what was given
@@ -1511,7 +1511,7 @@ class PingResult(Output, frozen=True, kw_only=True):
     answer: Raw | None = None
 
 
-class PingProgress(Output, frozen=True, kw_only=True):
+class PingProgress(Output, kw_only=True):
     """Progress of ping."""
 
     # reports made
@@ -1524,7 +1524,7 @@ class ListPartsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of list_parts."""
 
 
-class ListPartsResult(Output, frozen=True, kw_only=True):
+class ListPartsResult(Output, kw_only=True):
     """Result of list_parts."""
 
     # python, ssl, sqlite3 and the packages, by name
@@ -1540,7 +1540,7 @@ class DirectRoomArguments(Input, frozen=True, kw_only=True):
     encrypted: bool | None = None
 
 
-class DirectRoomResult(Output, frozen=True, kw_only=True):
+class DirectRoomResult(Output, kw_only=True):
     """Result of direct_room."""
 
     # the room
@@ -1556,7 +1556,7 @@ class FindDirectRoomArguments(Input, frozen=True, kw_only=True):
     user_id: str
 
 
-class FindDirectRoomResult(Output, frozen=True, kw_only=True):
+class FindDirectRoomResult(Output, kw_only=True):
     """Result of find_direct_room."""
 
     # the room; absent when there is none
@@ -1567,7 +1567,7 @@ class DirectRoomsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of direct_rooms."""
 
 
-class DirectRoomsResult(Output, frozen=True, kw_only=True):
+class DirectRoomsResult(Output, kw_only=True):
     """Result of direct_rooms."""
 
     # the users with their rooms, by user id
@@ -1583,7 +1583,7 @@ class AddDirectRoomArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class AddDirectRoomResult(Output, frozen=True, kw_only=True):
+class AddDirectRoomResult(Output, kw_only=True):
     """Result of add_direct_room."""
 
 
@@ -1594,7 +1594,7 @@ class RemoveDirectRoomArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class RemoveDirectRoomResult(Output, frozen=True, kw_only=True):
+class RemoveDirectRoomResult(Output, kw_only=True):
     """Result of remove_direct_room."""
 
 
@@ -1607,7 +1607,7 @@ class CreateRoomAliasArguments(Input, frozen=True, kw_only=True):
     alias: str
 
 
-class CreateRoomAliasResult(Output, frozen=True, kw_only=True):
+class CreateRoomAliasResult(Output, kw_only=True):
     """Result of create_room_alias."""
 
 
@@ -1618,7 +1618,7 @@ class ResolveRoomAliasArguments(Input, frozen=True, kw_only=True):
     alias: str
 
 
-class ResolveRoomAliasResult(Output, frozen=True, kw_only=True):
+class ResolveRoomAliasResult(Output, kw_only=True):
     """Result of resolve_room_alias."""
 
     # the room
@@ -1634,7 +1634,7 @@ class DeleteRoomAliasArguments(Input, frozen=True, kw_only=True):
     alias: str
 
 
-class DeleteRoomAliasResult(Output, frozen=True, kw_only=True):
+class DeleteRoomAliasResult(Output, kw_only=True):
     """Result of delete_room_alias."""
 
 
@@ -1645,7 +1645,7 @@ class RoomAliasesArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class RoomAliasesResult(Output, frozen=True, kw_only=True):
+class RoomAliasesResult(Output, kw_only=True):
     """Result of room_aliases."""
 
     # the aliases, sorted
@@ -1659,7 +1659,7 @@ class DirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class DirectoryVisibilityResult(Output, frozen=True, kw_only=True):
+class DirectoryVisibilityResult(Output, kw_only=True):
     """Result of directory_visibility."""
 
     # public when it is
@@ -1675,7 +1675,7 @@ class SetDirectoryVisibilityArguments(Input, frozen=True, kw_only=True):
     visibility: Visibility
 
 
-class SetDirectoryVisibilityResult(Output, frozen=True, kw_only=True):
+class SetDirectoryVisibilityResult(Output, kw_only=True):
     """Result of set_directory_visibility."""
 
 
@@ -1698,7 +1698,7 @@ class PublicRoomsArguments(Input, frozen=True, kw_only=True):
     third_party_instance_id: str | None = None
 
 
-class PublicRoomsResult(Output, frozen=True, kw_only=True):
+class PublicRoomsResult(Output, kw_only=True):
     """Result of public_rooms."""
 
     # the rooms
@@ -1720,7 +1720,7 @@ class RoomSummaryArguments(Input, frozen=True, kw_only=True):
     via: list[str] | None = None
 
 
-class RoomSummaryResult(Output, frozen=True, kw_only=True):
+class RoomSummaryResult(Output, kw_only=True):
     """Result of room_summary."""
 
     # the room
@@ -1734,7 +1734,7 @@ class RoomEncryptionArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class RoomEncryptionResult(Output, frozen=True, kw_only=True):
+class RoomEncryptionResult(Output, kw_only=True):
     """Result of room_encryption."""
 
     # what is sent there has to be encrypted
@@ -1753,7 +1753,7 @@ class EncryptionStatusArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of encryption_status."""
 
 
-class EncryptionStatusResult(Output, frozen=True, kw_only=True):
+class EncryptionStatusResult(Output, kw_only=True):
     """Result of encryption_status."""
 
     # the user
@@ -1775,7 +1775,7 @@ class ShareRoomKeyArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class ShareRoomKeyResult(Output, frozen=True, kw_only=True):
+class ShareRoomKeyResult(Output, kw_only=True):
     """Result of share_room_key."""
 
     # devices that have the key
@@ -1791,7 +1791,7 @@ class DiscardRoomKeyArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class DiscardRoomKeyResult(Output, frozen=True, kw_only=True):
+class DiscardRoomKeyResult(Output, kw_only=True):
     """Result of discard_room_key."""
 
     # false when there was none
@@ -1809,7 +1809,7 @@ class SetDeviceTrustArguments(Input, frozen=True, kw_only=True):
     trust: LocalTrust
 
 
-class SetDeviceTrustResult(Output, frozen=True, kw_only=True):
+class SetDeviceTrustResult(Output, kw_only=True):
     """Result of set_device_trust."""
 
 
@@ -1824,7 +1824,7 @@ class ImportNioStoreArguments(Input, frozen=True, kw_only=True):
     passphrase: str = "DEFAULT_KEY"
 
 
-class ImportNioStoreResult(Output, frozen=True, kw_only=True):
+class ImportNioStoreResult(Output, kw_only=True):
     """Result of import_nio_store."""
 
     # this client is that device now
@@ -1846,7 +1846,7 @@ class FetchEventArguments(Input, frozen=True, kw_only=True):
     event_id: str
 
 
-class FetchEventResult(Output, frozen=True, kw_only=True):
+class FetchEventResult(Output, kw_only=True):
     """Result of fetch_event."""
 
     # the event
@@ -1866,7 +1866,7 @@ class EventContextArguments(Input, frozen=True, kw_only=True):
     filter: Raw = Raw()
 
 
-class EventContextResult(Output, frozen=True, kw_only=True):
+class EventContextResult(Output, kw_only=True):
     """Result of event_context."""
 
     # the event
@@ -1901,7 +1901,7 @@ class HistoryArguments(Input, frozen=True, kw_only=True):
     filter: Raw = Raw()
 
 
-class HistoryResult(Output, frozen=True, kw_only=True):
+class HistoryResult(Output, kw_only=True):
     """Result of history."""
 
     # the events, in the order of the direction: backward the newest first
@@ -1925,7 +1925,7 @@ class TimestampToEventArguments(Input, frozen=True, kw_only=True):
     direction: Direction = "forward"
 
 
-class TimestampToEventResult(Output, frozen=True, kw_only=True):
+class TimestampToEventResult(Output, kw_only=True):
     """Result of timestamp_to_event."""
 
     # the event
@@ -1957,7 +1957,7 @@ class RelationsArguments(Input, frozen=True, kw_only=True):
     recurse: bool = False
 
 
-class RelationsResult(Output, frozen=True, kw_only=True):
+class RelationsResult(Output, kw_only=True):
     """Result of relations."""
 
     # the events
@@ -1977,7 +1977,7 @@ class EditHistoryArguments(Input, frozen=True, kw_only=True):
     event_id: str
 
 
-class EditHistoryResult(Output, frozen=True, kw_only=True):
+class EditHistoryResult(Output, kw_only=True):
     """Result of edit_history."""
 
     # the message as it was first
@@ -1999,7 +1999,7 @@ class ThreadsArguments(Input, frozen=True, kw_only=True):
     limit: int = 50
 
 
-class ThreadsResult(Output, frozen=True, kw_only=True):
+class ThreadsResult(Output, kw_only=True):
     """Result of threads."""
 
     # the threads
@@ -2029,7 +2029,7 @@ class OpenCursorArguments(Input, frozen=True, kw_only=True):
     filter: Raw = Raw()
 
 
-class OpenCursorResult(Output, frozen=True, kw_only=True):
+class OpenCursorResult(Output, kw_only=True):
     """Result of open_cursor."""
 
     # the cursor, for read_cursor and close_cursor of this client
@@ -2043,7 +2043,7 @@ class ReadCursorArguments(Input, frozen=True, kw_only=True):
     cursor: int
 
 
-class ReadCursorResult(Output, frozen=True, kw_only=True):
+class ReadCursorResult(Output, kw_only=True):
     """Result of read_cursor."""
 
     # the events, in the cursor's direction; empty at the end, and when a filter left nothing of a
@@ -2062,7 +2062,7 @@ class CloseCursorArguments(Input, frozen=True, kw_only=True):
     cursor: int
 
 
-class CloseCursorResult(Output, frozen=True, kw_only=True):
+class CloseCursorResult(Output, kw_only=True):
     """Result of close_cursor."""
 
     # false when it was closed before
@@ -2097,7 +2097,7 @@ class SearchMessagesArguments(Input, frozen=True, kw_only=True):
     filter: Raw = Raw()
 
 
-class SearchMessagesResult(Output, frozen=True, kw_only=True):
+class SearchMessagesResult(Output, kw_only=True):
     """Result of search_messages."""
 
     # what was found
@@ -2125,7 +2125,7 @@ class ExportRoomKeysArguments(Input, frozen=True, kw_only=True):
     rounds: int = 500000
 
 
-class ExportRoomKeysResult(Output, frozen=True, kw_only=True):
+class ExportRoomKeysResult(Output, kw_only=True):
     """Result of export_room_keys."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"text"})
@@ -2136,7 +2136,7 @@ class ExportRoomKeysResult(Output, frozen=True, kw_only=True):
     text: str | None = None
 
 
-class ExportRoomKeysProgress(Output, frozen=True, kw_only=True):
+class ExportRoomKeysProgress(Output, kw_only=True):
     """Progress of export_room_keys."""
 
     # room keys written
@@ -2158,7 +2158,7 @@ class ImportRoomKeysArguments(Input, frozen=True, kw_only=True):
     text: str | None = None
 
 
-class ImportRoomKeysResult(Output, frozen=True, kw_only=True):
+class ImportRoomKeysResult(Output, kw_only=True):
     """Result of import_room_keys."""
 
     # room keys in the file
@@ -2169,7 +2169,7 @@ class ImportRoomKeysResult(Output, frozen=True, kw_only=True):
     failed_count: int
 
 
-class ImportRoomKeysProgress(Output, frozen=True, kw_only=True):
+class ImportRoomKeysProgress(Output, kw_only=True):
     """Progress of import_room_keys."""
 
     # room keys looked at
@@ -2189,7 +2189,7 @@ class JoinRoomArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class JoinRoomResult(Output, frozen=True, kw_only=True):
+class JoinRoomResult(Output, kw_only=True):
     """Result of join_room."""
 
     # its id
@@ -2207,7 +2207,7 @@ class KnockRoomArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class KnockRoomResult(Output, frozen=True, kw_only=True):
+class KnockRoomResult(Output, kw_only=True):
     """Result of knock_room."""
 
     # its id
@@ -2223,7 +2223,7 @@ class LeaveRoomArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class LeaveRoomResult(Output, frozen=True, kw_only=True):
+class LeaveRoomResult(Output, kw_only=True):
     """Result of leave_room."""
 
 
@@ -2234,7 +2234,7 @@ class ForgetRoomArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class ForgetRoomResult(Output, frozen=True, kw_only=True):
+class ForgetRoomResult(Output, kw_only=True):
     """Result of forget_room."""
 
 
@@ -2249,7 +2249,7 @@ class InviteUserArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class InviteUserResult(Output, frozen=True, kw_only=True):
+class InviteUserResult(Output, kw_only=True):
     """Result of invite_user."""
 
 
@@ -2264,7 +2264,7 @@ class KickUserArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class KickUserResult(Output, frozen=True, kw_only=True):
+class KickUserResult(Output, kw_only=True):
     """Result of kick_user."""
 
 
@@ -2279,7 +2279,7 @@ class BanUserArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class BanUserResult(Output, frozen=True, kw_only=True):
+class BanUserResult(Output, kw_only=True):
     """Result of ban_user."""
 
 
@@ -2294,7 +2294,7 @@ class UnbanUserArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class UnbanUserResult(Output, frozen=True, kw_only=True):
+class UnbanUserResult(Output, kw_only=True):
     """Result of unban_user."""
 
 
@@ -2313,7 +2313,7 @@ class MembersArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class MembersResult(Output, frozen=True, kw_only=True):
+class MembersResult(Output, kw_only=True):
     """Result of members."""
 
     # the members, by user id
@@ -2327,7 +2327,7 @@ class JoinedMembersArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class JoinedMembersResult(Output, frozen=True, kw_only=True):
+class JoinedMembersResult(Output, kw_only=True):
     """Result of joined_members."""
 
     # the members, by user id
@@ -2338,7 +2338,7 @@ class JoinedRoomsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of joined_rooms."""
 
 
-class JoinedRoomsResult(Output, frozen=True, kw_only=True):
+class JoinedRoomsResult(Output, kw_only=True):
     """Result of joined_rooms."""
 
     # their ids, sorted
@@ -2368,7 +2368,7 @@ class SendTextArguments(Input, frozen=True, kw_only=True):
     mentions_room: bool = False
 
 
-class SendTextResult(Output, frozen=True, kw_only=True):
+class SendTextResult(Output, kw_only=True):
     """Result of send_text."""
 
     # the event that was made
@@ -2398,7 +2398,7 @@ class SendNoticeArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendNoticeResult(Output, frozen=True, kw_only=True):
+class SendNoticeResult(Output, kw_only=True):
     """Result of send_notice."""
 
     # the event that was made
@@ -2428,7 +2428,7 @@ class SendEmoteArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendEmoteResult(Output, frozen=True, kw_only=True):
+class SendEmoteResult(Output, kw_only=True):
     """Result of send_emote."""
 
     # the event that was made
@@ -2458,7 +2458,7 @@ class SendMarkdownArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendMarkdownResult(Output, frozen=True, kw_only=True):
+class SendMarkdownResult(Output, kw_only=True):
     """Result of send_markdown."""
 
     # the event that was made
@@ -2492,7 +2492,7 @@ class SendReplyArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendReplyResult(Output, frozen=True, kw_only=True):
+class SendReplyResult(Output, kw_only=True):
     """Result of send_reply."""
 
     # the event that was made
@@ -2524,7 +2524,7 @@ class EditMessageArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class EditMessageResult(Output, frozen=True, kw_only=True):
+class EditMessageResult(Output, kw_only=True):
     """Result of edit_message."""
 
     # the edit; the message keeps its own id
@@ -2546,7 +2546,7 @@ class SendReactionArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendReactionResult(Output, frozen=True, kw_only=True):
+class SendReactionResult(Output, kw_only=True):
     """Result of send_reaction."""
 
     # the event that was made
@@ -2566,7 +2566,7 @@ class RedactArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class RedactResult(Output, frozen=True, kw_only=True):
+class RedactResult(Output, kw_only=True):
     """Result of redact."""
 
     # the redaction
@@ -2596,7 +2596,7 @@ class SendLocationArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendLocationResult(Output, frozen=True, kw_only=True):
+class SendLocationResult(Output, kw_only=True):
     """Result of send_location."""
 
     # the event that was made
@@ -2628,7 +2628,7 @@ class SendStickerArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendStickerResult(Output, frozen=True, kw_only=True):
+class SendStickerResult(Output, kw_only=True):
     """Result of send_sticker."""
 
     # the event that was made
@@ -2650,7 +2650,7 @@ class SendEventArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class SendEventResult(Output, frozen=True, kw_only=True):
+class SendEventResult(Output, kw_only=True):
     """Result of send_event."""
 
     # the event that was made
@@ -2674,7 +2674,7 @@ class LoginOauthArguments(Input, frozen=True, kw_only=True):
     timeout_ms: int = 300000
 
 
-class LoginOauthResult(Output, frozen=True, kw_only=True):
+class LoginOauthResult(Output, kw_only=True):
     """Result of login_oauth."""
 
     # the full user id
@@ -2698,7 +2698,7 @@ class LoginOauthDeviceArguments(Input, frozen=True, kw_only=True):
     device_id: str | None = None
 
 
-class LoginOauthDeviceResult(Output, frozen=True, kw_only=True):
+class LoginOauthDeviceResult(Output, kw_only=True):
     """Result of login_oauth_device."""
 
     # the full user id
@@ -2709,7 +2709,7 @@ class LoginOauthDeviceResult(Output, frozen=True, kw_only=True):
     homeserver: str
 
 
-class LoginOauthDeviceProgress(Output, frozen=True, kw_only=True):
+class LoginOauthDeviceProgress(Output, kw_only=True):
     """Progress of login_oauth_device."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"user_code"})
@@ -2751,7 +2751,7 @@ class StartPollArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class StartPollResult(Output, frozen=True, kw_only=True):
+class StartPollResult(Output, kw_only=True):
     """Result of start_poll."""
 
     # the poll
@@ -2773,7 +2773,7 @@ class AnswerPollArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class AnswerPollResult(Output, frozen=True, kw_only=True):
+class AnswerPollResult(Output, kw_only=True):
     """Result of answer_poll."""
 
     # the vote
@@ -2795,7 +2795,7 @@ class EndPollArguments(Input, frozen=True, kw_only=True):
     txn_id: str | None = None
 
 
-class EndPollResult(Output, frozen=True, kw_only=True):
+class EndPollResult(Output, kw_only=True):
     """Result of end_poll."""
 
     # the end
@@ -2811,7 +2811,7 @@ class PollResultsArguments(Input, frozen=True, kw_only=True):
     event_id: str
 
 
-class PollResultsResult(Output, frozen=True, kw_only=True):
+class PollResultsResult(Output, kw_only=True):
     """Result of poll_results."""
 
     # the question
@@ -2847,7 +2847,7 @@ class SetTypingArguments(Input, frozen=True, kw_only=True):
     timeout_ms: int = 30000
 
 
-class SetTypingResult(Output, frozen=True, kw_only=True):
+class SetTypingResult(Output, kw_only=True):
     """Result of set_typing."""
 
 
@@ -2864,7 +2864,7 @@ class SendReceiptArguments(Input, frozen=True, kw_only=True):
     thread_id: str | None = None
 
 
-class SendReceiptResult(Output, frozen=True, kw_only=True):
+class SendReceiptResult(Output, kw_only=True):
     """Result of send_receipt."""
 
 
@@ -2881,7 +2881,7 @@ class SetReadMarkersArguments(Input, frozen=True, kw_only=True):
     read_private: str | None = None
 
 
-class SetReadMarkersResult(Output, frozen=True, kw_only=True):
+class SetReadMarkersResult(Output, kw_only=True):
     """Result of set_read_markers."""
 
 
@@ -2894,7 +2894,7 @@ class FullyReadArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class FullyReadResult(Output, frozen=True, kw_only=True):
+class FullyReadResult(Output, kw_only=True):
     """Result of fully_read."""
 
     # the event; absent when there is no marker yet
@@ -2910,7 +2910,7 @@ class SetRoomNameArguments(Input, frozen=True, kw_only=True):
     name: str
 
 
-class SetRoomNameResult(Output, frozen=True, kw_only=True):
+class SetRoomNameResult(Output, kw_only=True):
     """Result of set_room_name."""
 
     # the state event
@@ -2928,7 +2928,7 @@ class SetRoomTopicArguments(Input, frozen=True, kw_only=True):
     html: str | None = None
 
 
-class SetRoomTopicResult(Output, frozen=True, kw_only=True):
+class SetRoomTopicResult(Output, kw_only=True):
     """Result of set_room_topic."""
 
     # the state event
@@ -2946,7 +2946,7 @@ class SetRoomAvatarArguments(Input, frozen=True, kw_only=True):
     info: Raw = Raw()
 
 
-class SetRoomAvatarResult(Output, frozen=True, kw_only=True):
+class SetRoomAvatarResult(Output, kw_only=True):
     """Result of set_room_avatar."""
 
     # the state event
@@ -2962,7 +2962,7 @@ class CanonicalAliasArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class CanonicalAliasResult(Output, frozen=True, kw_only=True):
+class CanonicalAliasResult(Output, kw_only=True):
     """Result of canonical_alias."""
 
     # the main one
@@ -2982,7 +2982,7 @@ class SetCanonicalAliasArguments(Input, frozen=True, kw_only=True):
     alt_aliases: list[str] | None = None
 
 
-class SetCanonicalAliasResult(Output, frozen=True, kw_only=True):
+class SetCanonicalAliasResult(Output, kw_only=True):
     """Result of set_canonical_alias."""
 
     # the state event
@@ -3000,7 +3000,7 @@ class SetJoinRuleArguments(Input, frozen=True, kw_only=True):
     allow: list[str] | None = None
 
 
-class SetJoinRuleResult(Output, frozen=True, kw_only=True):
+class SetJoinRuleResult(Output, kw_only=True):
     """Result of set_join_rule."""
 
     # the state event
@@ -3016,7 +3016,7 @@ class SetHistoryVisibilityArguments(Input, frozen=True, kw_only=True):
     history_visibility: HistoryVisibility
 
 
-class SetHistoryVisibilityResult(Output, frozen=True, kw_only=True):
+class SetHistoryVisibilityResult(Output, kw_only=True):
     """Result of set_history_visibility."""
 
     # the state event
@@ -3032,7 +3032,7 @@ class SetGuestAccessArguments(Input, frozen=True, kw_only=True):
     guest_access: GuestAccess
 
 
-class SetGuestAccessResult(Output, frozen=True, kw_only=True):
+class SetGuestAccessResult(Output, kw_only=True):
     """Result of set_guest_access."""
 
     # the state event
@@ -3050,7 +3050,7 @@ class EnableEncryptionArguments(Input, frozen=True, kw_only=True):
     rotation_period_msgs: int | None = None
 
 
-class EnableEncryptionResult(Output, frozen=True, kw_only=True):
+class EnableEncryptionResult(Output, kw_only=True):
     """Result of enable_encryption."""
 
     # the state event
@@ -3084,7 +3084,7 @@ class SetPowerLevelsArguments(Input, frozen=True, kw_only=True):
     notify_room: int | None = None
 
 
-class SetPowerLevelsResult(Output, frozen=True, kw_only=True):
+class SetPowerLevelsResult(Output, kw_only=True):
     """Result of set_power_levels."""
 
     # the state event
@@ -3102,7 +3102,7 @@ class SetPowerLevelArguments(Input, frozen=True, kw_only=True):
     level: int
 
 
-class SetPowerLevelResult(Output, frozen=True, kw_only=True):
+class SetPowerLevelResult(Output, kw_only=True):
     """Result of set_power_level."""
 
     # the state event; absent when nothing changed
@@ -3118,7 +3118,7 @@ class PinnedEventsArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class PinnedEventsResult(Output, frozen=True, kw_only=True):
+class PinnedEventsResult(Output, kw_only=True):
     """Result of pinned_events."""
 
     # the events, in their order
@@ -3134,7 +3134,7 @@ class PinEventArguments(Input, frozen=True, kw_only=True):
     event_id: str
 
 
-class PinEventResult(Output, frozen=True, kw_only=True):
+class PinEventResult(Output, kw_only=True):
     """Result of pin_event."""
 
     # the pinned events now
@@ -3150,7 +3150,7 @@ class UnpinEventArguments(Input, frozen=True, kw_only=True):
     event_id: str
 
 
-class UnpinEventResult(Output, frozen=True, kw_only=True):
+class UnpinEventResult(Output, kw_only=True):
     """Result of unpin_event."""
 
     # the pinned events now
@@ -3164,7 +3164,7 @@ class RoomsArguments(Input, frozen=True, kw_only=True):
     membership: Membership | None = None
 
 
-class RoomsResult(Output, frozen=True, kw_only=True):
+class RoomsResult(Output, kw_only=True):
     """Result of rooms."""
 
     # the rooms, by room id
@@ -3220,7 +3220,7 @@ class CreateRoomArguments(Input, frozen=True, kw_only=True):
     invite_3pid: list[Raw] | None = None
 
 
-class CreateRoomResult(Output, frozen=True, kw_only=True):
+class CreateRoomResult(Output, kw_only=True):
     """Result of create_room."""
 
     # its id
@@ -3234,7 +3234,7 @@ class RoomDetailsArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class RoomDetailsResult(Output, frozen=True, kw_only=True):
+class RoomDetailsResult(Output, kw_only=True):
     """Result of room_details."""
 
     # the room
@@ -3276,7 +3276,7 @@ class UpgradeRoomArguments(Input, frozen=True, kw_only=True):
     additional_creators: list[str] | None = None
 
 
-class UpgradeRoomResult(Output, frozen=True, kw_only=True):
+class UpgradeRoomResult(Output, kw_only=True):
     """Result of upgrade_room."""
 
     # the new room
@@ -3290,7 +3290,7 @@ class RoomSuccessorArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class RoomSuccessorResult(Output, frozen=True, kw_only=True):
+class RoomSuccessorResult(Output, kw_only=True):
     """Result of room_successor."""
 
     # the room that replaced it; absent when none did
@@ -3308,7 +3308,7 @@ class RoomPredecessorArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class RoomPredecessorResult(Output, frozen=True, kw_only=True):
+class RoomPredecessorResult(Output, kw_only=True):
     """Result of room_predecessor."""
 
     # the room that it replaces; absent when it is none's successor
@@ -3326,7 +3326,7 @@ class JoinSuccessorArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class JoinSuccessorResult(Output, frozen=True, kw_only=True):
+class JoinSuccessorResult(Output, kw_only=True):
     """Result of join_successor."""
 
     # the room that was joined
@@ -3346,7 +3346,7 @@ class ReportEventArguments(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class ReportEventResult(Output, frozen=True, kw_only=True):
+class ReportEventResult(Output, kw_only=True):
     """Result of report_event."""
 
 
@@ -3361,7 +3361,7 @@ class ReportRoomArguments(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class ReportRoomResult(Output, frozen=True, kw_only=True):
+class ReportRoomResult(Output, kw_only=True):
     """Result of report_room."""
 
 
@@ -3376,7 +3376,7 @@ class ReportUserArguments(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class ReportUserResult(Output, frozen=True, kw_only=True):
+class ReportUserResult(Output, kw_only=True):
     """Result of report_user."""
 
 
@@ -3387,7 +3387,7 @@ class IgnoreUserArguments(Input, frozen=True, kw_only=True):
     user_id: str
 
 
-class IgnoreUserResult(Output, frozen=True, kw_only=True):
+class IgnoreUserResult(Output, kw_only=True):
     """Result of ignore_user."""
 
 
@@ -3398,7 +3398,7 @@ class UnignoreUserArguments(Input, frozen=True, kw_only=True):
     user_id: str
 
 
-class UnignoreUserResult(Output, frozen=True, kw_only=True):
+class UnignoreUserResult(Output, kw_only=True):
     """Result of unignore_user."""
 
     # false when there was nothing to do
@@ -3412,7 +3412,7 @@ class IgnoredUsersArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class IgnoredUsersResult(Output, frozen=True, kw_only=True):
+class IgnoredUsersResult(Output, kw_only=True):
     """Result of ignored_users."""
 
     # the users, sorted
@@ -3430,7 +3430,7 @@ class CreateSecretStorageArguments(Input, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class CreateSecretStorageResult(Output, frozen=True, kw_only=True):
+class CreateSecretStorageResult(Output, kw_only=True):
     """Result of create_secret_storage."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"recovery_key"})
@@ -3454,7 +3454,7 @@ class OpenSecretStorageArguments(Input, frozen=True, kw_only=True):
     passphrase: str | None = None
 
 
-class OpenSecretStorageResult(Output, frozen=True, kw_only=True):
+class OpenSecretStorageResult(Output, kw_only=True):
     """Result of open_secret_storage."""
 
     # the id of its key
@@ -3472,7 +3472,7 @@ class PutSecretArguments(Input, frozen=True, kw_only=True):
     secret: str
 
 
-class PutSecretResult(Output, frozen=True, kw_only=True):
+class PutSecretResult(Output, kw_only=True):
     """Result of put_secret."""
 
 
@@ -3483,7 +3483,7 @@ class GetSecretArguments(Input, frozen=True, kw_only=True):
     name: str
 
 
-class GetSecretResult(Output, frozen=True, kw_only=True):
+class GetSecretResult(Output, kw_only=True):
     """Result of get_secret."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"secret"})
@@ -3496,7 +3496,7 @@ class ListSecretsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of list_secrets."""
 
 
-class ListSecretsResult(Output, frozen=True, kw_only=True):
+class ListSecretsResult(Output, kw_only=True):
     """Result of list_secrets."""
 
     # their names
@@ -3518,7 +3518,7 @@ class RequestSecretArguments(Input, frozen=True, kw_only=True):
     timeout_ms: int = 60000
 
 
-class RequestSecretResult(Output, frozen=True, kw_only=True):
+class RequestSecretResult(Output, kw_only=True):
     """Result of request_secret."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"secret"})
@@ -3536,7 +3536,7 @@ class SendsArguments(Input, frozen=True, kw_only=True):
     room_id: str | None = None
 
 
-class SendsResult(Output, frozen=True, kw_only=True):
+class SendsResult(Output, kw_only=True):
     """Result of sends."""
 
     # what is not over
@@ -3550,7 +3550,7 @@ class CancelSendArguments(Input, frozen=True, kw_only=True):
     send_id: int
 
 
-class CancelSendResult(Output, frozen=True, kw_only=True):
+class CancelSendResult(Output, kw_only=True):
     """Result of cancel_send."""
 
     # dropped; else it is on its way, and its outcome comes as always
@@ -3561,7 +3561,7 @@ class RetrySendsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of retry_sends."""
 
 
-class RetrySendsResult(Output, frozen=True, kw_only=True):
+class RetrySendsResult(Output, kw_only=True):
     """Result of retry_sends."""
 
     # rooms whose sends were waiting
@@ -3572,7 +3572,7 @@ class LoginFlowsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of login_flows."""
 
 
-class LoginFlowsResult(Output, frozen=True, kw_only=True):
+class LoginFlowsResult(Output, kw_only=True):
     """Result of login_flows."""
 
     # types of login, as m.login.password
@@ -3604,7 +3604,7 @@ class LoginPasswordArguments(Input, frozen=True, kw_only=True):
     country: str | None = None
 
 
-class LoginPasswordResult(Output, frozen=True, kw_only=True):
+class LoginPasswordResult(Output, kw_only=True):
     """Result of login_password."""
 
     # the full user id
@@ -3628,7 +3628,7 @@ class LoginTokenArguments(Input, frozen=True, kw_only=True):
     device_display_name: str | None = None
 
 
-class LoginTokenResult(Output, frozen=True, kw_only=True):
+class LoginTokenResult(Output, kw_only=True):
     """Result of login_token."""
 
     # the full user id
@@ -3658,7 +3658,7 @@ class RegisterAccountArguments(Input, frozen=True, kw_only=True):
     auth_timeout_ms: int = 600000
 
 
-class RegisterAccountResult(Output, frozen=True, kw_only=True):
+class RegisterAccountResult(Output, kw_only=True):
     """Result of register_account."""
 
     # the full user id
@@ -3673,7 +3673,7 @@ class WhoamiArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of whoami."""
 
 
-class WhoamiResult(Output, frozen=True, kw_only=True):
+class WhoamiResult(Output, kw_only=True):
     """Result of whoami."""
 
     # the user
@@ -3688,7 +3688,7 @@ class AccountArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of account."""
 
 
-class AccountResult(Output, frozen=True, kw_only=True):
+class AccountResult(Output, kw_only=True):
     """Result of account."""
 
     # the user
@@ -3711,7 +3711,7 @@ class RefreshSessionArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of refresh_session."""
 
 
-class RefreshSessionResult(Output, frozen=True, kw_only=True):
+class RefreshSessionResult(Output, kw_only=True):
     """Result of refresh_session."""
 
     # for how long the new token is good
@@ -3722,7 +3722,7 @@ class ExportSessionArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of export_session."""
 
 
-class ExportSessionResult(Output, frozen=True, kw_only=True):
+class ExportSessionResult(Output, kw_only=True):
     """Result of export_session."""
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"session"})
@@ -3740,7 +3740,7 @@ class LogoutArguments(Input, frozen=True, kw_only=True):
     local_only: bool = False
 
 
-class LogoutResult(Output, frozen=True, kw_only=True):
+class LogoutResult(Output, kw_only=True):
     """Result of logout."""
 
 
@@ -3779,7 +3779,7 @@ class CreateSpaceArguments(Input, frozen=True, kw_only=True):
     initial_state: list[Raw] | None = None
 
 
-class CreateSpaceResult(Output, frozen=True, kw_only=True):
+class CreateSpaceResult(Output, kw_only=True):
     """Result of create_space."""
 
     # its id
@@ -3801,7 +3801,7 @@ class AddSpaceChildArguments(Input, frozen=True, kw_only=True):
     suggested: bool = False
 
 
-class AddSpaceChildResult(Output, frozen=True, kw_only=True):
+class AddSpaceChildResult(Output, kw_only=True):
     """Result of add_space_child."""
 
     # the state event
@@ -3817,7 +3817,7 @@ class RemoveSpaceChildArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class RemoveSpaceChildResult(Output, frozen=True, kw_only=True):
+class RemoveSpaceChildResult(Output, kw_only=True):
     """Result of remove_space_child."""
 
     # the state event
@@ -3833,7 +3833,7 @@ class SpaceChildrenArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class SpaceChildrenResult(Output, frozen=True, kw_only=True):
+class SpaceChildrenResult(Output, kw_only=True):
     """Result of space_children."""
 
     # the rooms and spaces
@@ -3853,7 +3853,7 @@ class AddSpaceParentArguments(Input, frozen=True, kw_only=True):
     canonical: bool = False
 
 
-class AddSpaceParentResult(Output, frozen=True, kw_only=True):
+class AddSpaceParentResult(Output, kw_only=True):
     """Result of add_space_parent."""
 
     # the state event
@@ -3869,7 +3869,7 @@ class RemoveSpaceParentArguments(Input, frozen=True, kw_only=True):
     space_id: str
 
 
-class RemoveSpaceParentResult(Output, frozen=True, kw_only=True):
+class RemoveSpaceParentResult(Output, kw_only=True):
     """Result of remove_space_parent."""
 
     # the state event
@@ -3885,7 +3885,7 @@ class SpaceParentsArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class SpaceParentsResult(Output, frozen=True, kw_only=True):
+class SpaceParentsResult(Output, kw_only=True):
     """Result of space_parents."""
 
     # the spaces, the main one first
@@ -3907,7 +3907,7 @@ class SpaceHierarchyArguments(Input, frozen=True, kw_only=True):
     since: str | None = None
 
 
-class SpaceHierarchyResult(Output, frozen=True, kw_only=True):
+class SpaceHierarchyResult(Output, kw_only=True):
     """Result of space_hierarchy."""
 
     # the rooms, the space itself first
@@ -3925,7 +3925,7 @@ class SsoUrlArguments(Input, frozen=True, kw_only=True):
     identity_provider: str | None = None
 
 
-class SsoUrlResult(Output, frozen=True, kw_only=True):
+class SsoUrlResult(Output, kw_only=True):
     """Result of sso_url."""
 
     # the URL
@@ -3945,7 +3945,7 @@ class LoginSsoArguments(Input, frozen=True, kw_only=True):
     timeout_ms: int = 300000
 
 
-class LoginSsoResult(Output, frozen=True, kw_only=True):
+class LoginSsoResult(Output, kw_only=True):
     """Result of login_sso."""
 
     # the full user id
@@ -3969,7 +3969,7 @@ class StateEventArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class StateEventResult(Output, frozen=True, kw_only=True):
+class StateEventResult(Output, kw_only=True):
     """Result of state_event."""
 
     # its content
@@ -3989,7 +3989,7 @@ class StateEventsArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class StateEventsResult(Output, frozen=True, kw_only=True):
+class StateEventsResult(Output, kw_only=True):
     """Result of state_events."""
 
     # the events, by type and state key
@@ -4009,7 +4009,7 @@ class SendStateEventArguments(Input, frozen=True, kw_only=True):
     state_key: str = ""
 
 
-class SendStateEventResult(Output, frozen=True, kw_only=True):
+class SendStateEventResult(Output, kw_only=True):
     """Result of send_state_event."""
 
     # the state event
@@ -4023,7 +4023,7 @@ class PowerLevelsArguments(Input, frozen=True, kw_only=True):
     room_id: str
 
 
-class PowerLevelsResult(Output, frozen=True, kw_only=True):
+class PowerLevelsResult(Output, kw_only=True):
     """Result of power_levels."""
 
     # levels by user id
@@ -4071,7 +4071,7 @@ class MayArguments(Input, frozen=True, kw_only=True):
     content: Raw = Raw()
 
 
-class MayResult(Output, frozen=True, kw_only=True):
+class MayResult(Output, kw_only=True):
     """Result of may."""
 
     # may
@@ -4093,7 +4093,7 @@ class AccountDataArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class AccountDataResult(Output, frozen=True, kw_only=True):
+class AccountDataResult(Output, kw_only=True):
     """Result of account_data."""
 
     # its content
@@ -4111,7 +4111,7 @@ class SetAccountDataArguments(Input, frozen=True, kw_only=True):
     room_id: str | None = None
 
 
-class SetAccountDataResult(Output, frozen=True, kw_only=True):
+class SetAccountDataResult(Output, kw_only=True):
     """Result of set_account_data."""
 
 
@@ -4128,7 +4128,7 @@ class SyncOnceArguments(Input, frozen=True, kw_only=True):
     set_presence: Presence = "online"
 
 
-class SyncOnceResult(Output, frozen=True, kw_only=True):
+class SyncOnceResult(Output, kw_only=True):
     """Result of sync_once."""
 
     # where the next sync goes on
@@ -4162,7 +4162,7 @@ class SyncLoopStartArguments(Input, frozen=True, kw_only=True):
     backoff_max_ms: int = 60000
 
 
-class SyncLoopStartResult(Output, frozen=True, kw_only=True):
+class SyncLoopStartResult(Output, kw_only=True):
     """Result of sync_loop_start."""
 
 
@@ -4170,7 +4170,7 @@ class SyncLoopStopArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of sync_loop_stop."""
 
 
-class SyncLoopStopResult(Output, frozen=True, kw_only=True):
+class SyncLoopStopResult(Output, kw_only=True):
     """Result of sync_loop_stop."""
 
     # false when there was no loop to stop
@@ -4184,7 +4184,7 @@ class UploadFilterArguments(Input, frozen=True, kw_only=True):
     filter: Raw
 
 
-class UploadFilterResult(Output, frozen=True, kw_only=True):
+class UploadFilterResult(Output, kw_only=True):
     """Result of upload_filter."""
 
     # its id
@@ -4200,7 +4200,7 @@ class RoomTagsArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class RoomTagsResult(Output, frozen=True, kw_only=True):
+class RoomTagsResult(Output, kw_only=True):
     """Result of room_tags."""
 
     # the tags by name, each a map that may hold order
@@ -4218,7 +4218,7 @@ class SetRoomTagArguments(Input, frozen=True, kw_only=True):
     order: float | None = None
 
 
-class SetRoomTagResult(Output, frozen=True, kw_only=True):
+class SetRoomTagResult(Output, kw_only=True):
     """Result of set_room_tag."""
 
 
@@ -4231,7 +4231,7 @@ class DeleteRoomTagArguments(Input, frozen=True, kw_only=True):
     tag: str
 
 
-class DeleteRoomTagResult(Output, frozen=True, kw_only=True):
+class DeleteRoomTagResult(Output, kw_only=True):
     """Result of delete_room_tag."""
 
 
@@ -4244,7 +4244,7 @@ class MarkRoomUnreadArguments(Input, frozen=True, kw_only=True):
     is_unread: bool = True
 
 
-class MarkRoomUnreadResult(Output, frozen=True, kw_only=True):
+class MarkRoomUnreadResult(Output, kw_only=True):
     """Result of mark_room_unread."""
 
 
@@ -4259,7 +4259,7 @@ class BootstrapCrossSigningArguments(Input, frozen=True, kw_only=True):
     auth_timeout_ms: int = 600000
 
 
-class BootstrapCrossSigningResult(Output, frozen=True, kw_only=True):
+class BootstrapCrossSigningResult(Output, kw_only=True):
     """Result of bootstrap_cross_signing."""
 
     # the public master key, base64: who the account is
@@ -4279,7 +4279,7 @@ class ResetCrossSigningArguments(Input, frozen=True, kw_only=True):
     auth_timeout_ms: int = 600000
 
 
-class ResetCrossSigningResult(Output, frozen=True, kw_only=True):
+class ResetCrossSigningResult(Output, kw_only=True):
     """Result of reset_cross_signing."""
 
     # the public master key, base64: who the account is
@@ -4290,7 +4290,7 @@ class CrossSigningStatusArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of cross_signing_status."""
 
 
-class CrossSigningStatusResult(Output, frozen=True, kw_only=True):
+class CrossSigningStatusResult(Output, kw_only=True):
     """Result of cross_signing_status."""
 
     # the public master key, base64; absent: there is no identity
@@ -4320,7 +4320,7 @@ class VerifyOwnDeviceArguments(Input, frozen=True, kw_only=True):
     passphrase: str | None = None
 
 
-class VerifyOwnDeviceResult(Output, frozen=True, kw_only=True):
+class VerifyOwnDeviceResult(Output, kw_only=True):
     """Result of verify_own_device."""
 
     # the public master key, base64: who the account is
@@ -4340,7 +4340,7 @@ class SignUserArguments(Input, frozen=True, kw_only=True):
     master_key: str | None = None
 
 
-class SignUserResult(Output, frozen=True, kw_only=True):
+class SignUserResult(Output, kw_only=True):
     """Result of sign_user."""
 
 
@@ -4353,7 +4353,7 @@ class SignDeviceArguments(Input, frozen=True, kw_only=True):
     device_key: str | None = None
 
 
-class SignDeviceResult(Output, frozen=True, kw_only=True):
+class SignDeviceResult(Output, kw_only=True):
     """Result of sign_device."""
 
 
@@ -4366,7 +4366,7 @@ class UserTrustArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class UserTrustResult(Output, frozen=True, kw_only=True):
+class UserTrustResult(Output, kw_only=True):
     """Result of user_trust."""
 
     # how far
@@ -4390,7 +4390,7 @@ class DeviceTrustArguments(Input, frozen=True, kw_only=True):
     reload: bool = False
 
 
-class DeviceTrustResult(Output, frozen=True, kw_only=True):
+class DeviceTrustResult(Output, kw_only=True):
     """Result of device_trust."""
 
     # how far
@@ -4408,7 +4408,7 @@ class AcceptIdentityArguments(Input, frozen=True, kw_only=True):
     user_id: str
 
 
-class AcceptIdentityResult(Output, frozen=True, kw_only=True):
+class AcceptIdentityResult(Output, kw_only=True):
     """Result of accept_identity."""
 
     # how far the user can be trusted now
@@ -4428,7 +4428,7 @@ class RequestVerificationArguments(Input, frozen=True, kw_only=True):
     methods: list[str] | None = None
 
 
-class RequestVerificationResult(Output, frozen=True, kw_only=True):
+class RequestVerificationResult(Output, kw_only=True):
     """Result of request_verification."""
 
     # the verification
@@ -4444,7 +4444,7 @@ class AcceptVerificationArguments(Input, frozen=True, kw_only=True):
     methods: list[str] | None = None
 
 
-class AcceptVerificationResult(Output, frozen=True, kw_only=True):
+class AcceptVerificationResult(Output, kw_only=True):
     """Result of accept_verification."""
 
     # the verification
@@ -4458,7 +4458,7 @@ class StartSasArguments(Input, frozen=True, kw_only=True):
     verification_id: str
 
 
-class StartSasResult(Output, frozen=True, kw_only=True):
+class StartSasResult(Output, kw_only=True):
     """Result of start_sas."""
 
     # the verification
@@ -4472,7 +4472,7 @@ class ShowQrArguments(Input, frozen=True, kw_only=True):
     verification_id: str
 
 
-class ShowQrResult(Output, frozen=True, kw_only=True):
+class ShowQrResult(Output, kw_only=True):
     """Result of show_qr."""
 
     # the bytes, to be encoded as one segment of byte mode
@@ -4488,7 +4488,7 @@ class ScanQrArguments(Input, frozen=True, kw_only=True):
     data: bytes
 
 
-class ScanQrResult(Output, frozen=True, kw_only=True):
+class ScanQrResult(Output, kw_only=True):
     """Result of scan_qr."""
 
     # the verification
@@ -4502,7 +4502,7 @@ class ConfirmVerificationArguments(Input, frozen=True, kw_only=True):
     verification_id: str
 
 
-class ConfirmVerificationResult(Output, frozen=True, kw_only=True):
+class ConfirmVerificationResult(Output, kw_only=True):
     """Result of confirm_verification."""
 
     # the verification
@@ -4516,7 +4516,7 @@ class MismatchVerificationArguments(Input, frozen=True, kw_only=True):
     verification_id: str
 
 
-class MismatchVerificationResult(Output, frozen=True, kw_only=True):
+class MismatchVerificationResult(Output, kw_only=True):
     """Result of mismatch_verification."""
 
     # the verification
@@ -4534,7 +4534,7 @@ class CancelVerificationArguments(Input, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class CancelVerificationResult(Output, frozen=True, kw_only=True):
+class CancelVerificationResult(Output, kw_only=True):
     """Result of cancel_verification."""
 
     # the verification
@@ -4545,7 +4545,7 @@ class VerificationsArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of verifications."""
 
 
-class VerificationsResult(Output, frozen=True, kw_only=True):
+class VerificationsResult(Output, kw_only=True):
     """Result of verifications."""
 
     # the verifications

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -76,7 +76,8 @@ class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
         tags = Raw(_encode(self.tags)) if self.tags else None
         joined = self.counted_joined if self.joined_count is None else self.joined_count
         invited = self.counted_invited if self.invited_count is None else self.invited_count
-        record = RoomRecord(
+        # By position, which is quicker by far.
+        return Room(
             self.room_id,
             self.shown_name,
             self.membership,
@@ -96,30 +97,6 @@ class RoomState(msgspec.Struct, kw_only=True, omit_defaults=True):
             self.predecessor,
             self.successor,
         )
-        return cast(Room, record)
-
-
-class RoomRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The record `room`, as `Room`: made by position, it is quicker by an order of magnitude."""
-
-    room_id: str
-    name: str
-    membership: Membership
-    joined_member_count: int
-    invited_member_count: int
-    notification_count: int
-    highlight_count: int
-    is_direct: bool
-    is_encrypted: bool
-    is_marked_unread: bool
-    canonical_alias: str | None = None
-    topic: str | None = None
-    avatar_url: str | None = None
-    tags: Raw | None = None
-    version: str | None = None
-    room_type: str | None = None
-    predecessor_room_id: str | None = None
-    successor_room_id: str | None = None
 
 
 class Member(msgspec.Struct, gc=False):

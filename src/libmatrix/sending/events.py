@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw
 
 from libmatrix import frames
 from libmatrix.events.head import EventHead
-from libmatrix.events.record import Marks, Record, make_record
+from libmatrix.events.record import Marks, make_record
 from libmatrix.sending.item import Item
 from libmatrix.table_gen import PendingSend, SendState, SendUpdate
 
@@ -76,9 +76,8 @@ def echo(client: Client, item: Item) -> None:
     for wish in wishes:
         if wish.wants(item.room_id, head, raw, head.sender):
             event = make_record(item.room_id, head, raw, head.sender, wish.kind, _NEW, None)
-            record = cast(Record, event)
-            record.is_local = True
-            payload = _encode(record)
+            event.is_local = True
+            payload = _encode(event)
             client.host.outbox.add(frames.EVENT, client.context, wish.handle, payload)
 
 
