@@ -21,6 +21,11 @@ options are a `matrix_map`, or NULL; results are read from `matrix_reply_value(r
 Types: bool, int (64 bits), double, string (UTF-8), bytes (in C a pointer and a size; as an option
 base64 text), json (any value), list, one of several strings, or a [record](records.gen.md). What is
 *secret* is never logged.
+
+Each operation names the errors it is known for. Whatever asks the homeserver may end with
+`E_CONNECTION`, `E_TIMEOUT`, `E_TLS`, `E_PROXY`, `E_INVALID_RESPONSE`, `M_UNKNOWN_TOKEN` or
+`M_LIMIT_EXCEEDED` as well, what is [sent](../sending.md) with `E_STORE`, and everything with
+`E_CANCELLED` or `E_SHUTDOWN`.
 """.splitlines()
 
 
@@ -49,6 +54,30 @@ def _index(api: Api) -> str:
     return lines(out, ["- [Error codes](errors.gen.md)"])
 
 
+# The page of docs that tells of an area.
+_GUIDES = {
+    "login": ("session", "sso", "oauth"),
+    "sync": ("sync",),
+    "store": ("state",),
+    "rooms": (
+        "rooms",
+        "membership",
+        "room_settings",
+        "directory",
+        "direct",
+        "tags",
+        "spaces",
+    ),
+    "messages": ("messages", "polls"),
+    "sending": ("sending",),
+    "history": ("history",),
+    "receipts": ("receipts", "safety"),
+    "devices": ("devices",),
+    "encryption": ("encryption", "keys"),
+    "trust": ("trust", "secrets", "backup"),
+    "verification": ("verification",),
+}
+GUIDES = {area: guide for guide, areas in _GUIDES.items() for area in areas}
 _TITLES = {"direct": "Direct rooms", "oauth": "OAuth 2.0", "sso": "Single sign-on"}
 
 
@@ -59,6 +88,8 @@ def title(name: str) -> str:
 
 def _area(area: Area, api: Api) -> str:
     out = [BANNER, f"# {title(area.name)}", "", "[Reference](index.gen.md)"]
+    if area.name in GUIDES:
+        out[-1] += f" · [Guide](../{GUIDES[area.name]}.md)"
     for operation in area.operations:
         out += ["", *_operation(operation, api)]
     return lines(out)

@@ -1214,9 +1214,9 @@ function Client:set_directory_visibility(room_id, visibility) end
 ---Options of public_rooms.
 ---@class matrix.PublicRoomsOptions
 ---@field server? string whose directory; the own homeserver's otherwise
----@field search_term? string what name, topic or alias must have
+---@field search_term? string what name, topic or alias must hold
 ---@field room_types? string[] only rooms of these types, as m.space; an empty one is that of rooms without a type
----@field limit? integer rooms in a page; the homeserver decides otherwise
+---@field limit? integer rooms in a page, at least 1; the homeserver decides otherwise
 ---@field since? string next_batch or prev_batch of another page
 ---@field include_all_networks? boolean rooms of bridged networks too
 ---@field third_party_instance_id? string only rooms of this bridged network
@@ -1367,8 +1367,8 @@ function Client:fetch_event(room_id, event_id) end
 
 ---Options of event_context.
 ---@class matrix.EventContextOptions
----@field limit? integer how many events before and after, taken together
----@field filter? any a room event filter, for those before and after and for the state
+---@field limit? integer how many events before and after, taken together, 0 to 1,000
+---@field filter? any a room event filter, a map, for those before and after and for the state
 
 ---Outcome of event_context.
 ---@class matrix.EventContextPayload: matrix.Payload
@@ -1396,8 +1396,8 @@ function Client:event_context(room_id, event_id, options) end
 ---@field direction? matrix.Direction which way
 ---@field from_token? string where to begin: a prev_batch or next_batch; otherwise at the end of the room, or forward at its beginning
 ---@field to_token? string where to stop
----@field limit? integer how many events; the homeserver may give fewer
----@field filter? any a room event filter
+---@field limit? integer how many events, 1 to 1,000; the homeserver may give fewer
+---@field filter? any a room event filter, a map: types, not_types, senders, not_senders, contains_url
 
 ---Outcome of history.
 ---@class matrix.HistoryPayload: matrix.Payload
@@ -1406,7 +1406,7 @@ function Client:event_context(room_id, event_id, options) end
 ---@field prev_batch string token: where this page began
 ---@field next_batch? string token: where the next page begins; absent at the end
 
----One page of a room's history. A cursor pages by itself, see open_cursor.
+---One page of a room's history, also of one that can be read without joining. A cursor pages by itself, see open_cursor.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmessages)
 ---
 ---Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
@@ -1426,7 +1426,7 @@ function Client:history(room_id, options) end
 ---@field event_id string the event
 ---@field origin_server_ts integer when its server says it was sent, ms since 1970
 
----The event of a room that is nearest to a moment.
+---The event of a room that is nearest to a moment. event_context gives tokens to go on from it; a cursor can begin at a moment.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event)
 ---
 ---Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
@@ -1445,7 +1445,7 @@ function Client:timestamp_to_event(room_id, timestamp, options) end
 ---@field direction? matrix.Direction backward: the newest first
 ---@field from_token? string where to begin: a next_batch
 ---@field to_token? string where to stop
----@field limit? integer how many events; the homeserver may give fewer
+---@field limit? integer how many events, 1 to 1,000; the homeserver may give fewer
 ---@field recurse? boolean also what relates to those
 
 ---Outcome of relations.
@@ -1485,7 +1485,7 @@ function Client:edit_history(room_id, event_id) end
 ---@class matrix.ThreadsOptions
 ---@field participated? boolean only those in which the user has written
 ---@field from_token? string where to begin: a next_batch
----@field limit? integer how many threads; the homeserver may give fewer
+---@field limit? integer how many threads, 1 to 1,000; the homeserver may give fewer
 
 ---Outcome of threads.
 ---@class matrix.ThreadsPayload: matrix.Payload
@@ -1510,7 +1510,7 @@ function Client:threads(room_id, options) end
 ---@field event_id? string the event to begin with
 ---@field timestamp? integer begin with the event nearest to this moment, ms since 1970
 ---@field page_size? integer events in a page, 1 to 1,000; otherwise 100 in the first and more as it goes on; the homeserver may give fewer
----@field filter? any a room event filter; the event to begin with is given in any case
+---@field filter? any a room event filter, a map: types, not_types, senders, not_senders, contains_url; the event to begin with is given in any case
 
 ---Outcome of open_cursor.
 ---@class matrix.OpenCursorPayload: matrix.Payload
@@ -1545,7 +1545,7 @@ function Client:read_cursor(cursor) end
 ---@class matrix.CloseCursorPayload: matrix.Payload
 ---@field was_open boolean false when it was closed before
 
----Closes a cursor; reads in flight end with E_CANCELLED.
+---Closes a cursor; a read in flight ends with E_CANCELLED, later ones with E_INVALID_HANDLE.
 ---@param cursor integer the cursor
 ---@return matrix.CloseCursorPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, cursor: integer, callback: fun(payload: matrix.CloseCursorPayload)): matrix.Request
@@ -1556,11 +1556,11 @@ function Client:close_cursor(cursor) end
 ---@field room_ids? string[] only these rooms
 ---@field senders? string[] only of these users
 ---@field keys? string[] where to look: content.body, content.name, content.topic; all otherwise
----@field order_by? matrix.SearchOrder the newest first, or what fits best
----@field limit? integer how many results; the homeserver may give fewer
----@field before_limit? integer how many events before each
----@field after_limit? integer how many events after each
----@field from_token? string where to begin: a next_batch
+---@field order_by? matrix.SearchOrder recent: the newest first; rank: what fits best
+---@field limit? integer how many results, 1 to 1,000; the homeserver may give fewer
+---@field before_limit? integer how many events before each, at most 1,000
+---@field after_limit? integer how many events after each, at most 1,000
+---@field from_token? string where to begin: a next_batch; all else must be the same
 ---@field filter? any a room event filter, a map, for more than room_ids and senders: not_senders, types, contains_url
 
 ---Outcome of search_messages.
@@ -1649,7 +1649,7 @@ function Client:import_room_keys(passphrase, options) end
 ---Joins a room by id or alias, or accepts an invitation; one to a direct chat is then kept in m.direct.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3joinroomidoralias)
 ---
----Errors: M_FORBIDDEN, M_BAD_STATE, M_NOT_FOUND, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_BAD_STATE, M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_LIMIT_EXCEEDED, M_NOT_FOUND, M_UNABLE_TO_GRANT_JOIN, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
 ---@param room_id_or_alias string the room
 ---@param options? matrix.JoinRoomOptions
 ---@return matrix.JoinRoomPayload payload only inside `matrix.run`
@@ -1666,7 +1666,7 @@ function Client:join_room(room_id_or_alias, options) end
 ---@class matrix.KnockRoomPayload: matrix.Payload
 ---@field room_id string its id
 
----Asks to be invited to a room.
+---Asks to be invited to a room that lets people knock; invite_user lets them in, kick_user refuses.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias)
 ---
 ---Errors: M_FORBIDDEN, M_BAD_STATE, M_NOT_FOUND, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
@@ -1752,7 +1752,7 @@ function Client:kick_user(room_id, user_id, options) end
 ---Outcome of ban_user.
 ---@class matrix.BanUserPayload: matrix.Payload
 
----Removes a user from a room for good, until unban_user.
+---Removes a user from a room, who need not be there, and keeps them out until unban_user.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidban)
 ---
 ---Errors: M_FORBIDDEN, M_BAD_STATE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
@@ -1833,11 +1833,11 @@ function Client:joined_rooms() end
 ---Options of send_text.
 ---@class matrix.SendTextOptions
 ---@field html? string the same in HTML; what the specification does not allow is taken out
----@field thread_id? string event id of the thread's root
+---@field thread_id? string event id of the thread's root, which may be any message that is in no thread
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
 ---@field reply_to? string event id of what it answers
 ---@field mentions? string[] user ids of those to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 
 ---Outcome of send_text.
 ---@class matrix.SendTextPayload: matrix.Payload
@@ -1858,10 +1858,10 @@ function Client:send_text(room_id, body, options) end
 ---Options of send_notice.
 ---@class matrix.SendNoticeOptions
 ---@field html? string the same in HTML; what the specification does not allow is taken out
----@field thread_id? string event id of the thread's root
+---@field thread_id? string event id of the thread's root, which may be any message that is in no thread
 ---@field reply_to? string event id of what it answers
 ---@field mentions? string[] user ids of those to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
 
 ---Outcome of send_notice.
@@ -1883,10 +1883,10 @@ function Client:send_notice(room_id, body, options) end
 ---Options of send_emote.
 ---@class matrix.SendEmoteOptions
 ---@field html? string the same in HTML; what the specification does not allow is taken out
----@field thread_id? string event id of the thread's root
+---@field thread_id? string event id of the thread's root, which may be any message that is in no thread
 ---@field reply_to? string event id of what it answers
 ---@field mentions? string[] user ids of those to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
 
 ---Outcome of send_emote.
@@ -1908,10 +1908,10 @@ function Client:send_emote(room_id, body, options) end
 ---Options of send_markdown.
 ---@class matrix.SendMarkdownOptions
 ---@field kind? matrix.MessageKind what kind of message
----@field thread_id? string event id of the thread's root
+---@field thread_id? string event id of the thread's root, which may be any message that is in no thread
 ---@field reply_to? string event id of what it answers
 ---@field mentions? string[] user ids of those to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
 
 ---Outcome of send_markdown.
@@ -1937,14 +1937,14 @@ function Client:send_markdown(room_id, body, options) end
 ---@field kind? matrix.MessageKind what kind of message
 ---@field mention_sender? boolean notify who is answered
 ---@field mentions? string[] user ids of others to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
 
 ---Outcome of send_reply.
 ---@class matrix.SendReplyPayload: matrix.Payload
 ---@field event_id string the event that was made
 
----Answers an event: stays in its thread, and mentions its sender.
+---Answers an event: stays in its thread, and mentions its sender. Asks the homeserver for the event; send_text with reply_to does not.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#rich-replies)
 ---
 ---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
@@ -1994,10 +1994,10 @@ function Client:edit_message(room_id, event_id, body, options) end
 ---Reacts to an event with an emoji or a short text; redact takes it back.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#event-annotations-and-reactions)
 ---
----Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
+---Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string what is reacted to
----@param key string the emoji or text
+---@param key string the emoji or text, 1 to 255 bytes
 ---@param options? matrix.SendReactionOptions
 ---@return matrix.SendReactionPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, event_id: string, key: string, callback: fun(payload: matrix.SendReactionPayload)): matrix.Request
@@ -2016,7 +2016,7 @@ function Client:send_reaction(room_id, event_id, key, options) end
 ---Empties an event for everybody: a message, a reaction, a state event.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string what is emptied
 ---@param options? matrix.RedactOptions
@@ -2027,10 +2027,10 @@ function Client:redact(room_id, event_id, options) end
 
 ---Options of send_location.
 ---@class matrix.SendLocationOptions
----@field thread_id? string event id of the thread's root
+---@field thread_id? string event id of the thread's root, which may be any message that is in no thread
 ---@field reply_to? string event id of what it answers
 ---@field mentions? string[] user ids of those to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
 
 ---Outcome of send_location.
@@ -2040,10 +2040,10 @@ function Client:redact(room_id, event_id, options) end
 ---Sends a place on Earth.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mlocation)
 ---
----Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
+---Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string what is there, for people
----@param geo_uri string the place, as geo:51.5008,0.1247
+---@param geo_uri string the place (RFC 5870): latitude and longitude, as geo:51.5008,0.1247
 ---@param options? matrix.SendLocationOptions
 ---@return matrix.SendLocationPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, body: string, geo_uri: string, callback: fun(payload: matrix.SendLocationPayload)): matrix.Request
@@ -2053,10 +2053,10 @@ function Client:send_location(room_id, body, geo_uri, options) end
 ---Options of send_sticker.
 ---@class matrix.SendStickerOptions
 ---@field info? any a map: w, h, mimetype, size, thumbnail_url, thumbnail_info
----@field thread_id? string event id of the thread's root
+---@field thread_id? string event id of the thread's root, which may be any message that is in no thread
 ---@field reply_to? string event id of what it answers
 ---@field mentions? string[] user ids of those to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 ---@field txn_id? string transaction id: the homeserver takes a message with it once
 
 ---Outcome of send_sticker.
@@ -2066,7 +2066,7 @@ function Client:send_location(room_id, body, geo_uri, options) end
 ---Sends a sticker: a picture that stands for a text.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#msticker)
 ---
----Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
+---Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param body string what it shows, for people
 ---@param url string the picture, an mxc URI
@@ -2084,7 +2084,7 @@ function Client:send_sticker(room_id, body, url, options) end
 ---@class matrix.SendEventPayload: matrix.Payload
 ---@field event_id string the event that was made
 
----Sends an event of any type into a room, as it is; it is encrypted like any other.
+---Sends an event of any type into a room, as it is; it is encrypted like any other. State events are for send_state_event.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)
 ---
 ---Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
@@ -2155,12 +2155,12 @@ function Client:login_oauth_device(options) end
 
 ---Options of start_poll.
 ---@class matrix.StartPollOptions
----@field max_selections? integer how many answers one may choose
+---@field max_selections? integer how many answers one may choose, 1 to their number
 ---@field kind? matrix.PollKind whether the counts are shown before the end
----@field thread_id? string event id of the thread's root
+---@field thread_id? string event id of the thread's root, which may be any message that is in no thread
 ---@field reply_to? string event id of what it answers
 ---@field mentions? string[] user ids of those to notify
----@field mentions_room? boolean notify everybody in the room
+---@field mentions_room? boolean notify everybody in the room, where the sender has the level for it
 ---@field txn_id? string transaction id: the homeserver takes an event with it once
 
 ---Outcome of start_poll.
@@ -2170,7 +2170,7 @@ function Client:login_oauth_device(options) end
 ---Starts a poll (MSC3381, by the names that other clients know it by).
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
 ---
----Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param question string the question
 ---@param answers string[] 1 to 20 answers to choose from; their ids are 1, 2 and so on
@@ -2188,13 +2188,13 @@ function Client:start_poll(room_id, question, answers, options) end
 ---@class matrix.AnswerPollPayload: matrix.Payload
 ---@field event_id string the vote
 
----Votes in a poll; the last vote of a user counts, one without answers takes it back.
+---Votes in a poll; the last vote of a user counts, one without answers takes it back. What would not count is refused.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string the poll
----@param answer_ids string[] ids of the answers
+---@param answer_ids string[] ids of the answers, as 1; at most max_selections of them
 ---@param options? matrix.AnswerPollOptions
 ---@return matrix.AnswerPollPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, event_id: string, answer_ids: string[], callback: fun(payload: matrix.AnswerPollPayload)): matrix.Request
@@ -2213,7 +2213,7 @@ function Client:answer_poll(room_id, event_id, answer_ids, options) end
 ---Ends a poll: one's own, or any where one may redact what others wrote.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string the poll
 ---@param options? matrix.EndPollOptions
@@ -2272,7 +2272,7 @@ function Client:set_typing(room_id, is_typing, options) end
 ---Outcome of send_receipt.
 ---@class matrix.SendReceiptPayload: matrix.Payload
 
----Says that the user has read a room, or a thread, up to an event.
+---Says that the user has read a room, or a thread, up to an event. What others have read comes as events of kind receipt.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid)
 ---
 ---Errors: M_FORBIDDEN, M_INVALID_PARAM, E_NOT_LOGGED_IN
@@ -2330,7 +2330,7 @@ function Client:fully_read(room_id, options) end
 ---Names a room.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomname)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param name string its name; an empty one takes the name away
 ---@return matrix.SetRoomNamePayload payload only inside `matrix.run`
@@ -2348,7 +2348,7 @@ function Client:set_room_name(room_id, name) end
 ---Sets a room's topic, as plain text and, where html is given, as HTML too.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomtopic)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param topic string its topic as plain text; an empty one takes the topic away
 ---@param options? matrix.SetRoomTopicOptions
@@ -2368,7 +2368,7 @@ function Client:set_room_topic(room_id, topic, options) end
 ---Sets a room's picture.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomavatar)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param url string its picture, an mxc URI; an empty one takes the picture away
 ---@param options? matrix.SetRoomAvatarOptions
@@ -2408,7 +2408,7 @@ function Client:canonical_alias(room_id, options) end
 ---Sets a room's main alias, and its other published aliases where they are given. The aliases must exist, see create_room_alias.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomcanonical_alias)
 ---
----Errors: M_BAD_ALIAS, M_INVALID_PARAM, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_BAD_ALIAS, M_FORBIDDEN, M_INVALID_PARAM, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param alias string the main one; an empty one takes it away
 ---@param options? matrix.SetCanonicalAliasOptions
@@ -2428,7 +2428,7 @@ function Client:set_canonical_alias(room_id, alias, options) end
 ---Says who may join a room.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomjoin_rules)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param join_rule matrix.JoinRule who
 ---@param options? matrix.SetJoinRuleOptions
@@ -2441,10 +2441,10 @@ function Client:set_join_rule(room_id, join_rule, options) end
 ---@class matrix.SetHistoryVisibilityPayload: matrix.Payload
 ---@field event_id string the state event
 
----Says who may read a room's history.
+---Says who may read a room's history, from then on: what was sent before stays as it was.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomhistory_visibility)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
 ---@param room_id string the room
 ---@param history_visibility matrix.HistoryVisibility who
 ---@return matrix.SetHistoryVisibilityPayload payload only inside `matrix.run`
@@ -2458,7 +2458,7 @@ function Client:set_history_visibility(room_id, history_visibility) end
 ---Says whether guests may join a room.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomguest_access)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
 ---@param room_id string the room
 ---@param guest_access matrix.GuestAccess whether they may
 ---@return matrix.SetGuestAccessPayload payload only inside `matrix.run`
@@ -2477,7 +2477,7 @@ function Client:set_guest_access(room_id, guest_access) end
 ---Turns encryption on in a room. It cannot be turned off again.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomencryption)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
 ---@param room_id string the room
 ---@param options? matrix.EnableEncryptionOptions
 ---@return matrix.EnableEncryptionPayload payload only inside `matrix.run`
@@ -2502,10 +2502,10 @@ function Client:enable_encryption(room_id, options) end
 ---@class matrix.SetPowerLevelsPayload: matrix.Payload
 ---@field event_id string the state event
 
----Changes a room's power levels; what is left out stays as it is.
+---Changes a room's power levels; what is left out stays as it is. Nobody can give what is above their own level.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompower_levels)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param options? matrix.SetPowerLevelsOptions
 ---@return matrix.SetPowerLevelsPayload payload only inside `matrix.run`
@@ -2520,7 +2520,7 @@ function Client:set_power_levels(room_id, options) end
 ---Sets one user's power level in a room.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompower_levels)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
 ---@param room_id string the room
 ---@param user_id string the user
 ---@param level integer the level; that of everybody else takes the user out of the list
@@ -2554,7 +2554,7 @@ function Client:pinned_events(room_id, options) end
 ---Pins an event, behind those that are pinned already.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompinned_events)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string the event
 ---@return matrix.PinEventPayload payload only inside `matrix.run`
@@ -2568,7 +2568,7 @@ function Client:pin_event(room_id, event_id) end
 ---Takes an event out of the pinned ones.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroompinned_events)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string the event
 ---@return matrix.UnpinEventPayload payload only inside `matrix.run`
@@ -2583,7 +2583,7 @@ function Client:unpin_event(room_id, event_id) end
 ---@class matrix.RoomsPayload: matrix.Payload
 ---@field rooms matrix.Room[] the rooms, by room id
 
----Lists the rooms the client knows from its syncs; asks nobody.
+---Lists the rooms the client knows from its syncs, also those it is invited to and those it has left; asks nobody.
 ---@param options? matrix.RoomsOptions
 ---@return matrix.RoomsPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, callback: fun(payload: matrix.RoomsPayload)): matrix.Request
@@ -2609,7 +2609,7 @@ function Client:rooms(options) end
 ---@field history_visibility? matrix.HistoryVisibility who may read what was before, beyond the preset
 ---@field guest_access? matrix.GuestAccess whether guests may join, beyond the preset
 ---@field additional_creators? string[] user ids that may do everything as well; from room version 12 on
----@field power_level_content_override? any what its m.room.power_levels shall say, a map; it wins over the defaults
+---@field power_level_content_override? any what its m.room.power_levels shall say, a map of what power_levels tells; it wins over the defaults
 ---@field creation_content? any more content for its m.room.create, a map
 ---@field initial_state? any[] more state events: maps of type, state_key (empty if left out) and content
 ---@field invite_3pid? any[] invitations by address: maps of id_server, id_access_token, medium and address
@@ -2660,7 +2660,7 @@ function Client:room_details(room_id) end
 ---@class matrix.UpgradeRoomPayload: matrix.Payload
 ---@field successor_room_id string the new room
 
----Replaces a room by a new one of another version: the homeserver copies what it can, and ends the old one with a tombstone.
+---Replaces a room by a new one of another version: the homeserver copies its state, and ends it with a tombstone. Members join the new one themselves, see join_successor.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidupgrade)
 ---
 ---Errors: M_FORBIDDEN, M_UNSUPPORTED_ROOM_VERSION, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
@@ -3134,7 +3134,7 @@ function Client:logout(options) end
 ---@class matrix.CreateSpacePayload: matrix.Payload
 ---@field space_id string its id
 
----Creates a space: a room that others are put into.
+---Creates a space: a room that others are put into. Only level 100 may send messages there. Else it is a room: invite, join, set and leave it as one.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#spaces)
 ---
 ---Errors: M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_LIMIT_EXCEEDED, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
@@ -3154,10 +3154,10 @@ function Client:create_space(options) end
 ---@class matrix.AddSpaceChildPayload: matrix.Payload
 ---@field event_id string the state event
 
----Puts a room or a space into a space, or changes how it is there.
+---Puts a room or a space into a space, or says anew how it is there: what is left out is taken away.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mspacechild)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param space_id string the space
 ---@param room_id string the room or space to put there
 ---@param options? matrix.AddSpaceChildOptions
@@ -3173,7 +3173,7 @@ function Client:add_space_child(space_id, room_id, options) end
 ---Takes a room or a space out of a space; the room itself stays.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mspacechild)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
 ---@param space_id string the space
 ---@param room_id string the room or space to take out
 ---@return matrix.RemoveSpaceChildPayload payload only inside `matrix.run`
@@ -3211,7 +3211,7 @@ function Client:space_children(space_id, options) end
 ---Says in a room which space it belongs to.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mspaceparent)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param space_id string the space
 ---@param options? matrix.AddSpaceParentOptions
@@ -3227,7 +3227,7 @@ function Client:add_space_parent(room_id, space_id, options) end
 ---Takes back that a room belongs to a space.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mspaceparent)
 ---
----Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+---Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
 ---@param room_id string the room
 ---@param space_id string the space
 ---@return matrix.RemoveSpaceParentPayload payload only inside `matrix.run`
@@ -3255,8 +3255,8 @@ function Client:space_parents(room_id, options) end
 
 ---Options of space_hierarchy.
 ---@class matrix.SpaceHierarchyOptions
----@field limit? integer rooms in a page; the homeserver decides otherwise
----@field max_depth? integer how many levels of spaces down; no limit otherwise
+---@field limit? integer rooms in a page, at least 1; the homeserver decides otherwise
+---@field max_depth? integer how many levels of spaces down, 0 for the space alone; no limit otherwise
 ---@field suggested_only? boolean only rooms that their space recommends
 ---@field since? string next_batch of the page before; the other options must be the same
 
@@ -3371,7 +3371,7 @@ function Client:state_events(room_id, options) end
 ---Sends a state event of any type.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey)
 ---
----Errors: M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+---Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param type string its type, as m.room.topic
 ---@param content any its content, a map

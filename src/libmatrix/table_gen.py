@@ -1684,11 +1684,11 @@ class PublicRoomsArguments(Input, frozen=True, kw_only=True):
 
     # whose directory; the own homeserver's otherwise
     server: str | None = None
-    # what name, topic or alias must have
+    # what name, topic or alias must hold
     search_term: str | None = None
     # only rooms of these types, as m.space; an empty one is that of rooms without a type
     room_types: list[str] | None = None
-    # rooms in a page; the homeserver decides otherwise
+    # rooms in a page, at least 1; the homeserver decides otherwise
     limit: int | None = None
     # next_batch or prev_batch of another page
     since: str | None = None
@@ -1860,9 +1860,9 @@ class EventContextArguments(Input, frozen=True, kw_only=True):
     room_id: str
     # the event
     event_id: str
-    # how many events before and after, taken together
+    # how many events before and after, taken together, 0 to 1,000
     limit: int = 10
-    # a room event filter, for those before and after and for the state
+    # a room event filter, a map, for those before and after and for the state
     filter: Raw = Raw()
 
 
@@ -1895,9 +1895,9 @@ class HistoryArguments(Input, frozen=True, kw_only=True):
     from_token: str | None = None
     # where to stop
     to_token: str | None = None
-    # how many events; the homeserver may give fewer
+    # how many events, 1 to 1,000; the homeserver may give fewer
     limit: int = 100
-    # a room event filter
+    # a room event filter, a map: types, not_types, senders, not_senders, contains_url
     filter: Raw = Raw()
 
 
@@ -1951,7 +1951,7 @@ class RelationsArguments(Input, frozen=True, kw_only=True):
     from_token: str | None = None
     # where to stop
     to_token: str | None = None
-    # how many events; the homeserver may give fewer
+    # how many events, 1 to 1,000; the homeserver may give fewer
     limit: int = 100
     # also what relates to those
     recurse: bool = False
@@ -1995,7 +1995,7 @@ class ThreadsArguments(Input, frozen=True, kw_only=True):
     participated: bool = False
     # where to begin: a next_batch
     from_token: str | None = None
-    # how many threads; the homeserver may give fewer
+    # how many threads, 1 to 1,000; the homeserver may give fewer
     limit: int = 50
 
 
@@ -2025,7 +2025,8 @@ class OpenCursorArguments(Input, frozen=True, kw_only=True):
     # events in a page, 1 to 1,000; otherwise 100 in the first and more as it goes on; the
     # homeserver may give fewer
     page_size: int | None = None
-    # a room event filter; the event to begin with is given in any case
+    # a room event filter, a map: types, not_types, senders, not_senders, contains_url; the event to
+    # begin with is given in any case
     filter: Raw = Raw()
 
 
@@ -2082,15 +2083,15 @@ class SearchMessagesArguments(Input, frozen=True, kw_only=True):
     senders: list[str] | None = None
     # where to look: content.body, content.name, content.topic; all otherwise
     keys: list[str] | None = None
-    # the newest first, or what fits best
+    # recent: the newest first; rank: what fits best
     order_by: SearchOrder = "recent"
-    # how many results; the homeserver may give fewer
+    # how many results, 1 to 1,000; the homeserver may give fewer
     limit: int = 20
-    # how many events before each
+    # how many events before each, at most 1,000
     before_limit: int = 0
-    # how many events after each
+    # how many events after each, at most 1,000
     after_limit: int = 0
-    # where to begin: a next_batch
+    # where to begin: a next_batch; all else must be the same
     from_token: str | None = None
     # a room event filter, a map, for more than room_ids and senders: not_senders, types,
     # contains_url
@@ -2356,7 +2357,7 @@ class SendTextArguments(Input, frozen=True, kw_only=True):
     body: str
     # the same in HTML; what the specification does not allow is taken out
     html: str | None = None
-    # event id of the thread's root
+    # event id of the thread's root, which may be any message that is in no thread
     thread_id: str | None = None
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2364,7 +2365,7 @@ class SendTextArguments(Input, frozen=True, kw_only=True):
     reply_to: str | None = None
     # user ids of those to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
 
 
@@ -2386,13 +2387,13 @@ class SendNoticeArguments(Input, frozen=True, kw_only=True):
     body: str
     # the same in HTML; what the specification does not allow is taken out
     html: str | None = None
-    # event id of the thread's root
+    # event id of the thread's root, which may be any message that is in no thread
     thread_id: str | None = None
     # event id of what it answers
     reply_to: str | None = None
     # user ids of those to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2416,13 +2417,13 @@ class SendEmoteArguments(Input, frozen=True, kw_only=True):
     body: str
     # the same in HTML; what the specification does not allow is taken out
     html: str | None = None
-    # event id of the thread's root
+    # event id of the thread's root, which may be any message that is in no thread
     thread_id: str | None = None
     # event id of what it answers
     reply_to: str | None = None
     # user ids of those to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2446,13 +2447,13 @@ class SendMarkdownArguments(Input, frozen=True, kw_only=True):
     body: str
     # what kind of message
     kind: MessageKind = "text"
-    # event id of the thread's root
+    # event id of the thread's root, which may be any message that is in no thread
     thread_id: str | None = None
     # event id of what it answers
     reply_to: str | None = None
     # user ids of those to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2486,7 +2487,7 @@ class SendReplyArguments(Input, frozen=True, kw_only=True):
     mention_sender: bool = True
     # user ids of others to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2540,7 +2541,7 @@ class SendReactionArguments(Input, frozen=True, kw_only=True):
     room_id: str
     # what is reacted to
     event_id: str
-    # the emoji or text
+    # the emoji or text, 1 to 255 bytes
     key: str
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2582,15 +2583,15 @@ class SendLocationArguments(Input, frozen=True, kw_only=True):
     room_id: str
     # what is there, for people
     body: str
-    # the place, as geo:51.5008,0.1247
+    # the place (RFC 5870): latitude and longitude, as geo:51.5008,0.1247
     geo_uri: str
-    # event id of the thread's root
+    # event id of the thread's root, which may be any message that is in no thread
     thread_id: str | None = None
     # event id of what it answers
     reply_to: str | None = None
     # user ids of those to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2616,13 +2617,13 @@ class SendStickerArguments(Input, frozen=True, kw_only=True):
     url: str
     # a map: w, h, mimetype, size, thumbnail_url, thumbnail_info
     info: Raw = Raw()
-    # event id of the thread's root
+    # event id of the thread's root, which may be any message that is in no thread
     thread_id: str | None = None
     # event id of what it answers
     reply_to: str | None = None
     # user ids of those to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
     # transaction id: the homeserver takes a message with it once
     txn_id: str | None = None
@@ -2735,17 +2736,17 @@ class StartPollArguments(Input, frozen=True, kw_only=True):
     question: str
     # 1 to 20 answers to choose from; their ids are 1, 2 and so on
     answers: list[str]
-    # how many answers one may choose
+    # how many answers one may choose, 1 to their number
     max_selections: int = 1
     # whether the counts are shown before the end
     kind: PollKind = "disclosed"
-    # event id of the thread's root
+    # event id of the thread's root, which may be any message that is in no thread
     thread_id: str | None = None
     # event id of what it answers
     reply_to: str | None = None
     # user ids of those to notify
     mentions: list[str] | None = None
-    # notify everybody in the room
+    # notify everybody in the room, where the sender has the level for it
     mentions_room: bool = False
     # transaction id: the homeserver takes an event with it once
     txn_id: str | None = None
@@ -2767,7 +2768,7 @@ class AnswerPollArguments(Input, frozen=True, kw_only=True):
     room_id: str
     # the poll
     event_id: str
-    # ids of the answers
+    # ids of the answers, as 1; at most max_selections of them
     answer_ids: list[str]
     # transaction id: the homeserver takes an event with it once
     txn_id: str | None = None
@@ -3210,7 +3211,8 @@ class CreateRoomArguments(Input, frozen=True, kw_only=True):
     guest_access: GuestAccess | None = None
     # user ids that may do everything as well; from room version 12 on
     additional_creators: list[str] | None = None
-    # what its m.room.power_levels shall say, a map; it wins over the defaults
+    # what its m.room.power_levels shall say, a map of what power_levels tells; it wins over the
+    # defaults
     power_level_content_override: Raw = Raw()
     # more content for its m.room.create, a map
     creation_content: Raw = Raw()
@@ -3897,9 +3899,9 @@ class SpaceHierarchyArguments(Input, frozen=True, kw_only=True):
 
     # the space
     space_id: str
-    # rooms in a page; the homeserver decides otherwise
+    # rooms in a page, at least 1; the homeserver decides otherwise
     limit: int | None = None
-    # how many levels of spaces down; no limit otherwise
+    # how many levels of spaces down, 0 for the space alone; no limit otherwise
     max_depth: int | None = None
     # only rooms that their space recommends
     suggested_only: bool = False

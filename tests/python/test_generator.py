@@ -312,3 +312,12 @@ def test_lua_types_are_lua(everything: Path) -> None:
         cwd=everything,
         check=True,
     )
+
+
+def test_areas_name_guides_that_exist() -> None:
+    areas = {path.stem for path in (ROOT / "ffi" / "api").glob("*.toml")}
+    assert set(reference.GUIDES) <= areas
+    for area, guide in reference.GUIDES.items():
+        assert (ROOT / "docs" / f"{guide}.md").exists()
+        page = (ROOT / "docs" / "reference" / f"{area}.gen.md").read_text("utf-8")
+        assert f"[Guide](../{guide}.md)" in page

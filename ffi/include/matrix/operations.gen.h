@@ -508,10 +508,10 @@ MATRIX_API matrix_status matrix_set_directory_visibility(matrix_client client, c
  *
  * Options:
  *   server (string): whose directory; the own homeserver's otherwise
- *   search_term (string): what name, topic or alias must have
+ *   search_term (string): what name, topic or alias must hold
  *   room_types (list<string>): only rooms of these types, as m.space; an empty one is that of rooms
  *     without a type
- *   limit (int): rooms in a page; the homeserver decides otherwise
+ *   limit (int): rooms in a page, at least 1; the homeserver decides otherwise
  *   since (string): next_batch or prev_batch of another page
  *   include_all_networks (bool, default false): rooms of bridged networks too
  *   third_party_instance_id (string): only rooms of this bridged network
@@ -689,8 +689,8 @@ MATRIX_API matrix_status matrix_fetch_event(matrix_client client, const char *ro
  *   event_id (string): the event
  *
  * Options:
- *   limit (int, default 10): how many events before and after, taken together
- *   filter (json): a room event filter, for those before and after and for the state
+ *   limit (int, default 10): how many events before and after, taken together, 0 to 1,000
+ *   filter (json): a room event filter, a map, for those before and after and for the state
  *
  * Result:
  *   event (event): the event
@@ -708,7 +708,8 @@ MATRIX_API matrix_status matrix_event_context(matrix_client client, const char *
                                               matrix_request *request);
 
 /**
- * One page of a room's history. A cursor pages by itself, see open_cursor. Since 0.1.
+ * One page of a room's history, also of one that can be read without joining. A cursor pages by
+ * itself, see open_cursor. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3roomsroomidmessages
  *
  * Arguments:
@@ -719,8 +720,8 @@ MATRIX_API matrix_status matrix_event_context(matrix_client client, const char *
  *   from_token (string): where to begin: a prev_batch or next_batch; otherwise at the end of the
  *     room, or forward at its beginning
  *   to_token (string): where to stop
- *   limit (int, default 100): how many events; the homeserver may give fewer
- *   filter (json): a room event filter
+ *   limit (int, default 100): how many events, 1 to 1,000; the homeserver may give fewer
+ *   filter (json): a room event filter, a map: types, not_types, senders, not_senders, contains_url
  *
  * Result:
  *   events (list<event>): the events, in the order of the direction: backward the newest first
@@ -735,7 +736,8 @@ MATRIX_API matrix_status matrix_history(matrix_client client, const char *room_i
                                         void *user_data, matrix_request *request);
 
 /**
- * The event of a room that is nearest to a moment. Since 0.1.
+ * The event of a room that is nearest to a moment. event_context gives tokens to go on from it; a
+ * cursor can begin at a moment. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event
  *
  * Arguments:
@@ -772,7 +774,7 @@ MATRIX_API matrix_status matrix_timestamp_to_event(matrix_client client, const c
  *   direction (direction, default "backward"): backward: the newest first; one of backward, forward
  *   from_token (string): where to begin: a next_batch
  *   to_token (string): where to stop
- *   limit (int, default 100): how many events; the homeserver may give fewer
+ *   limit (int, default 100): how many events, 1 to 1,000; the homeserver may give fewer
  *   recurse (bool, default false): also what relates to those
  *
  * Result:
@@ -816,7 +818,7 @@ MATRIX_API matrix_status matrix_edit_history(matrix_client client, const char *r
  * Options:
  *   participated (bool, default false): only those in which the user has written
  *   from_token (string): where to begin: a next_batch
- *   limit (int, default 50): how many threads; the homeserver may give fewer
+ *   limit (int, default 50): how many threads, 1 to 1,000; the homeserver may give fewer
  *
  * Result:
  *   threads (list<thread>): the threads
@@ -844,7 +846,8 @@ MATRIX_API matrix_status matrix_threads(matrix_client client, const char *room_i
  *   timestamp (int): begin with the event nearest to this moment, ms since 1970
  *   page_size (int): events in a page, 1 to 1,000; otherwise 100 in the first and more as it goes
  *     on; the homeserver may give fewer
- *   filter (json): a room event filter; the event to begin with is given in any case
+ *   filter (json): a room event filter, a map: types, not_types, senders, not_senders,
+ *     contains_url; the event to begin with is given in any case
  *
  * Result:
  *   cursor (int): the cursor, for read_cursor and close_cursor of this client
@@ -875,7 +878,8 @@ MATRIX_API matrix_status matrix_read_cursor(matrix_client client, int64_t cursor
                                             void *user_data, matrix_request *request);
 
 /**
- * Closes a cursor; reads in flight end with E_CANCELLED. Since 0.1.
+ * Closes a cursor; a read in flight ends with E_CANCELLED, later ones with E_INVALID_HANDLE. Since
+ * 0.1.
  *
  * Arguments:
  *   cursor (int): the cursor
@@ -899,12 +903,12 @@ MATRIX_API matrix_status matrix_close_cursor(matrix_client client, int64_t curso
  *   room_ids (list<string>): only these rooms
  *   senders (list<string>): only of these users
  *   keys (list<string>): where to look: content.body, content.name, content.topic; all otherwise
- *   order_by (search_order, default "recent"): the newest first, or what fits best; one of recent,
- *     rank
- *   limit (int, default 20): how many results; the homeserver may give fewer
- *   before_limit (int, default 0): how many events before each
- *   after_limit (int, default 0): how many events after each
- *   from_token (string): where to begin: a next_batch
+ *   order_by (search_order, default "recent"): recent: the newest first; rank: what fits best; one
+ *     of recent, rank
+ *   limit (int, default 20): how many results, 1 to 1,000; the homeserver may give fewer
+ *   before_limit (int, default 0): how many events before each, at most 1,000
+ *   after_limit (int, default 0): how many events after each, at most 1,000
+ *   from_token (string): where to begin: a next_batch; all else must be the same
  *   filter (json): a room event filter, a map, for more than room_ids and senders: not_senders,
  *     types, contains_url
  *
@@ -993,15 +997,16 @@ MATRIX_API matrix_status matrix_import_room_keys(matrix_client client, const cha
  * Result:
  *   room_id (string): its id
  *
- * Errors: M_FORBIDDEN, M_BAD_STATE, M_NOT_FOUND, M_LIMIT_EXCEEDED, M_UNKNOWN_TOKEN,
- *   E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_BAD_STATE, M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_LIMIT_EXCEEDED, M_NOT_FOUND,
+ *   M_UNABLE_TO_GRANT_JOIN, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
  */
 MATRIX_API matrix_status matrix_join_room(matrix_client client, const char *room_id_or_alias,
                                           matrix_map *options, matrix_callback callback,
                                           void *user_data, matrix_request *request);
 
 /**
- * Asks to be invited to a room. Since 0.1.
+ * Asks to be invited to a room that lets people knock; invite_user lets them in, kick_user refuses.
+ * Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3knockroomidoralias
  *
  * Arguments:
@@ -1088,7 +1093,8 @@ MATRIX_API matrix_status matrix_kick_user(matrix_client client, const char *room
                                           matrix_request *request);
 
 /**
- * Removes a user from a room for good, until unban_user. Since 0.1.
+ * Removes a user from a room, who need not be there, and keeps them out until unban_user. Since
+ * 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidban
  *
  * Arguments:
@@ -1191,11 +1197,13 @@ MATRIX_API matrix_status matrix_joined_rooms(matrix_client client, matrix_map *o
  *
  * Options:
  *   html (string, secret): the same in HTML; what the specification does not allow is taken out
- *   thread_id (string): event id of the thread's root
+ *   thread_id (string): event id of the thread's root, which may be any message that is in no
+ *     thread
  *   txn_id (string): transaction id: the homeserver takes a message with it once
  *   reply_to (string): event id of what it answers
  *   mentions (list<string>): user ids of those to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *
  * Result:
  *   event_id (string): the event that was made
@@ -1218,10 +1226,12 @@ MATRIX_API matrix_status matrix_send_text(matrix_client client, const char *room
  *
  * Options:
  *   html (string, secret): the same in HTML; what the specification does not allow is taken out
- *   thread_id (string): event id of the thread's root
+ *   thread_id (string): event id of the thread's root, which may be any message that is in no
+ *     thread
  *   reply_to (string): event id of what it answers
  *   mentions (list<string>): user ids of those to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *   txn_id (string): transaction id: the homeserver takes a message with it once
  *
  * Result:
@@ -1245,10 +1255,12 @@ MATRIX_API matrix_status matrix_send_notice(matrix_client client, const char *ro
  *
  * Options:
  *   html (string, secret): the same in HTML; what the specification does not allow is taken out
- *   thread_id (string): event id of the thread's root
+ *   thread_id (string): event id of the thread's root, which may be any message that is in no
+ *     thread
  *   reply_to (string): event id of what it answers
  *   mentions (list<string>): user ids of those to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *   txn_id (string): transaction id: the homeserver takes a message with it once
  *
  * Result:
@@ -1273,10 +1285,12 @@ MATRIX_API matrix_status matrix_send_emote(matrix_client client, const char *roo
  *
  * Options:
  *   kind (message_kind, default "text"): what kind of message; one of text, notice, emote
- *   thread_id (string): event id of the thread's root
+ *   thread_id (string): event id of the thread's root, which may be any message that is in no
+ *     thread
  *   reply_to (string): event id of what it answers
  *   mentions (list<string>): user ids of those to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *   txn_id (string): transaction id: the homeserver takes a message with it once
  *
  * Result:
@@ -1291,7 +1305,8 @@ MATRIX_API matrix_status matrix_send_markdown(matrix_client client, const char *
                                               matrix_request *request);
 
 /**
- * Answers an event: stays in its thread, and mentions its sender. Since 0.1.
+ * Answers an event: stays in its thread, and mentions its sender. Asks the homeserver for the
+ * event; send_text with reply_to does not. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#rich-replies
  *
  * Arguments:
@@ -1305,7 +1320,8 @@ MATRIX_API matrix_status matrix_send_markdown(matrix_client client, const char *
  *   kind (message_kind, default "text"): what kind of message; one of text, notice, emote
  *   mention_sender (bool, default true): notify who is answered
  *   mentions (list<string>): user ids of others to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *   txn_id (string): transaction id: the homeserver takes a message with it once
  *
  * Result:
@@ -1356,7 +1372,7 @@ MATRIX_API matrix_status matrix_edit_message(matrix_client client, const char *r
  * Arguments:
  *   room_id (string): the room
  *   event_id (string): what is reacted to
- *   key (string, secret): the emoji or text
+ *   key (string, secret): the emoji or text, 1 to 255 bytes
  *
  * Options:
  *   txn_id (string): transaction id: the homeserver takes a message with it once
@@ -1364,8 +1380,8 @@ MATRIX_API matrix_status matrix_edit_message(matrix_client client, const char *r
  * Result:
  *   event_id (string): the event that was made
  *
- * Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
- *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
+ * Errors: M_DUPLICATE_ANNOTATION, M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED,
+ *   E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_reaction(matrix_client client, const char *room_id,
                                               const char *event_id, const char *key,
@@ -1387,7 +1403,7 @@ MATRIX_API matrix_status matrix_send_reaction(matrix_client client, const char *
  * Result:
  *   event_id (string): the redaction
  *
- * Errors: M_FORBIDDEN, M_NOT_FOUND, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_redact(matrix_client client, const char *room_id,
                                        const char *event_id, matrix_map *options,
@@ -1401,19 +1417,21 @@ MATRIX_API matrix_status matrix_redact(matrix_client client, const char *room_id
  * Arguments:
  *   room_id (string): the room
  *   body (string, secret): what is there, for people
- *   geo_uri (string, secret): the place, as geo:51.5008,0.1247
+ *   geo_uri (string, secret): the place (RFC 5870): latitude and longitude, as geo:51.5008,0.1247
  *
  * Options:
- *   thread_id (string): event id of the thread's root
+ *   thread_id (string): event id of the thread's root, which may be any message that is in no
+ *     thread
  *   reply_to (string): event id of what it answers
  *   mentions (list<string>): user ids of those to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *   txn_id (string): transaction id: the homeserver takes a message with it once
  *
  * Result:
  *   event_id (string): the event that was made
  *
- * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
  *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_location(matrix_client client, const char *room_id,
@@ -1432,16 +1450,18 @@ MATRIX_API matrix_status matrix_send_location(matrix_client client, const char *
  *
  * Options:
  *   info (json): a map: w, h, mimetype, size, thumbnail_url, thumbnail_info
- *   thread_id (string): event id of the thread's root
+ *   thread_id (string): event id of the thread's root, which may be any message that is in no
+ *     thread
  *   reply_to (string): event id of what it answers
  *   mentions (list<string>): user ids of those to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *   txn_id (string): transaction id: the homeserver takes a message with it once
  *
  * Result:
  *   event_id (string): the event that was made
  *
- * Errors: M_FORBIDDEN, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
  *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_sticker(matrix_client client, const char *room_id,
@@ -1450,7 +1470,8 @@ MATRIX_API matrix_status matrix_send_sticker(matrix_client client, const char *r
                                              matrix_request *request);
 
 /**
- * Sends an event of any type into a room, as it is; it is encrypted like any other. Since 0.1.
+ * Sends an event of any type into a room, as it is; it is encrypted like any other. State events
+ * are for send_state_event. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
  *
  * Arguments:
@@ -1539,19 +1560,22 @@ MATRIX_API matrix_status matrix_login_oauth_device(matrix_client client, matrix_
  *   answers (list<string>, secret): 1 to 20 answers to choose from; their ids are 1, 2 and so on
  *
  * Options:
- *   max_selections (int, default 1): how many answers one may choose
+ *   max_selections (int, default 1): how many answers one may choose, 1 to their number
  *   kind (poll_kind, default "disclosed"): whether the counts are shown before the end; one of
  *     disclosed, undisclosed
- *   thread_id (string): event id of the thread's root
+ *   thread_id (string): event id of the thread's root, which may be any message that is in no
+ *     thread
  *   reply_to (string): event id of what it answers
  *   mentions (list<string>): user ids of those to notify
- *   mentions_room (bool, default false): notify everybody in the room
+ *   mentions_room (bool, default false): notify everybody in the room, where the sender has the
+ *     level for it
  *   txn_id (string): transaction id: the homeserver takes an event with it once
  *
  * Result:
  *   event_id (string): the poll
  *
- * Errors: M_FORBIDDEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_start_poll(matrix_client client, const char *room_id,
                                            const char *question, const char *answers,
@@ -1559,13 +1583,14 @@ MATRIX_API matrix_status matrix_start_poll(matrix_client client, const char *roo
                                            void *user_data, matrix_request *request);
 
 /**
- * Votes in a poll; the last vote of a user counts, one without answers takes it back. Since 0.1.
+ * Votes in a poll; the last vote of a user counts, one without answers takes it back. What would
+ * not count is refused. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#reference-relations
  *
  * Arguments:
  *   room_id (string): the room
  *   event_id (string): the poll
- *   answer_ids (list<string>, secret): ids of the answers
+ *   answer_ids (list<string>, secret): ids of the answers, as 1; at most max_selections of them
  *
  * Options:
  *   txn_id (string): transaction id: the homeserver takes an event with it once
@@ -1573,7 +1598,8 @@ MATRIX_API matrix_status matrix_start_poll(matrix_client client, const char *roo
  * Result:
  *   event_id (string): the vote
  *
- * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_answer_poll(matrix_client client, const char *room_id,
                                             const char *event_id, const char *answer_ids,
@@ -1595,7 +1621,8 @@ MATRIX_API matrix_status matrix_answer_poll(matrix_client client, const char *ro
  * Result:
  *   event_id (string): the end
  *
- * Errors: M_FORBIDDEN, M_NOT_FOUND, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_end_poll(matrix_client client, const char *room_id,
                                          const char *event_id, matrix_map *options,
@@ -1654,7 +1681,8 @@ MATRIX_API matrix_status matrix_set_typing(matrix_client client, const char *roo
                                            matrix_request *request);
 
 /**
- * Says that the user has read a room, or a thread, up to an event. Since 0.1.
+ * Says that the user has read a room, or a thread, up to an event. What others have read comes as
+ * events of kind receipt. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid
  *
  * Arguments:
@@ -1725,7 +1753,7 @@ MATRIX_API matrix_status matrix_fully_read(matrix_client client, const char *roo
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_set_room_name(matrix_client client, const char *room_id,
                                               const char *name, matrix_map *options,
@@ -1746,7 +1774,8 @@ MATRIX_API matrix_status matrix_set_room_name(matrix_client client, const char *
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_set_room_topic(matrix_client client, const char *room_id,
                                                const char *topic, matrix_map *options,
@@ -1767,7 +1796,8 @@ MATRIX_API matrix_status matrix_set_room_topic(matrix_client client, const char 
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_set_room_avatar(matrix_client client, const char *room_id,
                                                 const char *url, matrix_map *options,
@@ -1809,8 +1839,8 @@ MATRIX_API matrix_status matrix_canonical_alias(matrix_client client, const char
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_BAD_ALIAS, M_INVALID_PARAM, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
- *   E_INVALID_ARGUMENT
+ * Errors: M_BAD_ALIAS, M_FORBIDDEN, M_INVALID_PARAM, M_TOO_LARGE, M_UNKNOWN_TOKEN,
+ *   E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_set_canonical_alias(matrix_client client, const char *room_id,
                                                     const char *alias, matrix_map *options,
@@ -1832,7 +1862,8 @@ MATRIX_API matrix_status matrix_set_canonical_alias(matrix_client client, const 
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_set_join_rule(matrix_client client, const char *room_id,
                                               matrix_join_rule join_rule, matrix_map *options,
@@ -1840,7 +1871,8 @@ MATRIX_API matrix_status matrix_set_join_rule(matrix_client client, const char *
                                               matrix_request *request);
 
 /**
- * Says who may read a room's history. Since 0.1.
+ * Says who may read a room's history, from then on: what was sent before stays as it was. Since
+ * 0.1.
  * https://spec.matrix.org/latest/client-server-api/#mroomhistory_visibility
  *
  * Arguments:
@@ -1850,7 +1882,7 @@ MATRIX_API matrix_status matrix_set_join_rule(matrix_client client, const char *
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
  */
 MATRIX_API matrix_status matrix_set_history_visibility(matrix_client client, const char *room_id,
                                                        matrix_history_visibility history_visibility,
@@ -1869,7 +1901,7 @@ MATRIX_API matrix_status matrix_set_history_visibility(matrix_client client, con
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
  */
 MATRIX_API matrix_status matrix_set_guest_access(matrix_client client, const char *room_id,
                                                  matrix_guest_access guest_access,
@@ -1890,14 +1922,15 @@ MATRIX_API matrix_status matrix_set_guest_access(matrix_client client, const cha
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
  */
 MATRIX_API matrix_status matrix_enable_encryption(matrix_client client, const char *room_id,
                                                   matrix_map *options, matrix_callback callback,
                                                   void *user_data, matrix_request *request);
 
 /**
- * Changes a room's power levels; what is left out stays as it is. Since 0.1.
+ * Changes a room's power levels; what is left out stays as it is. Nobody can give what is above
+ * their own level. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#mroompower_levels
  *
  * Arguments:
@@ -1918,7 +1951,8 @@ MATRIX_API matrix_status matrix_enable_encryption(matrix_client client, const ch
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_set_power_levels(matrix_client client, const char *room_id,
                                                  matrix_map *options, matrix_callback callback,
@@ -1936,7 +1970,7 @@ MATRIX_API matrix_status matrix_set_power_levels(matrix_client client, const cha
  * Result:
  *   event_id (string, optional): the state event; absent when nothing changed
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
  */
 MATRIX_API matrix_status matrix_set_power_level(matrix_client client, const char *room_id,
                                                 const char *user_id, int64_t level,
@@ -1973,7 +2007,8 @@ MATRIX_API matrix_status matrix_pinned_events(matrix_client client, const char *
  * Result:
  *   event_ids (list<string>): the pinned events now
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_pin_event(matrix_client client, const char *room_id,
                                           const char *event_id, matrix_map *options,
@@ -1991,7 +2026,8 @@ MATRIX_API matrix_status matrix_pin_event(matrix_client client, const char *room
  * Result:
  *   event_ids (list<string>): the pinned events now
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_unpin_event(matrix_client client, const char *room_id,
                                             const char *event_id, matrix_map *options,
@@ -2001,7 +2037,8 @@ MATRIX_API matrix_status matrix_unpin_event(matrix_client client, const char *ro
 /* ---- rooms ---------------------------------------------------------------------------------- */
 
 /**
- * Lists the rooms the client knows from its syncs; asks nobody. Since 0.1.
+ * Lists the rooms the client knows from its syncs, also those it is invited to and those it has
+ * left; asks nobody. Since 0.1.
  *
  * Options:
  *   membership (membership): only rooms of this membership; one of join, invite, leave, ban, knock
@@ -2043,8 +2080,8 @@ MATRIX_API matrix_status matrix_rooms(matrix_client client, matrix_map *options,
  *     forbidden
  *   additional_creators (list<string>): user ids that may do everything as well; from room version
  *     12 on
- *   power_level_content_override (json): what its m.room.power_levels shall say, a map; it wins
- *     over the defaults
+ *   power_level_content_override (json): what its m.room.power_levels shall say, a map of what
+ *     power_levels tells; it wins over the defaults
  *   creation_content (json): more content for its m.room.create, a map
  *   initial_state (list<json>): more state events: maps of type, state_key (empty if left out) and
  *     content
@@ -2092,8 +2129,8 @@ MATRIX_API matrix_status matrix_room_details(matrix_client client, const char *r
                                              void *user_data, matrix_request *request);
 
 /**
- * Replaces a room by a new one of another version: the homeserver copies what it can, and ends the
- * old one with a tombstone. Since 0.1.
+ * Replaces a room by a new one of another version: the homeserver copies its state, and ends it
+ * with a tombstone. Members join the new one themselves, see join_successor. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3roomsroomidupgrade
  *
  * Arguments:
@@ -2585,7 +2622,8 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
 /* ---- spaces --------------------------------------------------------------------------------- */
 
 /**
- * Creates a space: a room that others are put into. Since 0.1.
+ * Creates a space: a room that others are put into. Only level 100 may send messages there. Else it
+ * is a room: invite, join, set and leave it as one. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#spaces
  *
  * Options:
@@ -2624,7 +2662,8 @@ MATRIX_API matrix_status matrix_create_space(matrix_client client, matrix_map *o
                                              matrix_request *request);
 
 /**
- * Puts a room or a space into a space, or changes how it is there. Since 0.1.
+ * Puts a room or a space into a space, or says anew how it is there: what is left out is taken
+ * away. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#mspacechild
  *
  * Arguments:
@@ -2639,7 +2678,8 @@ MATRIX_API matrix_status matrix_create_space(matrix_client client, matrix_map *o
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_add_space_child(matrix_client client, const char *space_id,
                                                 const char *room_id, matrix_map *options,
@@ -2657,7 +2697,7 @@ MATRIX_API matrix_status matrix_add_space_child(matrix_client client, const char
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
  */
 MATRIX_API matrix_status matrix_remove_space_child(matrix_client client, const char *space_id,
                                                    const char *room_id, matrix_map *options,
@@ -2699,7 +2739,8 @@ MATRIX_API matrix_status matrix_space_children(matrix_client client, const char 
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
+ * Errors: M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_add_space_parent(matrix_client client, const char *room_id,
                                                  const char *space_id, matrix_map *options,
@@ -2717,7 +2758,7 @@ MATRIX_API matrix_status matrix_add_space_parent(matrix_client client, const cha
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
+ * Errors: M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN
  */
 MATRIX_API matrix_status matrix_remove_space_parent(matrix_client client, const char *room_id,
                                                     const char *space_id, matrix_map *options,
@@ -2752,8 +2793,8 @@ MATRIX_API matrix_status matrix_space_parents(matrix_client client, const char *
  *   space_id (string): the space
  *
  * Options:
- *   limit (int): rooms in a page; the homeserver decides otherwise
- *   max_depth (int): how many levels of spaces down; no limit otherwise
+ *   limit (int): rooms in a page, at least 1; the homeserver decides otherwise
+ *   max_depth (int): how many levels of spaces down, 0 for the space alone; no limit otherwise
  *   suggested_only (bool, default false): only rooms that their space recommends
  *   since (string): next_batch of the page before; the other options must be the same
  *
@@ -2873,8 +2914,8 @@ MATRIX_API matrix_status matrix_state_events(matrix_client client, const char *r
  * Result:
  *   event_id (string): the state event
  *
- * Errors: M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN,
- *   E_INVALID_ARGUMENT
+ * Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT,
+ *   E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_send_state_event(matrix_client client, const char *room_id,
                                                  const char *type, const char *content,
