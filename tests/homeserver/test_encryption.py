@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import time
 from pathlib import Path
@@ -174,10 +175,49 @@ def test_policies_of_both_sides(host: RuntimeHost, homeserver: Homeserver) -> No
     bob.call("set_device_trust", user_id=alice.user_id, device_id=alice.device_id, trust="verified")
     alice.send(room_id, "now you know")
     assert bob.wait_message("now you know")["encryption"]["is_verified"]
+    # What was kept from him is there as well, once.
+    said = bob.wait_message("who am I?")["encryption"]
+    assert said["is_verified"] and said["is_late"]
+    bob.sync()
+    bob.sync()
+    assert [event["body"] for event in bob.messages(room_id)].count("who am I?") == 1
     error = host.refuse(
         bob.client, "set_device_trust", user_id=alice.user_id, device_id="NO", trust="blocked"
     )
     assert error["code"] == "M_NOT_FOUND"
+
+
+@pytest.mark.skipif("MATRIX_TEST_HOMESERVER" in os.environ, reason="registers users")
+def test_what_was_hidden_comes_when_its_device_is_signed(
+    host: RuntimeHost, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    """Also after a restart, and only what that sender's other messages allow."""
+    alice, carol = (Talker(host, homeserver, homeserver.register()) for _ in range(2))
+    person = homeserver.account()
+    options = {"show_messages_from": "cross_signed"}
+    with RuntimeHost() as first:
+        bob = Talker(first, homeserver, person, tmp_path, **options)
+        room_id = encrypted_room(homeserver, alice, bob, carol)
+        for sender in (alice, carol):
+            sent_id = sender.send(room_id, f"from {sender.user_id}")
+            hidden = bob.wait_event(lambda event, sent_id=sent_id: event["event_id"] == sent_id)
+            assert hidden["encryption"]["code"] == "untrusted_device"
+        bob.sync()
+    with RuntimeHost() as second:
+        bob = Talker(second, homeserver, person, tmp_path, **options)
+        bob.sync()
+        assert not bob.messages(room_id)
+        alice.call("bootstrap_cross_signing", password=alice.account.password)
+        said = bob.wait_message(f"from {alice.user_id}")["encryption"]
+        assert said["is_late"] and said["shield_reason"] == "unverified_identity"
+        bob.sync()
+        assert [event["sender"] for event in bob.messages(room_id)] == [alice.user_id]
+    with RuntimeHost() as third:
+        # They are not given again, whatever the policy is now; hers are.
+        bob = Talker(third, homeserver, person, tmp_path)
+        assert bob.wait_message(f"from {carol.user_id}")["encryption"]["is_late"]
+        bob.sync()
+        assert [event["sender"] for event in bob.messages(room_id)] == [carol.user_id]
 
 
 def test_a_deleted_device_and_a_member_who_left_end_a_session(

@@ -1,4 +1,4 @@
-"""Requests for keys that are not there, and reasons why they are not given; no network."""
+"""Requests for keys that are not there, reasons for that, and what is hidden; no network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 from vodozemac import GroupSession
 
-from tests.support.parties import ALICE, BOB, MALLORY, ROOM, Party, again, limit, megolm_event
+from libmatrix.crypto.trust_levels import Policy
+from tests.support.parties import (
+    ALICE,
+    BOB,
+    MALLORY,
+    ROOM,
+    Party,
+    acquaint,
+    again,
+    limit,
+    megolm_event,
+)
 
 
 @pytest.fixture
@@ -133,3 +144,44 @@ def test_reasons_without_a_key_count_as_before(bob: Party, sender_key: Any) -> N
     bob.take(withheld(ALICE, session, sender_key=sender_key))
     event = megolm_event(ALICE, session, sender_key="hers")
     assert reason(bob, event) == ("withheld", "m.unverified")
+
+
+# -- hidden events --------------------------------------------------------------------------------
+
+
+def test_of_hidden_events_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch, bob: Party) -> None:
+    """And they take no place of those that wait for their key."""
+    limit(monkeypatch, "hidden", MOST_OF_A_ROOM=5, MOST=100)
+    limit(monkeypatch, "decrypt", MOST_WAITING=100, MOST_OF_A_ROOM=3)
+    # No real id is like that.
+    name = "@al\nice:x"
+    alice = Party(name)
+    acquaint(bob, alice)
+    bob = again(bob)
+    bob.crypto.policy = Policy(bob.crypto, "all", "verified")
+    session = GroupSession()
+    content = alice.room_key(session)
+    early = megolm_event(name, session, number=100)
+    assert bob.code(early) == "missing_key"
+    bob.take(alice.seal(bob, "m.room_key", content))
+    assert bob.code(early) == "untrusted_device"
+    for number in range(10):
+        event = megolm_event(name, session, number=number)
+        assert bob.code(event) == "untrusted_device" == bob.code(event)
+    assert not bob.crypto.store.undecrypted.places()
+    place = f"{ROOM}|{session.session_id}"
+    bob = again(bob)
+    bob.crypto.policy = Policy(bob.crypto, "all", "verified")
+    found = bob.crypto.hidden.of(place)
+    assert found.keys() == {f"$e{number}" for number in range(5, 10)}
+    assert json.loads(found["$e9"])["event_id"] == "$e9"
+    assert bob.crypto.hidden.due() == set()
+    device = alice.device()
+    device.is_verified = True
+    bob.crypto.devices.put(device)
+    assert bob.crypto.hidden.due() == {(ROOM, session.session_id)}
+    assert bob.code(megolm_event(MALLORY, GroupSession())) == "missing_key"
+    assert len(bob.crypto.store.undecrypted.places()) == 1
+    for event_id in found:
+        bob.crypto.hidden.forget(place, event_id)
+    assert not bob.crypto.store.hidden.places() and not bob.crypto.hidden.due()

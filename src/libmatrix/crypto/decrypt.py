@@ -194,6 +194,11 @@ class Decryptor:
             return Raw(bytes(said)[:-1] + b',"is_late":true}')
         return said
 
+    def shows(self, room_id: str, session_id: str, sender: str) -> bool:
+        """Whether the host may see what a user says with a session."""
+        key = self._crypto.room_keys.open(room_id, session_id)
+        return key is not None and bool(self._make(key.kept, sender))
+
     def _make(self, kept: RoomKey, sender: str) -> Raw | None:
         """None: the session is somebody else's. Empty: the policy says not to show it."""
         theirs = kept.as_of(sender)
@@ -235,6 +240,10 @@ class Decryptor:
         elif session_id is not None and code == "wrong_sender":
             # Somebody else's copy of the session came first, perhaps.
             self._wait(room_id, session_id, head, raw)
+        elif session_id is not None and code == "untrusted_device" and len(raw) <= _MOST_BYTES:
+            place = waiting_place(room_id, session_id)
+            self._crypto.hidden.keep(place, head.event_id, head.sender, bytes(raw))
+            self.waits_no_more(place, head.event_id)
         record = Encryption(
             algorithm=algorithm,
             session_id=session_id,

@@ -1,4 +1,7 @@
-"""Events that were given undecrypted, given again in clear when their key has come."""
+"""Events that were given undecrypted, given again in clear when that is possible.
+
+Their key has come, or their sender is trusted now.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,17 @@ class Late:
 
     def __init__(self, crypto: Crypto) -> None:
         self._crypto = crypto
-        # Sessions that are new, for which events may wait.
+        # Sessions that are new, or trusted now, for which events may wait.
         self._fresh: set[tuple[str, str]] = set()
         self._has_looked = False
         self._is_due = False
-        # While a sync is handled its keys wait for its own turn.
+        # While a sync is handled its keys, and whom it makes known, wait for its own turn.
         self.is_held = False
         self._marks: dict[int, Callable[[], None]] = {}
-        crypto.room_keys.on_new.append(self._came)
+        crypto.room_keys.on_new.append(self.can_read)
 
-    def _came(self, room_id: str, session_id: str) -> None:
+    def can_read(self, room_id: str, session_id: str) -> None:
+        """Events of a session can be decrypted now, or shown, if there are any."""
         self._fresh.add((room_id, session_id))
         if not self.is_held and not self._is_due:
             self._is_due = True
@@ -81,10 +85,12 @@ class Late:
         if not places:
             return None
         client, table = self._crypto.client, self._crypto.store.undecrypted
+        hidden = self._crypto.hidden
         given: list[tuple[str, str]] = []
         for room_id, session_id in sorted(places):
             place = waiting_place(room_id, session_id)
-            for name, event in table.of(place).items():
+            waiting = [*table.of(place).items(), *hidden.of(place).items()]
+            for name, event in waiting:
                 if self._give_one(post, room_id, Raw(event)):
                     given.append((place, name))
                 await post.passed(1)
@@ -93,6 +99,7 @@ class Late:
             self._fresh -= places
             for place, name in given:
                 self._crypto.decryptor.waits_no_more(place, name)
+                hidden.forget(place, name)
 
         if not given:
             forget()
@@ -125,6 +132,7 @@ class Late:
             pairs = (place.rpartition("|") for place in waiting)
             found = {(room, session) for room, _, session in pairs}
             self._fresh |= {pair for pair in found if crypto.room_keys.has(*pair)}
+            self._fresh |= crypto.hidden.due()
         return set(self._fresh)
 
 

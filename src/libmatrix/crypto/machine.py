@@ -31,6 +31,7 @@ from libmatrix.crypto.claim import Claims
 from libmatrix.crypto.decrypt import Decryptor
 from libmatrix.crypto.device_lists import DeviceListUpdates
 from libmatrix.crypto.devices import Devices
+from libmatrix.crypto.hidden import Hidden
 from libmatrix.crypto.key_requests import KeyRequests
 from libmatrix.crypto.late import Late
 from libmatrix.crypto.olm import Olm
@@ -111,6 +112,7 @@ class Crypto(Parts):
         self._slow: dict[str, float] = {}
         self.devices.on_change.append(self._trust_changed)
         self.devices.track([user_id])
+        self.hidden = Hidden(self)
         self.late = Late(self)
         self.to_device.on_incoming("m.room_key", self._take_room_key)
         self.withheld = Withheld(self)
@@ -261,13 +263,13 @@ class Crypto(Parts):
         self.late.is_held = True
         try:
             shown = self.to_device.receive(response.to_device.events)
+            changes.before_commit.append(self.to_device.committed)
+            changes.before_commit.append(self._after_commit)
+            if self._fresh_senders:
+                senders, self._fresh_senders = self._fresh_senders, set()
+                await self._meet(senders)
         finally:
             self.late.is_held = False
-        changes.before_commit.append(self.to_device.committed)
-        changes.before_commit.append(self._after_commit)
-        if self._fresh_senders:
-            senders, self._fresh_senders = self._fresh_senders, set()
-            await self._meet(senders)
         return shown
 
     async def _meet(self, senders: set[str]) -> None:

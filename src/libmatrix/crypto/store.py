@@ -159,6 +159,8 @@ class CryptoStore:
         self.withheld = self._table("withheld_key")
         # Events that wait for their key: room and session id, event id.
         self.undecrypted = self._table("undecrypted_event")
+        # Events that the host is not shown: the same, and since when and by whom before them.
+        self.hidden = self._table("hidden_event")
         # Users whose devices are followed; their devices; their cross-signing keys.
         self.users = self._table("tracked_user")
         self.devices = self._table("device")

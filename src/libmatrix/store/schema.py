@@ -29,7 +29,8 @@ _CRYPTO = (
     "secret",
     "encrypted_room",
 )
-_LATER_CRYPTO = ("unused_room_key", "stranger_session")
+_LIMITED = ("unused_room_key", "stranger_session")
+_HIDDEN = ("hidden_event",)
 
 
 def _crypto_tables(names: Iterable[str]) -> str:
@@ -69,11 +70,13 @@ _MIGRATIONS = (
     );
     """,
     # Room keys and Olm sessions that strangers may have sent; and who said why there is no key.
-    _crypto_tables(_LATER_CRYPTO) + "DELETE FROM withheld_key;",
+    _crypto_tables(_LIMITED) + "DELETE FROM withheld_key;",
+    # Events that are not shown before their sender is trusted.
+    _crypto_tables(_HIDDEN),
 )
 
 ROOM_TABLES = ("room", "state", "account_data", "members_loaded")
-TABLES = ("meta", "send", *ROOM_TABLES, *_CRYPTO, *_LATER_CRYPTO)
+TABLES = ("meta", "send", *ROOM_TABLES, *_CRYPTO, *_LIMITED, *_HIDDEN)
 
 
 def prepare(connection: sqlite3.Connection, path: Path | None) -> None:
