@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +60,6 @@ def scene(host: RuntimeHost, homeserver: Homeserver, tmp_path: Path) -> Scene:
     return Scene(host, homeserver, tmp_path)
 
 
-def _until(scene: Scene, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline, scene.host.logs[-30:]
-        scene.host.settle(0.05)
-
-
 def _state(talker: Talker) -> dict[str, Any]:
     return dict(talker.call("backup_state"))
 
@@ -86,7 +77,7 @@ def test_a_backup_follows_what_is_said_and_a_new_device_reads_it_all(scene: Scen
     assert state["is_enabled"] and state["is_trusted"] and state["has_key"]
     assert state["count"] == 1 and state["waiting_count"] == 0
     scene.talk("after")
-    _until(scene, lambda: _state(alice)["count"] == 2)
+    scene.host.until(lambda: _state(alice)["count"] == 2)
     told = [frame.payload for frame in scene.host.events if frame.target == heard]
     assert told == [{"kind": "backup", "state": "enabled", "version": made["version"]}]
 
@@ -137,7 +128,7 @@ def test_a_new_version_is_taken_up_and_a_strange_one_is_not(scene: Scene) -> Non
     # Signed by the account: this client uses it although it lacks the key.
     heard = scene.host.subscribe(alice.client, "backup")
     scene.talk("two")
-    _until(scene, lambda: _state(alice)["is_enabled"] and not _state(alice)["waiting_count"])
+    scene.host.until(lambda: _state(alice)["is_enabled"] and not _state(alice)["waiting_count"])
     assert _state(alice)["version"] == second and not _state(alice)["has_key"]
     assert _state(alice)["count"] == 2
     # A version nobody has signed.
@@ -148,7 +139,7 @@ def test_a_new_version_is_taken_up_and_a_strange_one_is_not(scene: Scene) -> Non
     path = "/_matrix/client/v3/room_keys/version"
     third = scene.homeserver.request("POST", path, scene.account.token, strange)["version"]
     scene.talk("three")
-    _until(scene, lambda: len(_told(scene, heard)) == 2)
+    scene.host.until(lambda: len(_told(scene, heard)) == 2)
     assert _told(scene, heard) == [("enabled", second), ("untrusted", second)]
     state = _state(alice)
     assert state["version"] == third and not state["is_enabled"] and not state["is_trusted"]
@@ -170,7 +161,7 @@ def test_a_backup_that_was_deleted_is_not_used_any_more(scene: Scene) -> None:
     other.call("verify_own_device", recovery_key=scene.recovery_key)
     other.call("delete_backup", version=version)
     scene.talk("nobody saves this")
-    _until(scene, lambda: ("deleted", version) in _told(scene, heard))
+    scene.host.until(lambda: ("deleted", version) in _told(scene, heard))
     assert scene.host.refuse(alice.client, "upload_backup")["code"] == "E_NO_BACKUP"
     assert scene.host.refuse(alice.client, "delete_backup")["code"] == "E_NO_BACKUP"
     assert scene.host.refuse(alice.client, "restore_backup")["code"] == "E_NO_BACKUP"
@@ -185,7 +176,7 @@ def test_a_backup_goes_on_after_a_restart(scene: Scene, tmp_path: Path) -> None:
     scene.bob.send(scene.room_id, "while away")
     again = scene.fresh(store=tmp_path / "alice")
     again.wait_message("while away")
-    _until(scene, lambda: _state(again)["count"] == 1)
+    scene.host.until(lambda: _state(again)["count"] == 1)
 
 
 def test_key_files_go_by_path_and_by_memory(scene: Scene, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,12 +157,15 @@ def test_a_key_that_comes_by_file_brings_the_event_again(
     assert lost["encryption"]["code"] == "missing_key"
     found = later.call("import_room_keys", passphrase="secret", text=text)
     assert found["imported_count"] == 1
-    host.settle(1)
-    [again] = [event for event in later.events() if event.get("body") == "early"]
+
+    def early() -> list[dict[str, Any]]:
+        return [event for event in later.events() if event.get("body") == "early"]
+
+    [again] = host.until(early)
     assert again["event_id"] == lost["event_id"] and again["encryption"]["is_late"]
     assert again["encryption"]["shield_reason"] == "authenticity_not_guaranteed"
     later.sync()
-    assert len([event for event in later.events() if event.get("body") == "early"]) == 1
+    assert len(early()) == 1
 
 
 def test_policies_of_both_sides(host: RuntimeHost, homeserver: Homeserver) -> None:
@@ -270,10 +273,11 @@ def test_a_wedged_session_is_made_anew(homeserver: Homeserver, tmp_path: Path) -
         machine.store.flush()
         alice.call("discard_room_key", room_id=room_id)
         alice.send(room_id, "lost")
+        sessions = host.runtime._clients[alice.client].crypto.store.olm_sessions
+        known = len(sessions.places())
         bob.wait_event(lambda event: event.get("encryption", {}).get("code") == "missing_key")
-        host.settle(2)
-        # Bob made another session, and Alice uses it.
-        alice.sync()
+        # Bob makes another session, and Alice uses it.
+        alice.sync_until(lambda: len(sessions.places()) > known)
         alice.call("discard_room_key", room_id=room_id)
         alice.send(room_id, "found")
         bob.wait_message("found")
@@ -328,12 +332,12 @@ def test_own_devices_give_each_other_keys_once_verified(
     # Not verified yet: it asks nobody, and nobody would answer.
     bob.sync()
     second.call("verify_own_device", recovery_key=recovery_key)
-    deadline = time.monotonic() + 30
-    while not any(event.get("body") == "before the second device" for event in second.events()):
-        assert time.monotonic() < deadline, host.logs[-10:]
-        for talker in (second, bob):
-            talker.sync()
-            host.settle(0.2)
+
+    def heard_it() -> bool:
+        bob.sync()
+        return any(event.get("body") == "before the second device" for event in second.events())
+
+    second.sync_until(heard_it, timeout_ms=100)
     heard = second.wait_message("before the second device")["encryption"]
     assert heard["is_late"] and heard["shield_reason"] == "authenticity_not_guaranteed"
     # Whoever bob trusts sees that both of his devices are his.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +147,7 @@ def test_a_reset_by_another_device_is_told_and_can_be_followed(
     heard = host.subscribe(first.client, "identity")
     first.sync()
     new_key = second.call("reset_cross_signing", password=account.password)["master_key"]
-    _sync_until(host, first, lambda: any(frame.target == heard for frame in host.events))
+    first.sync_until(lambda: any(frame.target == heard for frame in host.events))
     (told,) = [frame.payload for frame in host.events if frame.target == heard]
     assert told["user_id"] == first.user_id
     assert (told["old_master_key"], told["master_key"]) == (old_key, new_key)
@@ -177,7 +175,7 @@ def test_a_sync_tells_of_another_identity(
     assert alice.call("user_trust", user_id=bob.user_id)["trust"] == "unverified"
     heard = host.subscribe(alice.client, "identity")
     bob.call("reset_cross_signing", password=bob.account.password)
-    _sync_until(host, alice, lambda: any(frame.target == heard for frame in host.events))
+    alice.sync_until(lambda: any(frame.target == heard for frame in host.events))
     assert alice.call("user_trust", user_id=bob.user_id)["trust"] == "changed"
 
 
@@ -263,11 +261,11 @@ def test_verified_devices_share_secrets_and_others_get_none(
     third = Talker(host, homeserver, account)
     third.call("sign_user", user_id=third.user_id, master_key=master_key)
     host.submit(third.client, "request_secret", name="m.cross_signing.master")
-    _sync_until(host, first, lambda: any("not verified" in str(log) for log in host.logs))
+    first.sync_until(lambda: any("not verified" in str(log) for log in host.logs))
 
 
 def _sync_both(host: RuntimeHost, one: Talker, other: Talker, request: int) -> dict[str, Any]:
-    _sync_until(host, one, lambda: _has_ended(host, other, request))
+    one.sync_until(lambda: _has_ended(host, other, request))
     frame = host.results.pop(request)
     assert frame.is_ok, frame.payload
     return dict(frame.payload)
@@ -276,14 +274,6 @@ def _sync_both(host: RuntimeHost, one: Talker, other: Talker, request: int) -> d
 def _has_ended(host: RuntimeHost, other: Talker, request: int) -> bool:
     other.sync()
     return request in host.results
-
-
-def _sync_until(host: RuntimeHost, talker: Talker, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline, host.logs[-20:]
-        host.call(talker.client, "sync_once", timeout_ms=100)
-        host.settle(0.0)
 
 
 _AREAS = ("trust", "secrets", "backup", "keys")

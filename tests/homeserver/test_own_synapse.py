@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,14 +29,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSynapse]:
         yield running
 
 
-def wait(host: Driver, done: Callable[[], bool]) -> None:
-    """Lets the program hear, until something holds."""
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline, host.events
-        host.get("client:ping({ delay_ms = 50 })")
-
-
 def states(host: Driver) -> list[str]:
     return [record["state"] for record in host.heard("sync_state")]
 
@@ -48,7 +40,7 @@ def test_soft_logout(own: OwnSynapse, stage: Path, tmp_path: Path) -> None:
     with driver(stage, own.server, account, tmp_path) as host:
         host.hear("sync_state")
         host.get(LOOP)
-        wait(host, lambda: "stopped" in states(host))
+        host.until(lambda: "stopped" in states(host))
         assert states(host) == ["syncing", "unauthorized", "stopped"]
         refused = host.take("sync_state")[1]
         assert (refused["code"], refused["soft_logout"]) == ("M_UNKNOWN_TOKEN", True)
@@ -60,7 +52,7 @@ def test_soft_logout(own: OwnSynapse, stage: Path, tmp_path: Path) -> None:
         # Where the store was, not from the beginning.
         assert host.get("client:account()")["next_batch"] == left["next_batch"]
         host.get(LOOP)
-        wait(host, lambda: "syncing" in states(host))
+        host.until(lambda: "syncing" in states(host))
         host.get("client:sync_loop_stop()")
 
 
@@ -73,9 +65,9 @@ def test_tokens_are_refreshed_while_the_loop_runs(
         host.get("client:login_password(%s, %s)", account.user, account.password)
         first = host.get("client:export_session()")["session"]
         host.get(LOOP)
-        wait(host, lambda: host.get("client:export_session()")["session"] != first)
+        host.until(lambda: host.get("client:export_session()")["session"] != first)
         second = host.get("client:export_session()")["session"]
-        wait(host, lambda: host.get("client:export_session()")["session"] != second)
+        host.until(lambda: host.get("client:export_session()")["session"] != second)
         host.get("client:whoami()")
         assert states(host) == ["syncing"]
         host.get("client:sync_loop_stop()")
@@ -91,18 +83,18 @@ def test_the_homeserver_is_killed_and_comes_back(
             host.hear(kind)
         host.get("client:login_password(%s, %s)", account.user, account.password)
         host.get(LOOP)
-        wait(host, lambda: "syncing" in states(host))
+        host.until(lambda: "syncing" in states(host))
         own.kill()
-        wait(host, lambda: states(host).count("reconnecting") >= 3)
+        host.until(lambda: states(host).count("reconnecting") >= 3)
         began = time.monotonic()
         before = len(states(host))
         own.start()
-        wait(host, lambda: states(host)[-1] == "syncing")
+        host.until(lambda: states(host)[-1] == "syncing")
         pauses = [record["delay_ms"] for record in host.heard("sync_state")[before:-1]]
         # One attempt for each pause, and every pause sat out.
         assert sum(pauses[:-1]) <= (time.monotonic() - began) * 1000
         sender = own.server.login(account.user, account.password)
         sent = own.server.send(sender, room_id, "m.room.message", TEXT)
-        wait(host, lambda: sent in [event["event_id"] for event in host.heard("message")])
+        host.until(lambda: sent in [event["event_id"] for event in host.heard("message")])
         host.get("client:sync_loop_stop()")
         assert set(states(host)) == {"syncing", "reconnecting", "stopped"}

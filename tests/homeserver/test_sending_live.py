@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,7 +105,7 @@ def leave_uncertain(stage: Path, scene: Scene, store: Path) -> None:
         host.hear("send")
         for body in ("old", "next"):
             host.do(f"{quiet.format(body)} and {{}}", scene.room_id, body)
-        until(lambda: tried(host), host)
+        host.until(lambda: tried(host))
 
 
 def tried(host: Driver) -> bool:
@@ -124,12 +123,5 @@ def sends_over(host: Driver, count: int) -> dict[str, dict[str, Any]]:
         heard = host.heard("send")
         return {event["txn_id"]: event for event in heard if event["state"] in over}
 
-    until(lambda: len(found()) == count, host)
+    host.until(lambda: len(found()) == count)
     return found()
-
-
-def until(holds: Callable[[], Any], host: Driver) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, host.events
-        host.get("client:ping({ delay_ms = 20 })")

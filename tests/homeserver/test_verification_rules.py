@@ -267,12 +267,7 @@ def test_ready_of_nothing_is_answered(make: Maker, homeserver: Homeserver) -> No
     alice, bob = make(), make()
     name = send(homeserver, session_of(alice), bob, "ready", methods=["m.sas.v1"])
     bob.sync()
-    for _ in range(30):
-        found = [each["content"] for each in alice.of(alice.to_device)]
-        if found:
-            break
-        alice.call("sync_once", timeout_ms=500)
-        alice.host.settle(0.0)
+    found = alice.sync_until(lambda: [each["content"] for each in alice.of(alice.to_device)])
     assert [(each["code"], each["transaction_id"]) for each in found] == [
         ("m.unknown_transaction", name)
     ]

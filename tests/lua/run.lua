@@ -71,9 +71,9 @@ function T.with_client(f)
   return unpack(results, 2)
 end
 
--- Dispatches until done() holds; an error after ten seconds.
+-- Dispatches until done() holds; an error after a minute.
 function T.dispatch_until(done)
-  local deadline = os.time() + 10
+  local deadline = os.time() + 60
   while not done() do
     matrix.dispatch(50)
     if os.time() > deadline then

@@ -43,14 +43,10 @@ async def failing(url: str, settings: HttpSettings | None = None, **options: obj
     return caught.value
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def test_nobody_listens() -> None:
-    error = run(failing(f"http://127.0.0.1:{free_port()}"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        error = run(failing(f"http://127.0.0.1:{taken.getsockname()[1]}"))
     assert isinstance(error, HttpConnectionError)
     assert "Connection refused" in str(error)
     assert not error.sent

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,7 @@ def issuer() -> Iterator[Issuer]:
 
 def answer_call(host: RuntimeHost) -> str:
     """Waits until the host shall open a URL, says that it has, and gives the URL."""
-    deadline = time.monotonic() + 15
-    while not host.calls:
-        assert host.step(deadline - time.monotonic()), host.logs
+    host.until(lambda: host.calls)
     call = host.calls.popleft()
     assert call.payload["name"] == "open_url"
     host.bridge.send("respond", CONTEXT, 0, call.target, "", {})

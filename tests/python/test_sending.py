@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.runtime_host import SECONDS
 from tests.support.send_server import (
     DROP,
     ME,
@@ -94,9 +95,11 @@ def test_many_at_once_are_one_transaction(
 
     begun: list[int] = []
     transaction = Store.transaction
+    submitted = threading.Event()
 
     def counted(self: Store) -> Any:
         begun.append(1)
+        assert submitted.wait(SECONDS)
         return transaction(self)
 
     with Sender(server, tmp_path) as sender:
@@ -107,6 +110,7 @@ def test_many_at_once_are_one_transaction(
         server.stop()
         for number in range(300):
             sender.send(str(number), f"!{number}:x", txn_id=f"t{number}")
+        submitted.set()
         sender.until(lambda: [each[1] for each in sender.states()].count("queued") >= 300)
         assert len(sender.call("sends")["sends"]) == 300
         assert len(begun) < 60

@@ -13,7 +13,7 @@ import pytest
 
 from libmatrix.auth.session import OAuth, Session, export_text, import_text
 from libmatrix.errors import ArgumentError
-from tests.support.runtime_host import CONTEXT, RuntimeHost
+from tests.support.runtime_host import CONTEXT, SECONDS, RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 
 ME = "@me:x"
@@ -29,7 +29,9 @@ class Tokens:
         self.soft = True
         self.refresh_answer: Answer | None = None
         self.seen: list[str] = []
-        self.pause = 0.0
+        # A renewal is answered when it is set.
+        self.gate = threading.Event()
+        self.gate.set()
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Answer:
@@ -40,7 +42,7 @@ class Tokens:
                 assert request.body["refresh_token"] is True
                 return Answer({"user_id": ME, "device_id": self.device, **self._fresh()})
             if request.path.endswith("/refresh"):
-                time.sleep(self.pause)
+                assert self.gate.wait(SECONDS)
                 if self.refresh_answer is not None:
                     return self.refresh_answer
                 assert request.body == {"refresh_token": f"refresh-{self.number}"}
@@ -101,15 +103,14 @@ def test_one_renewal_for_all_who_wait(host: RuntimeHost) -> None:
 
 
 def test_a_token_is_renewed_before_it_expires(host: RuntimeHost) -> None:
-    tokens = Tokens(lifetime_ms=2_000)
+    tokens = Tokens()
     with ScriptedServer(tokens) as server:
         client = host.client(server.url)
         log_in(host, client)
         host.call(client, "whoami")
         assert "refresh" not in tokens.seen
-        assert 0 < host.call(client, "account")["expires_in_ms"] <= 2_000
-        time.sleep(1.6)
-        tokens.lifetime_ms = 300_000
+        assert 0 < host.call(client, "account")["expires_in_ms"] <= 300_000
+        host.pass_time(271)
         for _ in range(3):
             host.call(client, "whoami")
         assert tokens.seen.count("refresh") == 1
@@ -117,11 +118,11 @@ def test_a_token_is_renewed_before_it_expires(host: RuntimeHost) -> None:
 
 
 def test_a_renewal_that_fails_on_the_way_ends_nothing(host: RuntimeHost, tmp_path: Path) -> None:
-    tokens = Tokens(lifetime_ms=200)
+    tokens = Tokens()
     with ScriptedServer(tokens) as server:
         client = host.client(server.url, store_path=str(tmp_path))
         log_in(host, client)
-        time.sleep(0.2)
+        host.pass_time(271)
         tokens.refresh_answer = Answer({"errcode": "M_UNKNOWN", "error": "later"}, 500)
         # The old token still works there, and not every request tries again.
         for _ in range(5):
@@ -176,15 +177,16 @@ def test_a_token_refused_at_once_again_is_no_hot_loop(host: RuntimeHost) -> None
 
 def test_a_cancelled_request_does_not_cancel_the_renewal(host: RuntimeHost) -> None:
     tokens = Tokens(lifetime_ms=None)
-    tokens.pause = 0.3
+    tokens.gate.clear()
     with ScriptedServer(tokens) as server:
         client = host.client(server.url)
         log_in(host, client)
         first = host.submit(client, "refresh_session")
         second = host.submit(client, "refresh_session")
-        time.sleep(0.1)
+        host.until(lambda: "refresh" in tokens.seen)
         host.bridge.send("cancel", CONTEXT, client, first, "", None)
         assert host.wait(first).payload["code"] == "E_CANCELLED"
+        tokens.gate.set()
         assert host.wait(second).is_ok
         assert tokens.seen.count("refresh") == 1
 
@@ -238,10 +240,8 @@ def test_a_store_in_clear_is_sealed_when_a_passphrase_comes(
     "sealed", [b"\x01", b"\x01\x0f" + bytes(16), b"\x02" * 80, b"\x01\x40" * 40]
 )
 def test_a_broken_seal(host: RuntimeHost, tmp_path: Path, sealed: bytes) -> None:
-    client = host.client(store_path=str(tmp_path))
-    host.call(client, "account")
-    host.send("close_client", client)
-    host.settle(0.05)
+    with RuntimeHost() as before:
+        before.call(before.client(store_path=str(tmp_path)), "account")
     with sqlite3.connect(tmp_path / "libmatrix.sqlite3") as store:
         store.execute("INSERT OR REPLACE INTO meta VALUES ('session', ?)", (sealed,))
     store.close()

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,13 @@ class Driver:
                 break
             self.sync("{ timeout_ms = 2000 }")
         return self.take(name)
+
+    def until(self, holds: Callable[[], Any]) -> None:
+        """Lets the program hear, until something holds."""
+        deadline = time.monotonic() + _SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, self.events
+            self.get("client:ping({ delay_ms = 20 })")
 
     def heard(self, name: str) -> list[dict[str, Any]]:
         """What was heard under a name."""

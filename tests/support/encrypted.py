@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.homeserver import Account, Homeserver
-from tests.support.runtime_host import RuntimeHost
+from tests.support.runtime_host import SECONDS, RuntimeHost
 
 ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
-SECONDS = 30.0
+T = TypeVar("T")
 
 
 class Talker:
@@ -57,16 +57,22 @@ class Talker:
         found = [event for event in self.events() if event["room_id"] == room_id]
         return [event for event in found if event["type"] == "m.room.message"]
 
+    def sync_until(self, holds: Callable[[], T], timeout_ms: int = 1000) -> T:
+        """Syncs until something holds, and gives it."""
+        deadline = time.monotonic() + SECONDS
+        while not (found := holds()):
+            assert time.monotonic() < deadline, self.host.logs[-20:]
+            self.host.call(self.client, "sync_once", timeout_ms=timeout_ms)
+            self.host.settle(0.0)
+        return found
+
     def wait_event(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Syncs until an event has come that is wanted."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            for event in self.events():
-                if wanted(event):
-                    return event
-            self.host.call(self.client, "sync_once", timeout_ms=1000)
-            self.host.settle(0.0)
-        raise TimeoutError(f"no such event; {self.host.logs[-20:]}")
+
+        def found() -> list[dict[str, Any]]:
+            return [event for event in self.events() if wanted(event)]
+
+        return self.sync_until(found)[0]
 
     def wait_message(self, body: str) -> dict[str, Any]:
         """Syncs until a message of that text has come in clear."""

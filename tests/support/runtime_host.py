@@ -10,8 +10,9 @@ import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,6 +25,9 @@ HEADER = struct.Struct("=IHHQQQ")
 RUN = struct.Struct("=IIII")
 DELIVERY = struct.Struct("=QQ")
 CONTEXT = 1
+# What takes longer has failed; a busy machine is slow.
+SECONDS = 60.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -233,7 +237,7 @@ class RuntimeHost:
         """Any other message."""
         self.bridge.send(kind, CONTEXT, client, target, name, None)
 
-    def wait(self, request: int, timeout: float = 20.0) -> Frame:
+    def wait(self, request: int, timeout: float = SECONDS) -> Frame:
         """Dispatches until the request has its result."""
         deadline = time.monotonic() + timeout
         while request not in self.results:
@@ -275,6 +279,20 @@ class RuntimeHost:
             self.bridge.send("consumed", CONTEXT, frame.target, frame.extra, "", None)
         return True
 
+    def until(self, holds: Callable[[], T]) -> T:
+        """Dispatches until something holds, and gives it."""
+        deadline = time.monotonic() + SECONDS
+        while not (found := holds()):
+            assert time.monotonic() < deadline, self.logs[-20:]
+            self.step(0.02)
+        return found
+
+    def pass_time(self, seconds: float) -> None:
+        """Puts the clock of the runtime's loop forward."""
+        loop = self.runtime._loop
+        now = loop.time
+        loop.time = lambda: now() + seconds  # type: ignore[method-assign]
+
     def settle(self, seconds: float = 0.2) -> None:
         """Dispatches until nothing has come for so long."""
         while self.step(seconds):
@@ -284,6 +302,6 @@ class RuntimeHost:
         """Ends the runtime as the exit of the process does."""
         self.bridge.is_stopping = True
         os.write(self.bridge._write_fd, b"1")
-        self._thread.join(5)
+        self._thread.join(SECONDS)
         assert not self._thread.is_alive()
         assert select.select([], [], [], 0) == ([], [], [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,12 +44,9 @@ class Sender:
         events = [event.payload for event in self.host.events]
         return [(event["txn_id"], event["state"]) for event in events if event["kind"] == "send"]
 
-    def until(self, condition: Callable[[], Any], seconds: float = 20) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, (self.states(), self.host.logs)
-            self.host.step(0.02)
-        return found
+    def until(self, holds: Callable[[], Any]) -> Any:
+        """Dispatches until something holds, and gives it."""
+        return self.host.until(holds)
 
     def event_id(self, request: int) -> str:
         frame = self.host.wait(request)

