@@ -300,7 +300,7 @@ class Client:
         self._close_crypto()
         if self._state is not None:
             self._state.forget()
-        if self.options.encryption and self.options.store_path is not None:
+        if self.options.store_path is not None:
             from libmatrix.crypto.key_location import remove_key
 
             remove_key(self.options.store_path)
