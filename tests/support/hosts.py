@@ -23,6 +23,16 @@ def stage() -> Path:
     return path
 
 
+def compile_source(stage: Path, source: Path, program: Path, extra: Sequence[str] = ()) -> None:
+    """Makes a program of C, with the headers that the tests share."""
+    command = ["cc", "-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror"]
+    folders = (stage / "include", TESTS / "host" / "c", TESTS / "homeserver" / "c")
+    command += [*(f"-I{folder}" for folder in folders), str(source), "-o", str(program)]
+    command += [f"-L{stage / 'lib'}", *extra, "-lmatrix", f"-Wl,-rpath,{stage / 'lib'}"]
+    command += ["-pthread", "-ldl"]
+    subprocess.run(command, check=True, timeout=120)
+
+
 @pytest.fixture(scope="session")
 def compile_host(
     stage: Path, tmp_path_factory: pytest.TempPathFactory
@@ -31,15 +41,9 @@ def compile_host(
     folder = tmp_path_factory.mktemp("hosts")
 
     def compile_one(name: str, extra: Sequence[str] = ()) -> Path:
-        program = folder / name
-        command = ["cc", "-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror"]
         [source] = TESTS.glob(f"*/c/{name}.c")
-        command += [f"-I{stage / 'include'}", f"-I{TESTS / 'host' / 'c'}", str(source)]
-        command += ["-o", str(program)]
-        command += [f"-L{stage / 'lib'}", *extra, "-lmatrix", f"-Wl,-rpath,{stage / 'lib'}"]
-        command += ["-pthread", "-ldl"]
-        subprocess.run(command, check=True, timeout=120)
-        return program
+        compile_source(stage, source, folder / name, extra)
+        return folder / name
 
     return compile_one
 
