@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.homeserver import Account, Homeserver
+from tests.support.listening import Listener, listening
 
 pytestmark = pytest.mark.homeserver
 
@@ -22,32 +21,8 @@ Compile = Callable[..., Path]
 TEXT = {"msgtype": "m.text", "body": "hello"}
 
 
-class Listener:
-    """A running host and what it prints."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: list[list[str]] = []
-
-    def until(self, *words: str) -> None:
-        """Reads until a line begins with these words."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.split())
-            if tuple(self.lines[-1][: len(words)]) == words:
-                return
-        raise AssertionError(f"it ended without {words}: {self.lines}")
-
-    def finish(self) -> list[list[str]]:
-        """What it printed up to its end, which must be a good one."""
-        assert self.process.stdout is not None
-        self.lines += [line.split() for line in self.process.stdout]
-        assert self.process.wait(60) == 0
-        return self.lines
-
-
 @contextmanager
-def listening(
+def live(
     program: Path,
     homeserver: Homeserver,
     account: Account,
@@ -55,23 +30,13 @@ def listening(
     store: Path | None = None,
     **env: str,
 ) -> Iterator[Listener]:
-    given = {"MATRIX_HOMESERVER": homeserver.url, "MATRIX_TOKEN": account.token, **env}
-    process = subprocess.Popen(
-        [
-            program,
-            str(messages),
-            '{"timeout_ms": 20000}',
-            json.dumps({"store_path": str(store)} if store else {}),
-        ],
-        env={**os.environ, **given},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Listener(process)
-    finally:
-        process.kill()
-        process.wait()
+    """The host as a user, with long polls."""
+    client = {"store_path": str(store)} if store else {}
+    loop = {"timeout_ms": 20_000}
+    with listening(
+        program, homeserver.url, messages, token=account.token, loop=loop, client=client, **env
+    ) as listener:
+        yield listener
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +48,12 @@ def test_live_messages(program: Path, homeserver: Homeserver) -> None:
     """A long poll ends when something comes; the stop does not wait for the next one."""
     alice = homeserver.account()
     room_id = homeserver.create_room(alice)
-    with listening(program, homeserver, alice, 3) as listener:
+    with live(program, homeserver, alice, 3) as listener:
         listener.until("state", "syncing")
         sent = [homeserver.send(alice, room_id, "m.room.message", TEXT) for _ in range(3)]
-        lines = listener.finish()
-    assert [line[1] for line in lines if line[0] == "message"] == sent
-    assert [line[1] for line in lines if line[0] == "state"] == ["syncing", "stopped"]
+        heard = listener.finish()
+    assert heard.messages == sent
+    assert [state[0] for state in heard.states] == ["syncing", "stopped"]
 
 
 def test_filter_kept_at_the_homeserver(program: Path, homeserver: Homeserver) -> None:
@@ -97,9 +62,9 @@ def test_filter_kept_at_the_homeserver(program: Path, homeserver: Homeserver) ->
     homeserver.send(alice, other, "m.room.message", TEXT)
     event_id = homeserver.send(alice, wanted, "m.room.message", TEXT)
     kept = json.dumps({"room": {"rooms": [wanted]}})
-    with listening(program, homeserver, alice, 1, MATRIX_FILTER=kept) as listener:
-        lines = listener.finish()
-    assert [line[1] for line in lines if line[0] == "message"] == [event_id]
+    with live(program, homeserver, alice, 1, MATRIX_FILTER=kept) as listener:
+        heard = listener.finish()
+    assert heard.messages == [event_id]
 
 
 def kept_filters(store: Path) -> dict[str, str]:
@@ -126,11 +91,11 @@ def test_the_loop_has_its_filter_kept(
     room_id = homeserver.create_room(alice)
 
     def hear_one() -> None:
-        with listening(program, homeserver, alice, 2, store=tmp_path) as listener:
+        with live(program, homeserver, alice, 2, store=tmp_path) as listener:
             listener.until("state", "syncing")
             sent = [homeserver.send(alice, room_id, "m.room.message", TEXT) for _ in range(2)]
-            heard = [line[1] for line in listener.finish() if line[0] == "message"]
-        assert heard == sent
+            heard = listener.finish()
+        assert heard.messages == sent
 
     hear_one()
     [(text, first)] = kept_filters(tmp_path).items()
@@ -171,14 +136,14 @@ def test_poison_sent_to_a_device(program: Path, homeserver: Homeserver, poison: 
     """Any user may send it, and the homeserver passes it on: it is left out, the loop goes on."""
     alice, mallory = homeserver.account(), homeserver.account()
     room_id = homeserver.create_room(alice)
-    with listening(program, homeserver, alice, 1) as listener:
+    with live(program, homeserver, alice, 1) as listener:
         listener.until("state", "syncing")
         send_to_device(homeserver, mallory, alice, poison)
         send_to_device(homeserver, mallory, alice, {"n": 1}, "org.example.sound")
         listener.until("device", "org.example.sound")
         event_id = homeserver.send(alice, room_id, "m.room.message", TEXT)
-        lines = listener.finish()
-    assert ["message", event_id] in lines
-    assert [line[1] for line in lines if line[0] == "device"] == ["org.example.sound"]
-    assert sum(int(line[2]) for line in lines if line[0] == "sync") == 1
-    assert [line[1] for line in lines if line[0] == "state"] == ["syncing", "stopped"]
+        heard = listener.finish()
+    assert heard.messages == [event_id]
+    assert heard.devices == ["org.example.sound"]
+    assert sum(int(sync[1]) for sync in heard.syncs) == 1
+    assert [state[0] for state in heard.states] == ["syncing", "stopped"]

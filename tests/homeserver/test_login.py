@@ -14,8 +14,8 @@ import pytest
 
 from tests.lua.interpreters import HERE as SPECS
 from tests.lua.interpreters import environment
+from tests.support.certificates import Authority
 from tests.support.homeserver import Account, Homeserver
-from tests.support.http_servers import Authority
 from tests.support.issuer import Issuer, browse
 from tests.support.scenario import LUA_5_4, TESTS
 from tests.support.sso import SingleSignOn

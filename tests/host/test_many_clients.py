@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import subprocess
 from pathlib import Path
 
@@ -23,12 +22,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
     return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
-def serving(made: certificates.Certificates) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.certificate, made.key)
-    return context
-
-
 @pytest.fixture(scope="module")
 def many(stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of the benchmark."""
@@ -45,7 +38,7 @@ def test_an_idle_client_costs_little(
     many: Path, made: certificates.Certificates, tmp_path: Path, scheme: str
 ) -> None:
     """In a sync loop that waits: a lock and a socket, and less than 300 KiB, TLS included."""
-    tls = serving(made) if scheme == "https" else None
+    tls = made.server() if scheme == "https" else None
     with IdleFixture(5, tls) as url:
         words = [url, tmp_path, str(CLIENTS), *([made.ca] if tls else [])]
         done = subprocess.run(
@@ -64,7 +57,7 @@ def test_clients_of_one_trust_share_its_context(
     other = tmp_path / "other.pem"
     other.write_bytes(made.ca.read_bytes())
     http_trust._context.cache_clear()
-    with IdleFixture(1, serving(made)) as url, RuntimeHost() as host:
+    with IdleFixture(1, made.server()) as url, RuntimeHost() as host:
         for number in range(12):
             trust = made.ca if number % 2 else other
             session = {"user_id": "@me:x", "device_id": "D", "access_token": "token"}

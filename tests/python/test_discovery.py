@@ -10,7 +10,7 @@ import pytest
 
 from libmatrix.auth.discovery import check_server_name, is_safe
 from libmatrix.errors import ArgumentError
-from tests.support.http_servers import Authority
+from tests.support.certificates import Authority
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, ScriptedServer
 from tests.support.world import World
@@ -21,11 +21,6 @@ VERSIONS = "/_matrix/client/versions"
 SPOKEN = {"versions": ["r0.6.1", "v1.11"]}
 HOME = "https://matrix.example.test"
 BACK = "http://127.0.0.1:1/"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca"), "ours")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 from libmatrix.http.client import (
     HttpArgumentError,
     HttpClient,
-    HttpError,
     HttpProxyError,
     HttpSettings,
     HttpTimeoutError,
@@ -15,12 +14,14 @@ from libmatrix.http.client import (
 )
 from libmatrix.http.proxy import ProxyRules, parse_proxy
 from libmatrix.http.url import Origin
+from tests.support.certificates import Authority
 from tests.support.http_servers import (
-    Authority,
     Server,
     answering,
+    ask,
     http_proxy,
     raw,
+    refusal,
     run,
     socks_proxy,
     until,
@@ -30,31 +31,11 @@ from tests.support.web_server import reply
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca"), "ours")
-
-
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-async def ask(url: str, **settings: object) -> bytes:
-    client = HttpClient(HttpSettings(**settings))  # type: ignore[arg-type]
-    try:
-        return (await client.request("GET", url)).body
-    finally:
-        await client.close()
-
-
-async def refusal(url: str, **settings: object) -> HttpError:
-    with pytest.raises(HttpError) as caught:
-        await ask(f"{url}/?q=hunter2", **settings)
-    assert "hunter2" not in str(caught.value)
-    return caught.value
 
 
 def with_login(proxy: Server, scheme: str, user: str, password: str) -> str:

@@ -23,15 +23,12 @@ from libmatrix.http.client import (
     HttpTimeoutError,
     HttpTlsError,
 )
-from tests.support.http_servers import Authority, answering, raw, run, serve, until
+from tests.support import http_servers
+from tests.support.certificates import Authority
+from tests.support.http_servers import answering, ask, raw, run, serve, until
 from tests.support.web_server import reply
 
 LOOPBACK = "IP:127.0.0.1,IP:::1,DNS:localhost"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca"), "ours")
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +36,10 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("other"), "stranger")
 
 
-async def ask(url: str, **settings: object) -> bytes:
-    client = HttpClient(HttpSettings(**settings))  # type: ignore[arg-type]
-    try:
-        answer = await client.request("GET", url, headers={"Authorization": "Bearer hunter2"})
-        return answer.body
-    finally:
-        await client.close()
-
-
 async def refusal(url: str, **settings: object) -> HttpError:
-    with pytest.raises(HttpError) as caught:
-        await ask(f"{url}/?q=hunter2", **settings)
-    assert "hunter2" not in str(caught.value)
-    assert not caught.value.sent
-    return caught.value
+    error = await http_servers.refusal(url, **settings)
+    assert not error.sent
+    return error
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

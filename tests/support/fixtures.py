@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import homeserver as module
+from tests.support.certificates import Authority
 from tests.support.homeserver import Account, Homeserver
 from tests.support.runtime_host import RuntimeHost
 
@@ -22,6 +23,12 @@ def homeserver() -> Iterator[Homeserver]:
 def account(homeserver: Homeserver) -> Account:
     """A user of this test alone, where the homeserver is our own."""
     return homeserver.account()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """One whom only those trust that are told to."""
+    return Authority(tmp_path_factory.mktemp("authority"), "ours")
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
+from libmatrix.http.client import HttpClient, HttpError, HttpSettings
 from tests.support.web_server import Received, read_request, reply
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -221,35 +222,19 @@ async def socks_proxy(
         yield server
 
 
-class Authority:
-    """A private certificate authority, made with the `openssl` command."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self._name = name
-        self.file = folder / f"{name}.pem"
-        self._key = folder / f"{name}.key"
-        self._openssl("req", "-x509", *_new_key(self._key), "-out", self.file, "-days", "30",
-                      "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
-                      "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
-
-    def _openssl(self, *arguments: str | Path) -> None:
-        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-    def server(self, names: str, days: int = 30) -> ssl.SSLContext:
-        """The TLS context of a server whose certificate is for these subjectAltNames."""
-        stem = self._folder / f"{self._name}-{len(list(self._folder.iterdir()))}"
-        key, request = stem.with_suffix(".key"), stem.with_suffix(".csr")
-        certificate, extensions = stem.with_suffix(".crt"), stem.with_suffix(".ext")
-        extensions.write_text(f"subjectAltName={names}\n")
-        self._openssl("req", *_new_key(key), "-out", request, "-subj", "/CN=server")
-        self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self._key,
-                      "-CAcreateserial", "-out", certificate, "-days", str(days),
-                      "-extfile", extensions)  # fmt: skip
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        return context
+async def ask(url: str, **settings: object) -> bytes:
+    """The body of a GET by a client with these settings."""
+    client = HttpClient(HttpSettings(**settings))  # type: ignore[arg-type]
+    try:
+        answer = await client.request("GET", url, headers={"Authorization": "Bearer hunter2"})
+        return answer.body
+    finally:
+        await client.close()
 
 
-def _new_key(path: Path) -> tuple[str | Path, ...]:
-    return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path)
+async def refusal(url: str, **settings: object) -> HttpError:
+    """The error of a request that must fail, and that does not say what was secret in it."""
+    with pytest.raises(HttpError) as caught:
+        await ask(f"{url}/?q=hunter2", **settings)
+    assert "hunter2" not in str(caught.value)
+    return caught.value
