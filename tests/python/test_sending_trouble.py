@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -192,3 +193,66 @@ def test_cancelled_after_an_attempt_of_unknown_outcome(server: SendServer) -> No
         sender.host.send("cancel", sender.client, request)
         assert sender.code(request) == "E_SEND_UNCERTAIN"
         assert sender.call("sends")["sends"] == []
+
+
+FAILS = Deed(False, 500, {"errcode": "M_UNKNOWN", "error": "Internal server error"})
+
+
+def hurry_until(sender: Sender, condition: Callable[[], Any]) -> None:
+    """Waits for something without the pauses between attempts."""
+
+    def look() -> Any:
+        sender.call("retry_sends")
+        return condition()
+
+    sender.until(look)
+
+
+def test_what_the_homeserver_fails_at_for_ever_holds_nothing(server: SendServer) -> None:
+    """Some answer 500 to what they should refuse. Whether it was taken is not known then."""
+    server.deed = lambda sending: FAILS if sending.body["body"] == "poison" else TAKE
+    with Sender(server) as sender:
+        first = [sender.send(body) for body in ("poison", "one", "two")]
+        hurry_until(sender, lambda: len(server.taken) == 2)
+        assert sender.code(first[0]) == "E_SEND_UNCERTAIN"
+        assert [sender.event_id(request) for request in first[1:]] == ["$e0", "$e1"]
+        # Alone it holds nobody, and is tried on.
+        alone = sender.send("poison")
+        hurry_until(sender, lambda: len(server.sendings) > 20)
+        [waiting] = sender.call("sends")["sends"]
+        assert waiting["failure"]["code"] == "M_UNKNOWN"
+        sender.event_id(sender.send("three"))
+        assert sender.code(alone) == "E_SEND_UNCERTAIN"
+    assert server.bodies() == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("at", ["0", "1"])
+def test_a_homeserver_that_fails_at_everything_is_waited_for(server: SendServer, at: str) -> None:
+    """All are sent when it is well again, whichever it is asked to take then."""
+    is_well = threading.Event()
+
+    def deed(sending: Sending) -> Deed:
+        if sending.number > 25 and sending.body["body"] == at:
+            is_well.set()
+        return TAKE if is_well.is_set() else FAILS
+
+    server.deed = deed
+    with Sender(server) as sender:
+        requests = [sender.send(str(number)) for number in range(4)]
+        hurry_until(sender, lambda: len(server.sendings) > 25)
+        hurry_until(sender, lambda: len(server.taken) == 4)
+        for request in requests:
+            sender.event_id(request)
+    assert sorted(server.bodies()) == ["0", "1", "2", "3"]
+    assert at != "0" or server.bodies() == ["0", "1", "2", "3"]
+
+
+def test_nothing_passes_by_what_enables_encryption(server: SendServer) -> None:
+    server.deed = lambda sending: FAILS if sending.kind == "state" else TAKE
+    with Sender(server) as sender:
+        sender.host.submit(sender.client, "enable_encryption", room_id=A)
+        sender.until(lambda: server.sendings)
+        sender.send("secret")
+        hurry_until(sender, lambda: len(server.sendings) > 12)
+        assert len(sender.call("sends")["sends"]) == 2
+    assert server.taken == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from libmatrix.client import Client
+from libmatrix.errors import ArgumentError
 from libmatrix.messages.content import (
     Content,
     location,
@@ -19,7 +20,7 @@ from libmatrix.messages.fetched import fetch_event
 from libmatrix.messages.related import send_related
 from libmatrix.sending import redact as send_redaction
 from libmatrix.sending import send_event as send
-from libmatrix.sync.subscriptions import MESSAGE
+from libmatrix.sync.subscriptions import MESSAGE, REDACTION
 from libmatrix.table_gen import (
     EditMessageArguments,
     EditMessageResult,
@@ -43,6 +44,15 @@ from libmatrix.table_gen import (
     SendStickerResult,
     SendTextArguments,
     SendTextResult,
+)
+
+# What the specification defines as state. Homeservers take some of it as messages, to no effect,
+# and fail at the rest.
+_STATE = frozenset(
+    """m.room.aliases m.room.avatar m.room.canonical_alias m.room.create m.room.encryption
+    m.room.guest_access m.room.history_visibility m.room.join_rules m.room.member m.room.name
+    m.room.pinned_events m.room.power_levels m.room.server_acl m.room.third_party_invite
+    m.room.tombstone m.room.topic m.space.child m.space.parent""".split()
 )
 
 
@@ -141,6 +151,12 @@ async def send_sticker(client: Client, arguments: SendStickerArguments) -> SendS
 
 async def send_event(client: Client, arguments: SendEventArguments) -> SendEventResult:
     """Sends an event of any type."""
+    if arguments.type in _STATE:
+        raise ArgumentError(f"type: {arguments.type} is state, which send_state_event sets")
+    if arguments.type == REDACTION:
+        raise ArgumentError(f"type: redact sends {REDACTION}")
+    if not arguments.type:
+        raise ArgumentError("type: must not be empty")
     content = read_map("content", arguments.content)
     event_id = await send(
         client, arguments.room_id, arguments.type, content, txn_id=arguments.txn_id

@@ -38,6 +38,7 @@ from libmatrix.table_gen import (
     StateEventsResult,
 )
 
+_CREATE = "m.room.create"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -71,6 +72,8 @@ async def send_state_event(
     room_id, kind = arguments.room_id, arguments.type
     if not kind:
         raise ArgumentError("type: must not be empty")
+    if kind == _CREATE:
+        raise ArgumentError("type: what made the room cannot be changed")
     content = as_map(arguments.content, "content")
     event_id = await send_state(client, room_id, kind, arguments.state_key, content)
     if kind == ENCRYPTION and not arguments.state_key:

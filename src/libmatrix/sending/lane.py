@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _SHORTEST_MS, _LONGEST_MS = 200, 30_000
 # When a homeserver asks to slow down and does not say for how long.
 _LIMITED_MS = 1_000
+# After so many answers of 500 to one send it is tried whether the one behind it fares better.
+_MOST_FAULTS = 5
 
 _encode = msgspec.json.Encoder().encode
 
@@ -52,6 +54,8 @@ class Lane:
         self._items: deque[Item] = deque()
         self._backoff = Backoff(_SHORTEST_MS, _LONGEST_MS)
         self._resting: asyncio.Future[None] | None = None
+        # How often in a row the homeserver has failed at the first send.
+        self._faults = 0
         # The last attempt has not got as far as the homeserver.
         self._is_cut_off = False
         self._task: asyncio.Task[None] | None = None
@@ -66,6 +70,7 @@ class Lane:
         """It is over."""
         if self._items and self._items[0] is item:
             self._items.popleft()
+            self._faults = 0
             self.hurry()
         elif item in self._items:
             self._items.remove(item)
@@ -97,6 +102,8 @@ class Lane:
             try:
                 # What was there may have been cancelled meanwhile.
                 pause_ms = await self._step(self._items[0]) if self._items else 0
+                if self._faults >= _MOST_FAULTS and await self._pass():
+                    pause_ms = 0
             finally:
                 valve.leave()
             if pause_ms and self._items:
@@ -203,6 +210,8 @@ class Lane:
             self._queue.doubts.hold(item, error)
             return 0
         verdict = judge(error)
+        if self._items and item is self._items[0]:
+            self._faults = self._faults + 1 if error.http_status == 500 else 0
         self._is_cut_off = isinstance(error, TransportError) and not error.sent
         item.is_unknown = item.is_unknown or (item.is_out and verdict.may_be_sent)
         if verdict.what == "permanent":
@@ -236,3 +245,21 @@ class Lane:
         queue.client.log.record("debug", "send", text, error.code)
         queue.announce(item, "queued", delay_ms or None)
         return pause_ms
+
+    async def _pass(self) -> bool:
+        """Ends the first send when the homeserver takes the one behind it; whether it goes on.
+
+        Otherwise what a homeserver should refuse, and fails at, would hold its room for ever.
+        """
+        if len(self._items) < 2 or self._items[0].draft.type == ENCRYPTION:
+            return False
+        first, second = self._items[0], self._items[1]
+        await self._step(second)
+        is_taken = second.is_over and second.failure is None
+        if is_taken and not first.is_over:
+            # Unless it was well again at this very moment.
+            await self._step(first)
+            if not first.is_over and first.failure and first.failure.http_status == 500:
+                text = "the homeserver fails at it, and took what was behind it"
+                self._queue.doubts.hold(first, UncertainSendError(text))
+        return is_taken or first.is_over

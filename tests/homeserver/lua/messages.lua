@@ -59,6 +59,12 @@ T.test("a place, a sticker, an event of one's own type", function()
     T.equal(alice:send_location(room_id, "x", "51,0").error.code, "E_INVALID_ARGUMENT")
     T.equal(alice:send_sticker(room_id, "x", "https://example.org/x").error.code, "E_INVALID_ARGUMENT")
     T.equal(alice:send_event(room_id, "org.example.move", matrix.array { 1 }).error.code, "E_INVALID_ARGUMENT")
+    -- A homeserver fails at some of these, or takes them to no effect.
+    people.refused(alice:send_event(room_id, "m.room.member", {}), "E_INVALID_ARGUMENT", "^type: .* send_state_event")
+    people.refused(alice:send_event(room_id, "m.room.name", { name = "x" }), "E_INVALID_ARGUMENT", "send_state_event")
+    people.refused(alice:send_event(room_id, "m.room.redaction", {}), "E_INVALID_ARGUMENT", "^type: redact")
+    people.refused(alice:send_event(room_id, "", {}), "E_INVALID_ARGUMENT", "^type: must not be empty")
+    people.refused(alice:send_state_event(room_id, "m.room.create", {}), "E_INVALID_ARGUMENT", "^type: ")
   end)
 end)
 
