@@ -19,18 +19,19 @@ from pathlib import Path
 import pytest
 
 from tests.lua.interpreters import HERE as LUA
-from tests.lua.interpreters import ROOT
 from tests.support.homeserver import Homeserver
 from tests.support.hosts import compile_source
 from tests.support.issuer import Issuer
+from tests.support.pages import PAGES, listings
 from tests.support.scenario import LUA_5_4, Scene, make_scene
 from tests.support.sso import SingleSignOn
 
-PAGES = Path(__file__).parent
-PROGRAMS = PAGES / "programs"
+HERE = Path(__file__).parent
+PROGRAMS = HERE / "programs"
 SUFFIXES = {".c": "c", ".lua": "lua", ".fnl": "fennel"}
 # These are tried by tests of their own.
 ELSEWHERE = {
+    "README": "test_readme.py",
     "contributing": "test_contributing.py",
     "first-bot": "test_readme.py",
     "game-loop": "test_readme.py",
@@ -38,12 +39,6 @@ ELSEWHERE = {
 NAMES = sorted(path.name for path in PROGRAMS.iterdir())
 
 _MARK = re.compile(r"^ *(?:--|;;|/\*) (LISTING|PUT|PRINTS) (.*?)(?: \*/)?\n", re.MULTILINE)
-
-
-def listings(page: str, language: str) -> list[str]:
-    """What a page shows in one language."""
-    text = (ROOT / "docs" / f"{page}.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def marks(text: str, what: str) -> list[str]:
@@ -70,11 +65,12 @@ def filled(name: str) -> str:
 
 
 def test_each_listing_is_in_a_program() -> None:
-    for path in (ROOT / "docs").glob("*.md"):
+    for page in PAGES.keys() - ELSEWHERE.keys():
         for suffix, language in SUFFIXES.items():
-            if path.stem in ELSEWHERE or not listings(path.stem, language):
-                continue
-            assert f"{path.stem}{suffix}" in NAMES, f"{path.name}: no test runs its {language}"
+            is_tried = f"{page}{suffix}" in NAMES
+            assert is_tried or not listings(page, language), (
+                f"{page}.md: nothing runs its {language}"
+            )
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def scene(homeserver: Homeserver) -> Scene:
 @pytest.fixture
 def told(scene: Scene, tmp_path: Path) -> dict[str, str]:
     """What a program is told by the environment."""
-    paths = f"{LUA}/?.lua;{PAGES}/?.lua"
+    paths = f"{LUA}/?.lua;{HERE}/?.lua"
     return {**scene.env, "MATRIX_STORE": str(tmp_path / "store"), "LUA_PATH": paths}
 
 
