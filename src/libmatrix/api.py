@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -21,13 +20,12 @@ from libmatrix.errors import (
     TransportError,
     UnknownTokenError,
 )
-from libmatrix.tasks import in_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from libmatrix.client import Client
-    from libmatrix.http.client import HttpClient, HttpResponse, HttpSettings
+    from libmatrix.http.client import Fields, HttpClient, HttpResponse, HttpSettings
 
 T = TypeVar("T")
 
@@ -40,6 +38,8 @@ _BUSY = frozenset({502, 503, 504})
 _REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _LONGEST_MESSAGE = 300
 _MOST_FOREIGN_BYTES = 256 * 1024
+# Of the token now, with and without a body, of none, and of some before.
+_MOST_FIELDS = 8
 
 _encode = msgspec.json.Encoder().encode
 
@@ -85,6 +85,8 @@ class Api:
         self._locating = asyncio.Lock()
         self._client = client
         self._http: HttpClient | None = None
+        # By the token, and whether there is a body.
+        self._fields: dict[tuple[str | None, bool], Fields] = {}
         self._settings: HttpSettings | None = None
 
     async def get(self, answer: type[T], path: str) -> T:
@@ -118,18 +120,20 @@ class Api:
         is_own = with_token and token is None
         if is_own:
             self._client.require_login()
-        await in_task()
         payload = None if body is None else _encode(body)
         retries = Retries(method) if may_repeat else None
         has_renewed = sent = False
+        if query:
+            path += "?" + urlencode(query)
         while True:
-            with _preparing(sent=sent):
-                url = await self.locate() + path + ("?" + urlencode(query) if query else "")
+            try:
+                base_url = self.base_url or await self.locate()
                 if is_own:
                     token = await self._client.renewal.token()
-            headers = _headers(token, body is not None)
+            except TransportError as error:
+                raise _not_this_one(error, sent=sent) from None
             try:
-                response = await self._send(method, url, headers, payload, wait_ms)
+                response = await self._send(method, base_url + path, token, payload, wait_ms)
             except TransportError as error:
                 error.sent = error.sent or sent
                 raise
@@ -137,9 +141,11 @@ class Api:
                 return response.body
             refused = refusal(response.status, response.headers, response.body)
             if is_own and token is not None and isinstance(refused, UnknownTokenError):
-                with _preparing(sent=sent):
+                try:
                     if not await self._renew(token, refused, has_renewed):
                         raise refused
+                except TransportError as error:
+                    raise _not_this_one(error, sent=sent) from None
                 has_renewed = True
                 continue
             pause_ms = retries.pause_ms(refused) if retries is not None else None
@@ -198,18 +204,35 @@ class Api:
         )
 
     async def _send(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, wait_ms: int
+        self, method: str, url: str, token: str | None, body: bytes | None, wait_ms: int
     ) -> HttpResponse:
         limit_ms = self._client.options.request_timeout_ms
         return await self._request(
             method,
             url,
-            headers=headers,
+            headers=self._fields.get((token, body is not None)) or self._make_fields(token, body),
             body=body,
             # Where there is no limit, a wait on purpose makes none.
             timeout_ms=limit_ms + wait_ms if limit_ms else 0,
             long_poll=wait_ms > 0,
         )
+
+    def _make_fields(self, token: str | None, body: bytes | None) -> Fields:
+        """The header fields of all requests with a token, with or without a body."""
+        from libmatrix.http.client import Fields, HttpError
+
+        items = {"Accept": "application/json"}
+        if token is not None:
+            items["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            items["Content-Type"] = "application/json"
+        if len(self._fields) >= _MOST_FIELDS:
+            self._fields.clear()
+        try:
+            fields = self._fields[token, body is not None] = Fields(items)
+        except HttpError as error:
+            raise TransportError(error.message, code=error.code) from None
+        return fields
 
     async def _request(self, method: str, url: str, **how: Any) -> HttpResponse:
         from libmatrix.http.client import HttpError
@@ -242,6 +265,7 @@ class Api:
         if self._http is not None and self._settings is not None:
             self._client.host.connections.release(self._settings)
             self._http = None
+        self._fields.clear()
 
 
 class Retries:
@@ -263,22 +287,9 @@ class Retries:
         return self._backoff.failed(error.retry_after_ms)
 
 
-@contextmanager
-def _preparing(*, sent: bool) -> Iterator[None]:
-    """What fails here was another request; `sent` is about the one that is not made now."""
-    try:
-        yield
-    except TransportError as error:
-        raise TransportError(error.message, code=error.code, sent=sent) from None
-
-
-def _headers(token: str | None, has_body: bool) -> dict[str, str]:
-    headers = {"Accept": "application/json"}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    if has_body:
-        headers["Content-Type"] = "application/json"
-    return headers
+def _not_this_one(error: TransportError, *, sent: bool) -> TransportError:
+    """The failure of another request that this one needed; `sent` is about this one."""
+    return TransportError(error.message, code=error.code, sent=sent)
 
 
 def decode(body: bytes, answer: type[T]) -> T:

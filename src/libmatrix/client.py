@@ -30,7 +30,7 @@ from libmatrix.errors import (
 from libmatrix.store.seal import Vault
 from libmatrix.sync.subscriptions import Subscriptions
 from libmatrix.table_gen import ClientOptions, Output
-from libmatrix.tasks import in_task
+from libmatrix.tasks import Runner, in_task
 
 if TYPE_CHECKING:
     from libmatrix.context import Context
@@ -57,7 +57,8 @@ class Client:
         self.host = owner.host
         self.log = owner.log
         self.subscriptions = Subscriptions(self.log)
-        self.tasks: dict[int, asyncio.Task[Any]] = {}
+        # By their requests, and what syncs.
+        self.tasks: dict[int, Runner | asyncio.Task[Any]] = {}
         # What goes on beside the requests, until it ends or the client does.
         self._beside: set[asyncio.Task[Any]] = set()
         # What every request is answered with, when the client could not be made.
@@ -127,9 +128,10 @@ class Client:
     def close(self) -> list[asyncio.Task[Any]]:
         """Cancels the requests and closes the store; returns the tasks that are ending."""
         self._is_closed = True
-        tasks = [*self.tasks.values(), *self._beside]
-        for task in tasks:
-            task.cancel()
+        running = [*self.tasks.values(), *self._beside]
+        for each in running:
+            each.cancel()
+        tasks = [each.as_task() if isinstance(each, Runner) else each for each in running]
         tasks += self.renewal.close()
         if self.preparing is not None:
             self.preparing.cancel()

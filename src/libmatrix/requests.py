@@ -1,11 +1,10 @@
-"""Runs operations: one coroutine a request, and a task only for those that have to wait."""
+"""Runs operations: one coroutine a request."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import msgspec
@@ -16,6 +15,7 @@ from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, is_defect, map_arguments, map_error, places
 from libmatrix.host import Host
 from libmatrix.table_gen import OPERATIONS, Input, Output
+from libmatrix.tasks import Runner
 
 Handler = Callable[[Client, Any], Coroutine[Any, Any, Output]]
 
@@ -39,7 +39,7 @@ class Requests:
         if client.preparing is not None:
             # Which may also be cancelled.
             later = self._start_later(client, client.preparing, request, name, body)
-            self._make_task(client, request, later, None)
+            self._go_on(client, request, later, None)
             return
         try:
             decode, function = self._handlers.get(name) or self._load(name)
@@ -53,7 +53,7 @@ class Requests:
         except BaseException as error:
             self.fail(client, request, error)
         else:
-            self._make_task(client, request, coroutine, waits_for)
+            self._go_on(client, request, coroutine, waits_for)
 
     def fail(self, client: Client, request: int, error: BaseException) -> None:
         """Posts an error as the result of a request; a defect is logged with its places."""
@@ -79,26 +79,25 @@ class Requests:
         self._host.starting_request = request
         return await function(client, arguments)
 
-    def _make_task(
+    def _go_on(
         self, client: Client, request: int, coroutine: Coroutine[Any, Any, Output], waits_for: Any
     ) -> None:
-        answer = self._answer(client, request, _resume(coroutine, waits_for))
-        # Begun by hand, so that a cancel before the task's first step is heard by the operation.
-        answer.send(None)
-        client.tasks[request] = self._host.loop.create_task(answer)
+        """Posts the result when the coroutine ends."""
 
-    async def _answer(self, client: Client, request: int, result: Awaitable[Output]) -> None:
-        """Posts the result itself: a callback of the task would come a turn of the loop later."""
-        try:
-            payload = _encode(await result)
-        except GeneratorExit:
-            # The runtime is gone; the core has answered.
-            raise
-        except BaseException as error:
-            self.fail(client, request, error)
-        else:
-            self._outbox.add(frames.RESULT, client.context, request, payload, frames.OK)
-        del client.tasks[request]
+        def ended(value: Any, error: BaseException | None) -> None:
+            del client.tasks[request]
+            if error is None:
+                try:
+                    payload = _encode(value)
+                except Exception as defect:
+                    error = defect
+            if error is not None:
+                self.fail(client, request, error)
+            else:
+                self._outbox.add(frames.RESULT, client.context, request, payload, frames.OK)
+
+        client.tasks[request] = runner = Runner(self._host.loop, coroutine, ended)
+        runner.wait_for(waits_for)
 
     def _load(self, name: str) -> tuple[Callable[[Raw], Input], Handler]:
         spec = OPERATIONS.get(name)
@@ -109,20 +108,3 @@ class Requests:
         decode = msgspec.json.Decoder(spec.arguments).decode
         self._handlers[name] = found = (decode, handler)
         return found
-
-
-@types.coroutine
-def _resume(coroutine: Coroutine[Any, Any, Output], waits_for: Any) -> Generator[Any, Any, Output]:
-    """Goes on with a coroutine that waits for something although it was in no task yet."""
-    # The first, of nothing, ends when the task begins.
-    waits = [None] if waits_for is None else [None, waits_for]
-    while True:
-        try:
-            yield from waits
-        except BaseException as error:
-            try:
-                waits = [coroutine.throw(error)]
-            except StopIteration as end:
-                return cast(Output, end.value)
-        else:
-            return cast(Output, (yield from coroutine))

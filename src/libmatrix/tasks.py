@@ -1,14 +1,177 @@
-"""Where an operation becomes a task."""
+"""How coroutines run: at once and without a task, as long as that is enough.
+
+A task costs as much as a small request does, and each of its waits a turn of the loop. So
+operations and what sends for them begin by hand. What waits for a `Signal` goes on at once when
+that is set; what waits for anything else becomes a task there and then.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, cast
+
+# What came of a coroutine: a value, or an error.
+Ended = Callable[[Any, BaseException | None], None]
+
+_Coroutine = Coroutine[Any, Any, Any]
 
 
 @types.coroutine
 def in_task() -> Generator[None, None, None]:
-    """The first wait of an operation: from here on it is a task, and may use timeouts."""
+    """Makes sure that there is a task, as `asyncio.timeout` needs one."""
     if asyncio.current_task() is None:
         yield
+
+
+class Signal:
+    """What one coroutine waits for. Set before the wait, there is none."""
+
+    __slots__ = ("_wake", "is_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._wake: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        """Lets the coroutine go on: one without a task before this returns."""
+        self.is_set = True
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Returns when it is set."""
+        if self.is_set:
+            return
+        if asyncio.current_task() is None:
+            yield self
+        else:
+            yield from self.future()
+
+    def then(self, wake: Callable[[], None] | None) -> None:
+        """Who is to be told instead of who was."""
+        self._wake = wake
+
+    def future(self) -> asyncio.Future[None]:
+        """The same for a task to wait for."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        if self.is_set:
+            wake()
+        else:
+            self._wake = wake
+        return future
+
+
+class Runner:
+    """Runs a coroutine."""
+
+    __slots__ = (
+        "_coroutine",
+        "_ended",
+        "_is_cancelled",
+        "_is_running",
+        "_loop",
+        "_signal",
+        "_task",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, coroutine: _Coroutine, ended: Ended
+    ) -> None:
+        """`ended` is called once; `start` or `wait_for` has to follow."""
+        self._loop = loop
+        self._coroutine = coroutine
+        self._ended = ended
+        self._is_running = self._is_cancelled = False
+        self._signal: Signal | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Runs up to the first wait."""
+        self._go_on()
+
+    def wait_for(self, waits_for: Any) -> None:
+        """Goes on when that is there for which the coroutine waits, as its `send` returned it."""
+        self._is_running = False
+        if isinstance(waits_for, Signal):
+            self._signal = waits_for
+            waits_for.then(self._go_on)
+        else:
+            self._task = self._make_task(waits_for)
+        if self._is_cancelled:
+            self.as_task().cancel()
+
+    def cancel(self) -> None:
+        """As of a task: the coroutine hears of it in a turn of its own."""
+        if self._is_running:
+            self._is_cancelled = True
+        else:
+            self.as_task().cancel()
+
+    def as_task(self) -> asyncio.Task[None]:
+        """The task that it goes on as; not to be asked of itself."""
+        if self._task is None:
+            signal, self._signal = self._signal, None
+            self._task = self._make_task(signal.future() if signal is not None else None)
+        return self._task
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        if self._task is not None:
+            return
+        if asyncio.current_task() is not None:
+            # Not within somebody else's task, for whose it would take it.
+            self._loop.call_soon(self._go_on)
+            return
+        self._signal = None
+        self._is_running = True
+        try:
+            waits_for = self._coroutine.send(None)
+        except StopIteration as end:
+            self._ended(end.value, None)
+        except BaseException as error:
+            self._ended(None, error)
+        else:
+            self.wait_for(waits_for)
+
+    def _make_task(self, waits_for: Any) -> asyncio.Task[None]:
+        rest = self._rest(waits_for)
+        # Begun by hand, so that a cancel before the task's first step is heard by the coroutine.
+        rest.send(None)
+        return self._loop.create_task(rest)
+
+    async def _rest(self, waits_for: Any) -> None:
+        try:
+            value = await _resume(self._coroutine, waits_for)
+        except GeneratorExit:
+            # The runtime is gone, and nobody is there to be told.
+            raise
+        except BaseException as error:
+            self._ended(None, error)
+        else:
+            self._ended(value, None)
+
+
+@types.coroutine
+def _resume(coroutine: _Coroutine, waits_for: Any) -> Generator[Any, None, Any]:
+    """Goes on with a coroutine that waits for something although it was in no task yet."""
+    # The first, of nothing, ends when the task begins.
+    waits = [None] if waits_for is None else [None, waits_for]
+    while True:
+        try:
+            yield from waits
+        except BaseException as error:
+            try:
+                waits = [coroutine.throw(error)]
+            except StopIteration as end:
+                return cast(Any, end.value)
+        else:
+            return (yield from coroutine)

@@ -57,19 +57,23 @@ class Renewal:
 
     async def token(self) -> str:
         """The access token to use now."""
-        client = self._client
-        client.require_login()
-        loop = client.host.loop
-        if self._due is not None and loop.time() >= self._due:
-            try:
-                await self.renew()
-            except MatrixError as error:
-                self._due = loop.time() + max(_PAUSE_SECONDS, (error.retry_after_ms or 0) / 1000)
-                text = f"the token could not be renewed: {error.message}"
-                client.log.record("warning", "session", text, error.code)
-        token = client.require_login().access_token
+        if self._due is not None and self._client.host.loop.time() >= self._due:
+            await self._renew_early()
+        token = self._client.require_login().access_token
         assert token is not None
         return token
+
+    async def _renew_early(self) -> None:
+        """Renews a token that may still be good, so that a failure is none yet."""
+        client = self._client
+        client.require_login()
+        try:
+            await self.renew()
+        except MatrixError as error:
+            pause = max(_PAUSE_SECONDS, (error.retry_after_ms or 0) / 1000)
+            self._due = client.host.loop.time() + pause
+            text = f"the token could not be renewed: {error.message}"
+            client.log.record("warning", "session", text, error.code)
 
     async def refused(self, token: str, *, is_soft: bool, is_final: bool) -> bool:
         """The homeserver does not know a token; whether there is another one now."""

@@ -10,6 +10,8 @@ Redirects are answers unless asked for. Nothing of the process environment count
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,13 +32,16 @@ from libmatrix.http.errors import (
     HttpTooManyFilesError,
 )
 from libmatrix.http.exchange import Exchange
+from libmatrix.http.head import Fields, own_text, request_head
 from libmatrix.http.job import HttpResponse, Job, Progress
 from libmatrix.http.pool import Pool
 from libmatrix.http.proxy import ProxyRules
 from libmatrix.http.trust import check_ca_file, find_trust
-from libmatrix.http.url import Origin, check_request_url, request_head
+from libmatrix.http.url import Origin, check_request_url
+from libmatrix.tasks import in_task
 
 __all__ = [
+    "Fields",
     "HttpArgumentError",
     "HttpClient",
     "HttpClosedError",
@@ -58,9 +63,8 @@ __all__ = [
 Sink = Callable[[bytes], Awaitable[None] | None]
 _Receive = Callable[[Job, Connection, Exchange], Awaitable[HttpResponse]]
 
-_NO_HEADERS: Mapping[str, str] = {}
-_COMPRESSED = {"Accept-Encoding": "gzip"}
-_AS_IT_IS = {"Accept-Encoding": "identity"}
+_NO_ENVIRONMENT: Mapping[str, str] = {}
+_MOST_PLANS = 64
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +86,16 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"HttpSettings(ca_file={self.ca_file!r}, proxy={proxy!r})"
 
 
+class _Plan(NamedTuple):
+    """What requests to an origin have in common."""
+
+    route: Route
+    # Before the target: a proxy that forwards wants to know the origin.
+    prefix: str
+    # The fields of the head that are the client's own.
+    own: str
+
+
 class HttpClient:
     """Sends requests over kept connections; use it from one event loop, close it at the end."""
 
@@ -89,12 +103,14 @@ class HttpClient:
         """Opens nothing yet; raises `HttpArgumentError` for settings that cannot work."""
         self._settings = settings = settings or HttpSettings()
         _check(settings)
-        environment = os.environ if settings.use_environment else _NO_HEADERS
+        environment = os.environ if settings.use_environment else _NO_ENVIRONMENT
         self._trust = find_trust(settings.ca_file, environment)
         self._proxies = ProxyRules(settings.proxy, environment)
         connect, stall = settings.connect_timeout_ms / 1000, settings.stall_timeout_ms / 1000
         self._pool = Pool(Dialer(self._trust, connect, stall))
         self._places = asyncio.Semaphore(settings.max_connections)
+        # By the origin, the encoding, and the names of the caller's fields.
+        self._plans: dict[tuple[Origin, str, frozenset[str]], _Plan] = {}
 
     @property
     def settings(self) -> HttpSettings:
@@ -116,7 +132,7 @@ class HttpClient:
         method: str,
         url: str,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Fields | None = None,
         body: bytes | None = None,
         timeout_ms: int | None = None,
         max_response_bytes: int | None = None,
@@ -129,8 +145,8 @@ class HttpClient:
         A `long_poll` does not take one of the `max_connections` places.
         `max_redirects` above 0 follows that many, for GET and HEAD only.
         """
-        framing = {"Content-Length": str(len(body or b""))} if _has_body(method, body) else {}
-        job = self._job(method, url, headers, _COMPRESSED | framing, max_response_bytes)
+        framing = f"Content-Length: {len(body or b'')}\r\n" if _has_body(method, body) else ""
+        job = self._job(method, url, headers, "gzip", framing, max_response_bytes)
         job.payload = body or b""
         job.hops = max_redirects
         return await self._limited(job, self._collect, timeout_ms, long_poll=long_poll)
@@ -142,7 +158,7 @@ class HttpClient:
         chunks: AsyncIterator[bytes],
         *,
         length: int | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Fields | None = None,
         progress: Progress | None = None,
         timeout_ms: int = 0,
         max_response_bytes: int | None = None,
@@ -153,9 +169,8 @@ class HttpClient:
         peer that takes nothing for `stall_timeout_ms` ends it. What `chunks` raises comes out
         unchanged.
         """
-        chunked = {"Transfer-Encoding": "chunked"}
-        framing = chunked if length is None else {"Content-Length": str(length)}
-        job = self._job(method, url, headers, _COMPRESSED | framing, max_response_bytes)
+        size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+        job = self._job(method, url, headers, "gzip", size + "\r\n", max_response_bytes)
         job.chunks, job.length, job.progress = chunks, length, progress
         return await self._limited(job, self._collect, timeout_ms)
 
@@ -164,7 +179,7 @@ class HttpClient:
         url: str,
         sink: Sink,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Fields | None = None,
         progress: Progress | None = None,
         timeout_ms: int = 0,
         max_response_bytes: int | None = None,
@@ -174,7 +189,7 @@ class HttpClient:
         The returned body is empty, except where the status is not 2xx: then nothing goes to the
         sink. `progress(received, length)` follows it. What the sink raises comes out unchanged.
         """
-        job = self._job("GET", url, headers, _AS_IT_IS, max_response_bytes)
+        job = self._job("GET", url, headers, "identity", "", max_response_bytes)
         job.progress = progress
 
         async def receive(job: Job, connection: Connection, exchange: Exchange) -> HttpResponse:
@@ -192,21 +207,31 @@ class HttpClient:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, str] | None,
-        own: dict[str, str],
+        headers: Mapping[str, str] | Fields | None,
+        encoding: str,
+        framing: str,
         limit: int | None,
     ) -> Job:
-        parts = check_request_url(url)
-        base = {"Host": parts.origin.authority, "User-Agent": self._settings.user_agent}
-        target = parts.target
-        proxy = self._proxies.proxy_for(parts.origin)
-        if proxy is not None and not proxy.is_socks and parts.origin.scheme == "http":
-            target = f"http://{parts.origin.authority}{target}"
-            base |= proxy.authorization
-        headers = headers or _NO_HEADERS
-        head = request_head(method, target, base | own, headers)
+        origin, target, _ = check_request_url(url)
+        fields = headers if isinstance(headers, Fields) else Fields(headers or {})
+        key = (origin, encoding, fields.names)
+        plan = self._plans.get(key) or self._plan(*key)
+        head = request_head(method, plan.prefix + target, plan.own, framing, fields)
         maximum = self._settings.max_response_bytes if limit is None else limit
-        return Job(method, parts, head, headers, maximum)
+        return Job(method, url, plan.route, head, fields, maximum)
+
+    def _plan(self, origin: Origin, encoding: str, names: frozenset[str]) -> _Plan:
+        route = Route(origin, self._proxies.proxy_for(origin))
+        own = {"Host": origin.authority, "User-Agent": self._settings.user_agent}
+        own["Accept-Encoding"] = encoding
+        prefix = ""
+        if route.proxy is not None and route.is_forwarded:
+            own |= route.proxy.authorization
+            prefix = f"http://{origin.authority}"
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        plan = self._plans[origin, encoding, names] = _Plan(route, prefix, own_text(own, names))
+        return plan
 
     async def _limited(
         self,
@@ -218,19 +243,28 @@ class HttpClient:
         long_poll: bool = False,
     ) -> HttpResponse:
         """Runs the job within the total time limit, with a place among the connections."""
-        milliseconds = self._settings.request_timeout_ms if timeout_ms is None else timeout_ms
+        job.limit_ms = self._settings.request_timeout_ms if timeout_ms is None else timeout_ms
+        if job.limit_ms:
+            job.deadline = asyncio.get_running_loop().time() + job.limit_ms / 1000
+        if job.chunks is not None or streaming:
+            # Both ends may have to be waited for.
+            async with _within(job):
+                return await self._in_place(job, receive, streaming)
+        if long_poll:
+            return await self._follow(job, receive, streaming)
+        return await self._in_place(job, receive, streaming)
+
+    async def _in_place(self, job: Job, receive: _Receive, streaming: bool) -> HttpResponse:
+        """Runs the job in one of the places."""
+        if self._places.locked():
+            async with _within(job):
+                await self._places.acquire()
+        else:
+            await self._places.acquire()
         try:
-            async with asyncio.timeout(milliseconds / 1000 if milliseconds else None) as limit:
-                if long_poll:
-                    return await self._follow(job, receive, streaming)
-                async with self._places:
-                    return await self._follow(job, receive, streaming)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            doing = f"{job.method} {job.url.origin.label}"
-            message = f"{doing}: no complete answer within {milliseconds} ms"
-            raise HttpTimeoutError(message, sent=job.sent) from None
+            return await self._follow(job, receive, streaming)
+        finally:
+            self._places.release()
 
     async def _follow(self, job: Job, receive: _Receive, streaming: bool) -> HttpResponse:
         """Runs the job and, as far as it may, the redirects it is answered with."""
@@ -238,7 +272,9 @@ class HttpClient:
         hops = job.hops
         while hops and (following := job.redirect(answer)) is not None:
             hops -= 1
-            job = self._job(job.method, *following, _COMPRESSED, job.limit)
+            deadline, limit_ms = job.deadline, job.limit_ms
+            job = self._job(job.method, *following, "gzip", "", job.limit)
+            job.deadline, job.limit_ms = deadline, limit_ms
             answer = await self._perform(job, receive, streaming)
         return answer
 
@@ -248,30 +284,25 @@ class HttpClient:
         encoding = exchange.headers.get("content-encoding")
         if encoding and body:
             body = decode(body, encoding, job.limit)
-        if exchange.status == 407 and job.url.origin.scheme == "http":
-            self._refuse_407(job.url.origin)
-        return HttpResponse(exchange.status, exchange.headers, body)
-
-    def _refuse_407(self, origin: Origin) -> None:
-        if self._proxies.proxy_for(origin) is not None:
+        if exchange.status == 407 and job.route.is_forwarded:
             raise HttpProxyError("the proxy wants other credentials (407)")
+        return HttpResponse(exchange.status, exchange.headers, body)
 
     async def _perform(self, job: Job, receive: _Receive, streaming: bool) -> HttpResponse:
         """Runs the job on a kept connection or, where that is dead or missing, on a fresh one."""
         if self._pool.closed:
             raise HttpClosedError("the client is closed")
-        origin = job.url.origin
-        route = Route(origin, self._proxies.proxy_for(origin))
         try:
-            connection = self._pool.take_idle(route, young=not job.repeatable)
+            connection = self._pool.take_idle(job.route, young=not job.repeatable)
             if connection is not None:
                 try:
-                    return await self._run(job, route, connection, receive, streaming)
+                    return await self._run(job, connection, receive, streaming)
                 except StaleConnectionError:
                     if not job.repeatable:
                         raise
-            connection = await self._pool.open(route)
-            return await self._run(job, route, connection, receive, streaming)
+            async with _within(job):
+                connection = await self._pool.open(job.route)
+            return await self._run(job, connection, receive, streaming)
         except HttpError as error:
             if isinstance(error, HttpConnectionError) and self._pool.closed:
                 raise HttpClosedError("the client was closed", sent=job.sent) from None
@@ -280,11 +311,12 @@ class HttpClient:
             raise
 
     async def _run(
-        self, job: Job, route: Route, connection: Connection, receive: _Receive, streaming: bool
+        self, job: Job, connection: Connection, receive: _Receive, streaming: bool
     ) -> HttpResponse:
-        loop = asyncio.get_running_loop()
-        exchange = Exchange(loop, job.method, job.limit, streaming=streaming)
+        exchange = Exchange(job.method, job.limit, streaming=streaming)
         connection.start(exchange)
+        if job.deadline is not None:
+            connection.end_by(job.deadline, job.late)
         try:
             all_sent = await job.send(connection, exchange)
             answer = await receive(job, connection, exchange)
@@ -292,7 +324,7 @@ class HttpClient:
             connection.abort()
             raise
         if all_sent and connection.reusable(exchange):
-            self._pool.give_back(route, connection)
+            self._pool.give_back(job.route, connection)
         else:
             connection.close()
         return answer
@@ -319,6 +351,19 @@ class HttpClient:
                 job.progress(decoder.total, total)
         decoder.finish()
         return HttpResponse(exchange.status, exchange.headers, b"".join(refusal or ()))
+
+
+@asynccontextmanager
+async def _within(job: Job) -> AsyncIterator[None]:
+    """Ends what is inside when the job's time is over."""
+    await in_task()
+    try:
+        async with asyncio.timeout_at(job.deadline) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise job.late() from None
 
 
 def _has_body(method: str, body: bytes | None) -> bool:

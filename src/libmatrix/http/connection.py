@@ -40,6 +40,10 @@ class Connection(asyncio.BufferedProtocol):
         self._stall_seconds = stall_seconds
         self._stall_timer: asyncio.TimerHandle | None = None
         self._last_data = 0.0
+        self._deadline: float | None = None
+        self._late: Callable[[], HttpTimeoutError] | None = None
+        # May come earlier than the deadline, of which most are moved on and few are reached.
+        self._deadline_timer: asyncio.TimerHandle | None = None
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
@@ -64,15 +68,18 @@ class Connection(asyncio.BufferedProtocol):
         """Called by the event loop: completes or fails what was under way."""
         self.lost = True
         self._stop_stall_timer()
+        self._stop_deadline_timer()
         self._release_writer()
-        exchange = self._exchange
-        if exchange is not None and not exchange.over:
-            if exc is None and exchange.head_complete and exchange.until_eof:
-                exchange.finish(keep_alive=False)
-            else:
-                exchange.fail(self._lost_error(exchange, exc))
         if self.on_lost is not None:
             self.on_lost(self)
+        exchange = self._exchange
+        if exchange is None or exchange.over:
+            return
+        if exc is None and exchange.head_complete and exchange.until_eof:
+            exchange.finish(keep_alive=False)
+            exchange.wake()
+        else:
+            exchange.fail(self._lost_error(exchange, exc))
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Called by the event loop: where to put what comes."""
@@ -92,10 +99,8 @@ class Connection(asyncio.BufferedProtocol):
             self._check_framing(exchange)
         except (HttpParserError, HttpParserUpgrade, HttpError) as error:
             self._parse_failed(exchange, error)
-        if exchange.finished or exchange.error is not None:
-            self._stop_stall_timer()
-        elif exchange.head_complete:
-            self._watch(exchange)
+        # The last thing, for the next exchange may begin in it.
+        self._proceed(exchange)
 
     def pause_writing(self) -> None:
         """Called by the transport: its buffer is full."""
@@ -158,6 +163,14 @@ class Connection(asyncio.BufferedProtocol):
         if self.lost:
             exchange.fail(self._lost_error(exchange, None))
 
+    def end_by(self, deadline: float, late: Callable[[], HttpTimeoutError]) -> None:
+        """Fails the exchange under way with `late()` unless it is over by then."""
+        self._deadline, self._late = deadline, late
+        timer = self._deadline_timer
+        if timer is None or timer.when() > deadline:
+            self._stop_deadline_timer()
+            self._deadline_timer = self._loop.call_at(deadline, self._check_deadline)
+
     def write(self, data: bytes) -> None:
         """Queues bytes; `drain` waits until they are nearly gone."""
         if self._transport is not None and not self.lost:
@@ -203,7 +216,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def rest(self) -> None:
         """The exchange is over and the connection goes back to the pool."""
-        self._exchange = None
+        self._exchange = self._deadline = self._late = None
         self._stop_stall_timer()
         self.served += 1
         self.idle_since = self._loop.time()
@@ -222,6 +235,15 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- inside -------------------------------------------------------------------------------
 
+    def _proceed(self, exchange: Exchange) -> None:
+        """Something of the answer has come."""
+        if exchange.over:
+            self._stop_stall_timer()
+        elif exchange.head_complete:
+            self._watch(exchange)
+        if exchange.over or exchange.streaming:
+            exchange.wake()
+
     def _check_framing(self, exchange: Exchange) -> None:
         """Bounds what is not body: endless heads, trailers and chunk extensions."""
         if not exchange.head_complete:
@@ -236,8 +258,8 @@ class Connection(asyncio.BufferedProtocol):
         if exchange.finished:  # rubbish after the end: the answer stands, the connection does not
             self._surplus = True
             return
-        exchange.fail(map_exception(cause or error, self._label, sent=True))
         self.abort()
+        exchange.fail(map_exception(cause or error, self._label, sent=True))
 
     def _lost_error(self, exchange: Exchange, exc: Exception | None) -> HttpError:
         if exchange.answered:
@@ -269,8 +291,23 @@ class Connection(asyncio.BufferedProtocol):
             wait = self._stall_seconds if self._reading_paused else self._stall_seconds - silent
             self._stall_timer = self._loop.call_later(wait, self._check_stall)
             return
-        exchange.fail(HttpTimeoutError(f"{self._label}: the answer stalled", sent=True))
         self.abort()
+        exchange.fail(HttpTimeoutError(f"{self._label}: the answer stalled", sent=True))
+
+    def _check_deadline(self) -> None:
+        self._deadline_timer = None
+        exchange, deadline = self._exchange, self._deadline
+        if exchange is None or deadline is None or self._late is None:
+            return
+        if self._loop.time() < deadline:
+            self._deadline_timer = self._loop.call_at(deadline, self._check_deadline)
+        else:
+            exchange.fail(self._late())
+
+    def _stop_deadline_timer(self) -> None:
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+            self._deadline_timer = None
 
     def _stop_stall_timer(self) -> None:
         if self._stall_timer is not None:

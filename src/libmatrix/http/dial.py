@@ -33,6 +33,12 @@ class Route(NamedTuple):
     origin: Origin
     proxy: Proxy | None
 
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether the proxy reads the requests, instead of passing bytes on."""
+        proxy = self.proxy
+        return proxy is not None and not proxy.is_socks and self.origin.scheme == "http"
+
 
 class Dialer:
     """Opens connections under one trust and one set of limits."""
@@ -65,10 +71,10 @@ class Dialer:
         if proxy is None:
             sock = await open_socket(loop, origin)
             await self._wrap(loop, sock, origin, lambda: connection)
-        elif proxy.is_socks or origin.scheme == "https":
-            await self._open_tunnel(loop, origin, proxy, connection)
-        else:
+        elif route.is_forwarded:
             await self._reach_proxy(loop, proxy, lambda: connection)
+        else:
+            await self._open_tunnel(loop, origin, proxy, connection)
 
     async def _wrap(
         self,

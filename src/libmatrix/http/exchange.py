@@ -1,10 +1,10 @@
 """One request's answer while it arrives: head, body, end, or the error that ended it."""
 
-import asyncio
 from collections import deque
 
 from libmatrix.http.body import Collector, too_large
 from libmatrix.http.errors import HttpError
+from libmatrix.tasks import Signal
 
 # Above this much unread body the connection stops reading from the socket.
 HIGH_WATER = 512 * 1024
@@ -16,8 +16,7 @@ class Exchange:
     __slots__ = (
         "_chunks",
         "_collector",
-        "_loop",
-        "_waiter",
+        "_signal",
         "answered",
         "error",
         "finished",
@@ -33,11 +32,8 @@ class Exchange:
         "until_eof",
     )
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, method: str, limit: int, *, streaming: bool = False
-    ) -> None:
-        self._loop = loop
-        self._waiter: asyncio.Future[None] | None = None
+    def __init__(self, method: str, limit: int, *, streaming: bool = False) -> None:
+        self._signal: Signal | None = None
         self._chunks: deque[bytes] = deque()
         self._collector = Collector()
         self.method = method
@@ -70,8 +66,6 @@ class Exchange:
         if length.isdecimal() and int(length) > self.limit and self.method != "HEAD":
             raise too_large(self.limit)
         self.until_eof = not length and "transfer-encoding" not in self.headers
-        if self.streaming:
-            self.wake()
 
     def add_body(self, chunk: bytes) -> None:
         """Records body bytes as they came over the wire."""
@@ -81,7 +75,6 @@ class Exchange:
         if self.streaming:
             self._chunks.append(chunk)
             self.queued += len(chunk)
-            self.wake()
         else:
             self._collector.add(chunk)
 
@@ -90,7 +83,6 @@ class Exchange:
         if not self.finished:
             self.finished = True
             self.keep_alive = keep_alive
-            self.wake()
 
     def fail(self, error: HttpError) -> None:
         """The answer will never be complete."""
@@ -99,9 +91,13 @@ class Exchange:
             self.wake()
 
     def wake(self) -> None:
-        """Lets the waiting request look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        """Lets the waiting request look again, which may take the connection before this returns.
+
+        What tells of something new is followed by it, but `fail`, which does it itself.
+        """
+        signal, self._signal = self._signal, None
+        if signal is not None:
+            signal.set()
 
     @property
     def over(self) -> bool:
@@ -111,11 +107,8 @@ class Exchange:
     # -- what the request awaits --------------------------------------------------------------
 
     async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        self._signal = signal = Signal()
+        await signal
 
     async def head(self) -> None:
         """Returns when status and headers are known."""

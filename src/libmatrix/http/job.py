@@ -1,13 +1,15 @@
 """One request on its way: what is sent, how much may come back, where a redirect leads."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
 from libmatrix.http.connection import Connection
-from libmatrix.http.errors import HttpArgumentError
+from libmatrix.http.dial import Route
+from libmatrix.http.errors import HttpArgumentError, HttpTimeoutError
 from libmatrix.http.exchange import Exchange
-from libmatrix.http.url import Url, split_url
+from libmatrix.http.head import Fields
+from libmatrix.http.url import split_url
 
 # Requests that the server may see twice without harm; Matrix PUTs carry a transaction id.
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -35,26 +37,33 @@ class Job:
 
     __slots__ = (
         "chunks",
+        "deadline",
+        "fields",
         "head",
-        "headers",
         "hops",
         "length",
         "limit",
+        "limit_ms",
         "method",
         "payload",
         "progress",
+        "route",
         "sent",
         "url",
     )
 
     def __init__(
-        self, method: str, url: Url, head: bytes, headers: Mapping[str, str], limit: int
+        self, method: str, url: str, route: Route, head: bytes, fields: Fields, limit: int
     ) -> None:
         self.method = method
         self.url = url
+        self.route = route
         self.head = head
-        self.headers = headers
+        self.fields = fields
         self.limit = limit
+        # By the loop's clock, when all of it must be over, and how long that is from the start.
+        self.deadline: float | None = None
+        self.limit_ms = 0
         self.payload = b""
         self.chunks: AsyncIterator[bytes] | None = None
         self.length: int | None = None
@@ -66,6 +75,12 @@ class Job:
     def repeatable(self) -> bool:
         """Whether it may go out again after a kept connection turned out to be dead."""
         return self.method in _REPEATABLE and self.chunks is None
+
+    def late(self) -> HttpTimeoutError:
+        """The error when its time is over."""
+        doing = f"{self.method} {self.route.origin.label}"
+        text = f"{doing}: no complete answer within {self.limit_ms} ms"
+        return HttpTimeoutError(text, sent=self.sent)
 
     async def send(self, connection: Connection, exchange: Exchange) -> bool:
         """Writes head and body; False if the answer came before all of it was sent."""
@@ -123,8 +138,8 @@ class Job:
             return None
         from urllib.parse import urljoin  # costs 2 ms of a cold start
 
-        here = self.url.origin
-        url = urljoin(f"{here.scheme}://{here.authority}{self.url.target}", location)
+        here = self.route.origin
+        url = urljoin(self.url, location)
         try:
             there = split_url(url)
         except HttpArgumentError:
@@ -132,4 +147,4 @@ class Job:
         if there.user is not None or (here.scheme == "https" and there.origin.scheme == "http"):
             return None
         secret = frozenset[str]() if there.origin == here else _SECRETS
-        return url, {name: v for name, v in self.headers.items() if name.lower() not in secret}
+        return url, {name: v for name, v in self.fields.items.items() if name.lower() not in secret}

@@ -1,4 +1,4 @@
-"""URLs and request heads: taken apart and put together so strictly that nothing is smuggled."""
+"""URLs, taken apart so strictly that nothing is smuggled."""
 
 import functools
 import re
@@ -18,13 +18,6 @@ _URL = re.compile(
     r"(?:#[!-~]*)?"
 )
 _PATH = re.compile(r"/[!-\"$-~]*")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
-# The connection decides these; a caller who sets them could desynchronise it.
-_RESERVED = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"}
-)
 
 
 class Origin(NamedTuple):
@@ -94,30 +87,10 @@ def check_request_url(url: str) -> Url:
     if start < 0 or not _PATH.fullmatch(url, start):
         parts = split_url(url)
     else:
-        parts = _split_base(url[:start])._replace(target=url[start:])
+        base = _split_base(url[:start])
+        parts = Url(base.origin, url[start:], base.user)
     if parts.user is not None:
         raise HttpArgumentError("url: credentials belong in the Authorization header")
     if "access_token=" in parts.target:
         raise HttpArgumentError("url: access tokens belong in the Authorization header")
     return parts
-
-
-def request_head(
-    method: str, target: str, own: Mapping[str, str], headers: Mapping[str, str]
-) -> bytes:
-    """The head of a request; the caller's headers win over `own` where both have one."""
-    if not (method.isascii() and method.isalpha() and method.isupper()):
-        raise HttpArgumentError("method: must be upper-case letters")
-    given = {name.lower() for name in headers}
-    if given & _RESERVED:
-        raise HttpArgumentError(f"headers: {', '.join(sorted(given & _RESERVED))} cannot be set")
-    lines = [f"{method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in own.items() if name.lower() not in given]
-    for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
-            raise HttpArgumentError("headers: a name holds characters that are not allowed")
-        if not _VALUE.fullmatch(value):
-            raise HttpArgumentError(f"headers: the value of {name} holds control characters")
-        lines.append(f"{name}: {value}")
-    lines.append("\r\n")
-    return "\r\n".join(lines).encode("latin-1")

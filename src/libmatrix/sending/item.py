@@ -14,6 +14,7 @@ from libmatrix.errors import MatrixError, TooLargeError
 
 if TYPE_CHECKING:
     from libmatrix.table_gen import SendState
+    from libmatrix.tasks import Signal
 
 # Client-server API, "Size limits".
 MOST_BYTES = 65_536
@@ -54,6 +55,7 @@ class Item:
         "content",
         "draft",
         "ending",
+        "event_id",
         "failure",
         "frozen",
         "is_in_flight",
@@ -88,7 +90,9 @@ class Item:
         # What it ends with instead of another attempt.
         self.ending: MatrixError | None = None
         self.failure: MatrixError | None = None
-        self.waiters: list[asyncio.Future[str]] = []
+        # When it is over: where it is in the room, unless `failure` says why it is not.
+        self.event_id = ""
+        self.waiters: list[Signal] = []
         self.timer: asyncio.TimerHandle | None = None
 
     @property

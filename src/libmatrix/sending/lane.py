@@ -28,6 +28,7 @@ from libmatrix.errors import (
 from libmatrix.rooms.room import ENCRYPTION
 from libmatrix.sending.item import Frozen, Item, check_encrypted_size, now_ms
 from libmatrix.sending.outcome import Verdict, judge
+from libmatrix.tasks import Runner, in_task
 
 if TYPE_CHECKING:
     from libmatrix.sending.queue import SendQueue
@@ -58,13 +59,14 @@ class Lane:
         self._faults = 0
         # The last attempt has not got as far as the homeserver.
         self._is_cut_off = False
-        self._task: asyncio.Task[None] | None = None
+        self._runner: Runner | None = None
 
     def add(self, item: Item) -> None:
         """Sends it after those that are there."""
         self._items.append(item)
-        if self._task is None:
-            self._task = self._queue.loop.create_task(self._run())
+        if self._runner is None:
+            self._runner = Runner(self._queue.loop, self._run(), self._ended)
+            self._runner.start()
 
     def remove(self, item: Item) -> None:
         """It is over."""
@@ -89,11 +91,17 @@ class Lane:
 
     def cancel(self) -> asyncio.Task[None] | None:
         """Stops it, also in the middle of a request; returns its task."""
-        if self._task is not None:
-            self._task.cancel()
-        return self._task
+        if self._runner is None:
+            return None
+        self._runner.cancel()
+        return self._runner.as_task()
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _ended(self, _: None, error: BaseException | None) -> None:
+        self._runner = None
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            self._queue.client.log.record("error", "send", places(error), InternalError.CODE)
 
     async def _run(self) -> None:
         valve = self._queue.valve
@@ -112,6 +120,7 @@ class Lane:
 
     async def _rest(self, seconds: float) -> None:
         self._resting = self._queue.loop.create_future()
+        await in_task()
         try:
             async with asyncio.timeout(seconds):
                 await self._resting

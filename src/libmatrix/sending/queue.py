@@ -26,6 +26,7 @@ from libmatrix.sending.lane import Lane
 from libmatrix.sending.store import Owner, SendStore
 from libmatrix.sending.valve import Valve
 from libmatrix.table_gen import PendingSend, SendState, SendUpdate
+from libmatrix.tasks import Signal
 
 if TYPE_CHECKING:
     from libmatrix.auth.session import Session
@@ -80,13 +81,16 @@ class SendQueue:
             raise
 
     async def _outcome(self, item: Item) -> str:
-        waiter: asyncio.Future[str] = self.loop.create_future()
+        waiter = Signal()
         item.waiters.append(waiter)
         try:
-            return await waiter
+            await waiter
         finally:
             if waiter in item.waiters:
                 item.waiters.remove(waiter)
+        if item.failure is not None:
+            raise item.failure
+        return item.event_id
 
     def _add(self, room_id: str, draft: Draft) -> Item:
         client = self.client
@@ -124,10 +128,10 @@ class SendQueue:
             if failure is not None:
                 self.finish(item, error=failure)
                 continue
-            if not self._is_closed:
-                self._enqueue(item)
             self.announce(item, "queued")
             echo(self.client, item)
+            if not self._is_closed:
+                self._enqueue(item)
 
     def _enqueue(self, item: Item) -> None:
         lane = self._lanes.get(item.room_id)
@@ -165,6 +169,7 @@ class SendQueue:
             text = f"the homeserver may have taken it; given up as {error.message}"
             error = UncertainSendError(text)
         item.failure = error
+        item.event_id = event_id or ""
         del self._items[item.send_id]
         self._places.pop(item.place, None)
         self.doubts.forget(item)
@@ -174,14 +179,7 @@ class SendQueue:
         self._conclude(item, event_id)
         waiters, item.waiters = item.waiters, []
         for waiter in waiters:
-            if waiter.done():
-                continue
-            if error is not None:
-                waiter.set_exception(error)
-            elif event_id is not None:
-                waiter.set_result(event_id)
-        # After those who wait for it, which answer in the next turn.
-        self.client.host.outbox.flush_soon()
+            waiter.set()
 
     def step_aside(self, item: Item) -> None:
         """It is not tried again: the next one of its room may go."""

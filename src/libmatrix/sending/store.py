@@ -11,6 +11,7 @@ import msgspec
 from libmatrix.errors import StoreError
 from libmatrix.sending.item import Draft, Frozen, Item, now_ms
 from libmatrix.table_gen import SendUpdate
+from libmatrix.tasks import Signal
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -33,6 +34,14 @@ _decode_update = msgspec.json.Decoder(SendUpdate).decode
 _decode_owner = msgspec.json.Decoder(Owner).decode
 
 
+class _Batch:
+    """What is written together."""
+
+    def __init__(self) -> None:
+        self.waiters: list[Signal] = []
+        self.failure: StoreError | None = None
+
+
 class SendStore:
     """What of the sends is to survive."""
 
@@ -46,7 +55,7 @@ class SendStore:
         self._added = added
         self._is_scheduled = self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._written: asyncio.Future[None] | None = None
+        self._batch = _Batch()
         self._inserts: list[Item] = []
         self._tries: list[tuple[int | None, int]] = []
         self._outcomes: list[tuple[bytes, int, int]] = []
@@ -137,9 +146,11 @@ class SendStore:
 
     async def written(self) -> None:
         """Returns when all of this turn is lasting; raises `StoreError`."""
-        if self._written is None:
-            self._written = self._loop.create_future()
-        await asyncio.shield(self._written)
+        batch, signal = self._batch, Signal()
+        batch.waiters.append(signal)
+        await signal
+        if batch.failure is not None:
+            raise batch.failure
 
     def reset(self) -> None:
         """The store is being emptied: what was to be written is void."""
@@ -172,14 +183,12 @@ class SendStore:
         else:
             self._tries, self._outcomes, self._deletes = [], [], []
             self._owner = None
-        written, self._written = self._written, None
-        if written is not None and not written.done():
-            if failure is None:
-                written.set_result(None)
-            else:
-                written.set_exception(failure)
+        batch, self._batch = self._batch, _Batch()
+        batch.failure = failure
         if inserts:
             self._added(inserts, failure)
+        for waiter in batch.waiters:
+            waiter.set()
 
     def _seal(self, text: bytes) -> bytes:
         vault = self._client.vault
