@@ -246,6 +246,7 @@ class Client:
             from libmatrix.sending.queue import SendQueue
 
             self._sends = SendQueue(self)
+            self._sends.resume()
         return self._sends
 
     # -- the session --------------------------------------------------------------------------

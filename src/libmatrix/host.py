@@ -16,6 +16,7 @@ from libmatrix.frames import Outbox
 from libmatrix.store.files import StoreFiles
 from libmatrix.sync.stagger import Stagger
 from libmatrix.table_gen import ERROR_STATUS, ErrorCode, HostCall
+from libmatrix.tasks import time_limit
 
 if TYPE_CHECKING:
     from libmatrix.http.client import HttpClient, HttpSettings
@@ -91,7 +92,7 @@ class HostCalls:
         question = HostCall(name=name, payload=payload or Raw(b"null"), timeout_ms=timeout_ms)
         self._host.outbox.add(frames.CALL, context, call, _encode(question), extra=request)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
+            async with time_limit(timeout_ms / 1000):
                 return await future
         except TimeoutError:
             raise MatrixError(f"the host did not answer {name}", code="E_TIMEOUT") from None

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 # What came of a coroutine: a value, or an error.
@@ -22,6 +23,14 @@ _Coroutine = Coroutine[Any, Any, Any]
 def in_task() -> Generator[None, None, None]:
     """Makes sure that there is a task, as `asyncio.timeout` needs one."""
     if asyncio.current_task() is None:
+        yield
+
+
+@asynccontextmanager
+async def time_limit(seconds: float) -> AsyncIterator[None]:
+    """`asyncio.timeout`, for what may not be a task yet."""
+    await in_task()
+    async with asyncio.timeout(seconds):
         yield
 
 
@@ -48,15 +57,15 @@ class Signal:
         if asyncio.current_task() is None:
             yield self
         else:
-            yield from self.future()
+            yield from self.future(asyncio.get_running_loop())
 
     def then(self, wake: Callable[[], None] | None) -> None:
         """Who is to be told instead of who was."""
         self._wake = wake
 
-    def future(self) -> asyncio.Future[None]:
+    def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """The same for a task to wait for."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = loop.create_future()
 
         def wake() -> None:
             if not future.done():
@@ -119,7 +128,7 @@ class Runner:
         """The task that it goes on as; not to be asked of itself."""
         if self._task is None:
             signal, self._signal = self._signal, None
-            self._task = self._make_task(signal.future() if signal is not None else None)
+            self._task = self._make_task(signal and signal.future(self._loop))
         return self._task
 
     # -- inside -------------------------------------------------------------------------------

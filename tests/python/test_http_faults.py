@@ -139,6 +139,65 @@ def test_a_stall_before_the_answer_ends_with_the_total_limit() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("first_ms", [60_000, 300, 0])
+def test_each_request_of_a_kept_connection_has_its_own_limit(first_ms: int) -> None:
+    async def scenario() -> None:
+        async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            writer.write(reply(200, b"first"))
+            await read_request(reader)
+            await reader.read()
+
+        async with serve(answers_once) as server:
+            client = HttpClient()
+            answer = await client.request("GET", server.url, timeout_ms=first_ms)
+            assert answer.body == b"first"
+            with pytest.raises(HttpTimeoutError, match="within 150 ms"):
+                await client.request("GET", server.url, timeout_ms=150)
+            assert server.accepted == 1
+            await client.close()
+
+    run(scenario())
+
+
+def test_the_limit_of_a_request_does_not_end_the_next_of_the_connection() -> None:
+    async def scenario() -> None:
+        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            writer.write(reply(200, b"first"))
+            await read_request(reader)
+            await asyncio.sleep(0.3)
+            writer.write(reply(200, b"second"))
+            await reader.read()
+
+        async with serve(slow) as server:
+            client = HttpClient()
+            await client.request("GET", server.url, timeout_ms=100)
+            answer = await client.request("GET", server.url, timeout_ms=20_000)
+            assert answer.body == b"second"
+            assert server.accepted == 1
+            await client.close()
+
+    run(scenario())
+
+
+def test_the_limit_counts_while_all_places_are_taken() -> None:
+    async def scenario() -> None:
+        async with raw("hang") as server:
+            client = HttpClient(HttpSettings(max_connections=1))
+            first = asyncio.ensure_future(client.request("GET", server.url, timeout_ms=0))
+            await until(lambda: server.accepted == 1)
+            with pytest.raises(HttpTimeoutError, match="within 100 ms") as caught:
+                await client.request("GET", server.url, timeout_ms=100)
+            assert not caught.value.sent
+            assert server.accepted == 1
+            first.cancel()
+            await asyncio.wait([first])
+            await client.close()
+
+    run(scenario())
+
+
 def test_a_stall_within_the_answer_does_not_wait_for_the_total_limit() -> None:
     async def scenario() -> None:
         async with raw(OK + b"Content-Length: 9\r\n\r\nabc", "hang") as server:

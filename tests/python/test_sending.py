@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,17 +196,15 @@ def test_what_was_tried_in_clear_is_not_repeated_where_others_encrypt_now(
 # -- the store ------------------------------------------------------------------------------------
 
 
-def test_a_store_that_cannot_be_written(
-    server: SendServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from libmatrix.sending.store import SendStore
-
-    def full(*_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
+def test_a_store_that_cannot_be_written(server: SendServer, tmp_path: Path) -> None:
     with Sender(server, tmp_path) as sender:
-        monkeypatch.setattr(SendStore, "_write", full)
-        assert sender.code(sender.send("one")) == "E_STORE"
-        monkeypatch.undo()
+        sender.event_id(sender.send("one"))
+        sender.limit_store(pages=1)
+        # Alone, and several at once.
+        large = "x" * 60_000
+        assert sender.code(sender.send(large)) == "E_STORE"
+        requests = [sender.send(large) for _ in range(3)]
+        assert {sender.code(request) for request in requests} == {"E_STORE"}
+        sender.limit_store(pages=1_000_000)
         sender.event_id(sender.send("two"))
-    assert server.bodies() == ["two"]
+    assert server.bodies() == ["one", "two"]

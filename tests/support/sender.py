@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,18 @@ class Sender:
 
     def call(self, operation: str, **arguments: Any) -> Any:
         return self.host.call(self.client, operation, **arguments)
+
+    def limit_store(self, pages: int) -> None:
+        """The store's file may not grow beyond that, as on a full disk."""
+        runtime, has_limit = self.host.runtime, threading.Event()
+
+        def limit() -> None:
+            with runtime._clients[self.client].state.disk.reading() as connection:
+                connection.execute(f"PRAGMA max_page_count = {pages}")
+            has_limit.set()
+
+        runtime._loop.call_soon_threadsafe(limit)
+        assert has_limit.wait(20)
 
     def states(self) -> list[tuple[str, str]]:
         """Transaction id and state of the events so far."""

@@ -20,6 +20,7 @@ from msgspec import Raw
 
 from libmatrix.descriptors import have_run_out
 from libmatrix.errors import ArgumentError, MatrixError, TransportError
+from libmatrix.tasks import time_limit
 
 if TYPE_CHECKING:
     from libmatrix.auth.uia import Ask
@@ -95,7 +96,7 @@ class Listener:
         question = asyncio.create_task(_asked(ask(_QUESTION, payload, timeout_ms)))
         waiting: set[asyncio.Future[Any]] = {question, self.arrived}
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
+            async with time_limit(timeout_ms / 1000):
                 # The browser may be back before the host says that it has opened it.
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 problem = question.result() if question.done() else None
@@ -117,7 +118,7 @@ class Listener:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(_READ_SECONDS):
+            async with time_limit(_READ_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
                 status, title, text = self._answer(head)
                 page = _PAGE.format(title=title, text=text)

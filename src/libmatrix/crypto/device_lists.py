@@ -6,12 +6,12 @@ sync follows when the client ran without encryption meanwhile, for example.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from libmatrix.api import decode, make_path
 from libmatrix.errors import MatrixError
 from libmatrix.sync.response import DeviceLists, SyncResponse
+from libmatrix.tasks import time_limit
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
@@ -47,7 +47,7 @@ class DeviceListUpdates:
         crypto = self._crypto
         query = [("from", known), ("to", now)]
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with time_limit(_SECONDS):
                 call = crypto.client.api.call("GET", make_path("keys", "changes"), query=query)
                 lists = decode(await call, DeviceLists)
         except (MatrixError, TimeoutError) as error:

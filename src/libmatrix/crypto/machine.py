@@ -48,6 +48,7 @@ from libmatrix.crypto.withheld import Withheld
 from libmatrix.errors import MatrixError, is_defect, map_error, places
 from libmatrix.rooms.room import ENCRYPTION
 from libmatrix.store.seal import Vault
+from libmatrix.tasks import time_limit
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -278,7 +279,7 @@ class Crypto(Parts):
         self._slow = {user_id: until for user_id, until in self._slow.items() if until > now}
         senders -= self._slow.keys()
         try:
-            async with asyncio.timeout(_DEVICES_SECONDS):
+            async with time_limit(_DEVICES_SECONDS):
                 await self.devices.refresh_quietly(senders, room_id="")
         except TimeoutError:
             # They are asked for beside the syncs; until then the sender's device is not known.

@@ -13,6 +13,7 @@ from libmatrix.crypto.cross_signing import SECRETS, USAGES
 from libmatrix.crypto.records import Device
 from libmatrix.crypto.secrets import BACKUP, KNOWN
 from libmatrix.errors import IdentityMismatchError, MatrixError, MissingSecretError
+from libmatrix.tasks import time_limit
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
@@ -47,7 +48,7 @@ class SecretSharing:
         body = {"requesting_device_id": crypto.device_id, "request_id": request_id}
         try:
             await self._tell(devices, {"action": "request", "name": name, **body})
-            async with asyncio.timeout(timeout_ms / 1000):
+            async with time_limit(timeout_ms / 1000):
                 secret, device_id = await waiting[1]
         except TimeoutError:
             raise MatrixError(f"no device has sent {name}", code="E_TIMEOUT") from None

@@ -14,6 +14,7 @@ from libmatrix.http.errors import (
     map_exception,
 )
 from libmatrix.http.exchange import HIGH_WATER, Exchange
+from libmatrix.tasks import time_limit
 
 _MAX_HEAD = 64 * 1024
 _FRAMING_ALLOWANCE = 1024 * 1024
@@ -181,7 +182,7 @@ class Connection(asyncio.BufferedProtocol):
         while self._write_paused and not self.lost:
             self._writable = self._loop.create_future()
             try:
-                async with asyncio.timeout(self._stall_seconds):
+                async with time_limit(self._stall_seconds):
                     await self._writable
             except TimeoutError:
                 raise HttpTimeoutError(f"{self._label}: the upload stalled", sent=True) from None

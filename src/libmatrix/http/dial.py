@@ -16,6 +16,7 @@ from libmatrix.http.errors import (
 from libmatrix.http.proxy import Greeting, Proxy
 from libmatrix.http.trust import Trust, tls_context
 from libmatrix.http.url import Origin
+from libmatrix.tasks import time_limit
 
 # RFC 8305: how long one address may try alone before the next joins in.
 _HEAD_START_SECONDS = 0.25
@@ -58,7 +59,7 @@ class Dialer:
         connection = Connection(loop, label, self._stall_seconds, self._buffer)
         doing = f"connecting to {label}"
         try:
-            async with asyncio.timeout(self._connect_seconds):
+            async with time_limit(self._connect_seconds):
                 await self._open(loop, route, connection)
         except Exception as error:
             raise map_exception(error, doing, sent=False) from None

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from libmatrix.api import make_path
 from libmatrix.errors import MatrixError
+from libmatrix.tasks import time_limit
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -74,7 +75,7 @@ async def _repeat(client: Client, room_id: str, room: _Room, ended: asyncio.Even
     """Says it again in time. The homeserver that is away hears it when it is back."""
     while True:
         try:
-            async with asyncio.timeout(room.timeout_ms / 1000 * _REFRESH):
+            async with time_limit(room.timeout_ms / 1000 * _REFRESH):
                 await ended.wait()
             return
         except TimeoutError:

@@ -33,7 +33,7 @@ from libmatrix.table_gen import (
     LoginOauthDeviceResult,
     LoginOauthResult,
 )
-from libmatrix.tasks import in_task
+from libmatrix.tasks import in_task, time_limit
 
 _USUAL_INTERVAL = 5
 _MOST_INTERVAL = 300
@@ -111,7 +111,7 @@ async def login_oauth_device(
         )
     )
     try:
-        async with asyncio.timeout(granted.expires_in):
+        async with time_limit(granted.expires_in):
             session = await _poll(client, flow, granted)
     except TimeoutError:
         raise MatrixError("the code was not used in time", code="E_TIMEOUT") from None

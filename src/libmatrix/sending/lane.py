@@ -28,7 +28,7 @@ from libmatrix.errors import (
 from libmatrix.rooms.room import ENCRYPTION
 from libmatrix.sending.item import Frozen, Item, check_encrypted_size, now_ms
 from libmatrix.sending.outcome import Verdict, judge
-from libmatrix.tasks import Runner, in_task
+from libmatrix.tasks import Runner, time_limit
 
 if TYPE_CHECKING:
     from libmatrix.sending.queue import SendQueue
@@ -120,9 +120,8 @@ class Lane:
 
     async def _rest(self, seconds: float) -> None:
         self._resting = self._queue.loop.create_future()
-        await in_task()
         try:
-            async with asyncio.timeout(seconds):
+            async with time_limit(seconds):
                 await self._resting
         except TimeoutError:
             pass

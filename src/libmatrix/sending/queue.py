@@ -59,8 +59,12 @@ class SendQueue:
             self._keep(item)
             if item.is_unknown:
                 self.doubts.watch(item)
-            self._enqueue(item)
+
+    def resume(self) -> None:
+        """Goes on with what an earlier run left; before anything else is sent."""
         self.session_changed()
+        for item in list(self._items.values()):
+            self._enqueue(item)
 
     # -- sending ------------------------------------------------------------------------------
 

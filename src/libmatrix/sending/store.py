@@ -15,17 +15,19 @@ from libmatrix.tasks import Signal
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
-    from libmatrix.store.file import Writer
 
 _OWNER = "send_owner"
 _RETRY_SECONDS = 1.0
-# What is over may be written a little later, with the next send: lost, it would only be repeated.
+# What is over may be written a little later, many at once: lost, it would only be repeated.
 _LAZY_SECONDS = 0.05
+_MOST_LATE = 16
 # Outcomes that nobody asked for are kept so long.
 _KEPT_MS = 7 * 24 * 3_600_000
 
 # Who the user and the device of the sends are.
 Owner = tuple[str | None, str | None]
+
+_INSERT = "INSERT INTO send (send_id, room_id, draft, tried_ms) VALUES (?, ?, ?, ?)"
 
 _encode = msgspec.json.Encoder().encode
 _decode_draft = msgspec.json.Decoder(Draft).decode
@@ -162,27 +164,41 @@ class SendStore:
         self.flush()
         self._is_closed = True
 
+    def _flush_urgent(self) -> None:
+        """Writes what has gathered; one send alone leaves what is not urgent for later."""
+        self._is_scheduled = False
+        is_alone = len(self._inserts) == 1 and not self._tries and self._owner is None
+        if not is_alone or self._late >= _MOST_LATE or self._is_closed:
+            self.flush()
+            return
+        inserts, self._inserts = self._inserts, []
+        self._end_batch(inserts, self._try(lambda: self._store.write(_INSERT, self._row(*inserts))))
+
     def flush(self) -> None:
         """Writes what has gathered."""
-        self._is_scheduled = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._is_closed or not self._is_waiting:
             return
         inserts, self._inserts = self._inserts, []
-        failure = None
-        try:
-            with self._store.transaction() as writer:
-                self._write(writer, inserts)
-        except StoreError as error:
-            failure = error
-            # What was there already has to be brought up to date some time.
-            if self._tries or self._outcomes or self._deletes:
-                self._timer = self._loop.call_later(_RETRY_SECONDS, self.flush)
-        else:
+        failure = self._try(lambda: self._write(inserts))
+        if failure is None:
             self._tries, self._outcomes, self._deletes = [], [], []
             self._owner = None
+        elif self._tries or self._late:
+            # What was there already has to be brought up to date some time.
+            self._timer = self._loop.call_later(_RETRY_SECONDS, self.flush)
+        self._end_batch(inserts, failure)
+
+    def _try(self, write: Callable[[], None]) -> StoreError | None:
+        try:
+            write()
+        except StoreError as error:
+            return error
+        return None
+
+    def _end_batch(self, inserts: list[Item], failure: StoreError | None) -> None:
         batch, self._batch = self._batch, _Batch()
         batch.failure = failure
         if inserts:
@@ -200,35 +216,38 @@ class SendStore:
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._client.host.after_messages(self.flush)
+            self._client.host.after_messages(self._flush_urgent)
 
     def _schedule_late(self) -> None:
         if not self._is_scheduled and self._timer is None:
             self._timer = self._loop.call_later(_LAZY_SECONDS, self.flush)
 
     @property
+    def _late(self) -> int:
+        """How many rows are not urgent."""
+        return len(self._outcomes) + len(self._deletes)
+
+    @property
     def _is_waiting(self) -> bool:
         rows = self._inserts or self._tries or self._outcomes or self._deletes
         return bool(rows) or self._owner is not None
 
-    def _write(self, writer: Writer, inserts: list[Item]) -> None:
-        if self._owner is not None:
-            writer.meta(_OWNER, _encode(self._owner))
-        if inserts:
-            writer.many(
-                "INSERT INTO send (send_id, room_id, draft, tried_ms) VALUES (?, ?, ?, ?)",
-                [
-                    (item.send_id, item.room_id, self._seal(_encode(item.draft)), item.tried_ms)
-                    for item in inserts
-                ],
-            )
-        if self._tries:
-            writer.many("UPDATE send SET tried_ms = ? WHERE send_id = ?", self._tries)
-        if self._outcomes:
-            writer.many(
-                "UPDATE send SET draft = x'', frozen = NULL, outcome = ?, ended_ms = ?"
-                " WHERE send_id = ?",
-                self._outcomes,
-            )
-        if self._deletes:
-            writer.many("DELETE FROM send WHERE send_id = ?", self._deletes)
+    def _row(self, item: Item) -> tuple[int, str, bytes, int | None]:
+        return item.send_id, item.room_id, self._seal(_encode(item.draft)), item.tried_ms
+
+    def _write(self, inserts: list[Item]) -> None:
+        with self._store.transaction() as writer:
+            if self._owner is not None:
+                writer.meta(_OWNER, _encode(self._owner))
+            if inserts:
+                writer.many(_INSERT, [self._row(item) for item in inserts])
+            if self._tries:
+                writer.many("UPDATE send SET tried_ms = ? WHERE send_id = ?", self._tries)
+            if self._outcomes:
+                writer.many(
+                    "UPDATE send SET draft = x'', frozen = NULL, outcome = ?, ended_ms = ?"
+                    " WHERE send_id = ?",
+                    self._outcomes,
+                )
+            if self._deletes:
+                writer.many("DELETE FROM send WHERE send_id = ?", self._deletes)

@@ -132,6 +132,11 @@ class Store:
         with self.transaction() as writer:
             writer.meta(key, value)
 
+    def write(self, statement: str, row: tuple[Any, ...]) -> None:
+        """Runs one statement of a table's own module, which is a transaction of its own."""
+        with self._using("written") as connection:
+            connection.execute(statement, row)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection, to be given back before anybody else has a turn."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +15,7 @@ from libmatrix.errors import (
     UnknownTokenError,
     map_error,
 )
+from libmatrix.tasks import time_limit
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -57,7 +57,7 @@ class Filters:
         self._told[text] = told + 1
         try:
             # A long poll is worth more than a short query.
-            async with asyncio.timeout(_LONGEST_SECONDS):
+            async with time_limit(_LONGEST_SECONDS):
                 filter_id = await upload(client, Raw(text.encode()))
             client.state.keep_filter(text, filter_id)
         except (NotLoggedInError, UnknownTokenError):
