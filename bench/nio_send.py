@@ -12,7 +12,7 @@ TEXT = "number %d, as long as what people say to each other in a room"
 
 
 async def send(client: AsyncClient, room_id: str, number: int) -> None:
-    content = {"msgtype": "m.text", "body": TEXT % number}
+    content = {"msgtype": "m.text", "body": TEXT % number, "m.mentions": {}}
     answer = await client.room_send(room_id, "m.room.message", content)
     assert isinstance(answer, RoomSendResponse), answer
 

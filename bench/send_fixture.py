@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from types import TracebackType
 
@@ -67,15 +68,23 @@ def _reply(head: bytes) -> bytes:
 class SendFixture:
     """`with SendFixture() as url:`; runs on a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, processors: set[int] | None = None) -> None:
+        """`processors`: those that it may run on."""
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._processors = processors
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> str:
         self._thread.start()
         start = self._loop.create_server(_Connection, "127.0.0.1", 0)
         server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
         return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    def _run(self) -> None:
+        if self._processors is not None:
+            # Of this thread alone.
+            os.sched_setaffinity(0, self._processors)
+        self._loop.run_forever()
 
     def __exit__(
         self,

@@ -1,6 +1,11 @@
 """Messages a second, beside what other libraries reach: `python -m bench.sending`.
 
-Ours keeps each message in its store before it is tried; the others keep nothing.
+Ours keeps each message in its store before it is tried; the others keep nothing. All send the same
+content, as the specification wants it: Synapse takes longer for a message with `m.mentions`.
+
+On two processors a server that answers at once measures above all how long an idle processor takes
+to wake: four times a message with a host's thread and a runtime's, twice with one thread. So there
+is a table with a processor for the server and another for the client, and one without.
 """
 
 from __future__ import annotations
@@ -8,69 +13,84 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.send_fixture import ROOMS, SendFixture, room_id
-from bench.tables import ROOT, SYNC_RUNS, build, heading, lines
+from bench.tables import PEERS, ROOT, SYNC_RUNS, Command, build, heading, lines
 from tests.support.homeserver import Homeserver, homeserver
 
-PEERS = ROOT / "build" / "peers"
-FIXTURE_COUNT, LIVE_COUNT = 2000, 96
-
-Command = list[object]
+FIXTURE_COUNT, LIVE_COUNT = 2000, 192
 
 
 def sending(folder: Path) -> None:
     """Against a server that takes all at once, and against Synapse."""
     program = build("sending", folder)
-    with SendFixture() as url:
+    client, *others = sorted(os.sched_getaffinity(0))
+    if others:
+        what = "a server that answers at once, each on a processor of its own"
+        _with_fixture(what, program, folder / "pinned", {others[0]}, client)
+    _with_fixture("a server that answers at once", program, folder / "free")
+    with homeserver() as server:
+        _with_synapse(program, folder / "synapse", server)
+
+
+def _with_fixture(
+    what: str,
+    program: Path,
+    folder: Path,
+    processors: set[int] | None = None,
+    processor: int | None = None,
+) -> None:
+    with SendFixture(processors) as url:
         rooms = [room_id(number) for number in range(ROOMS)]
         env = {"MATRIX_TOKEN": "token", "MATRIX_USER_ID": "@bench:localhost"}
-        _compare("a server that answers at once", program, folder, url, FIXTURE_COUNT, rooms, env)
-    with homeserver() as server:
-        _with_synapse(program, folder, server)
+        pin = [] if processor is None else ["taskset", "--cpu-list", processor]
+
+        def commands(run: int) -> dict[str, Command]:
+            found = _commands(program, folder / str(run), url, FIXTURE_COUNT, rooms)
+            return {name: [*pin, *command] for name, command in found.items()}
+
+        _compare(what, commands, env)
 
 
 def _with_synapse(program: Path, folder: Path, server: Homeserver) -> None:
     account = server.account()
     rooms = [server.create_room(account) for _ in range(ROOMS)]
     env = {"MATRIX_TOKEN": account.token, "MATRIX_USER_ID": account.user_id}
-    _compare("Synapse", program, folder, server.url, LIVE_COUNT, rooms, env)
+
+    def commands(run: int) -> dict[str, Command]:
+        return _commands(program, folder / str(run), server.url, LIVE_COUNT, rooms)
+
+    _compare("Synapse", commands, env)
 
 
-def _commands(url: str, count: int, rooms: list[str]) -> dict[str, Command]:
-    """The others, where they are installed."""
-    found: dict[str, Command] = {}
+def _commands(
+    program: Path, store: Path, url: str, count: int, rooms: list[str]
+) -> dict[str, Command]:
+    """Ours, and the others where they are installed."""
+    found: dict[str, Command] = {"libmatrix": [program, url, store, count, *rooms]}
     nio = os.environ.get("MATRIX_NIO_PYTHON")
     if nio:
         found["matrix-nio"] = [nio, ROOT / "bench" / "nio_send.py", url, count, *rooms]
     if (PEERS / "node").exists():
-        node: Command = ["env", f"NODE_PATH={PEERS / 'node_modules'}", PEERS / "node"]
-        for name, script in (("matrix-bot-sdk", "bot_send.js"), ("matrix-js-sdk", "js_send.mjs")):
+        node = ["env", f"NODE_PATH={PEERS / 'node_modules'}", PEERS / "node"]
+        for name, script in (("matrix-bot-sdk", "bot_send.mjs"), ("matrix-js-sdk", "js_send.mjs")):
             found[name] = [*node, ROOT / "bench" / script, url, count, *rooms]
     return found
 
 
-def _compare(
-    what: str,
-    program: Path,
-    folder: Path,
-    url: str,
-    count: int,
-    rooms: list[str],
-    env: dict[str, str],
-) -> None:
+def _compare(what: str, commands: Callable[[int], dict[str, Command]], env: dict[str, str]) -> None:
     heading(f"sends to {what}, {ROOMS} rooms ({SYNC_RUNS} rounds, medians)")
     speeds: dict[str, dict[str, list[float]]] = {}
     for run in range(SYNC_RUNS):
-        store = folder / f"{what.split()[-1]}{run}"
-        commands: dict[str, Command] = {"libmatrix": [program, url, store, count, *rooms]}
-        commands |= _commands(url, count, rooms)
-        for label, command in commands.items():
-            for row in lines(command, env):
+        turn = commands(run)
+        # Nobody is always first.
+        for label in turn if run % 2 == 0 else reversed(turn):
+            for row in lines(turn[label], env):
                 kinds = speeds.setdefault(label, {})
                 kinds.setdefault(str(row["name"]), []).append(float(str(row["per_second"])))
-    _show(speeds)
+    _show({label: speeds[label] for label in turn})
 
 
 def _show(speeds: dict[str, dict[str, list[float]]]) -> None:
