@@ -54,8 +54,8 @@ def many(folder: Path) -> None:
     tls.load_cert_chain(made.certificate, made.key)
     print(f"{'':12}{'KiB':>9}{'files':>9}{'s until all sync':>19}")
     for label, context, words in (("http", None, ()), ("https", tls, (made.ca,))):
-        with IdleFixture(MANY_ROOMS, context) as url:
-            [row] = lines([program, url, folder / f"many-{label}", MANY, *words])
+        with IdleFixture(MANY_ROOMS, context) as server:
+            [row] = lines([program, server.url, folder / f"many-{label}", MANY, *words])
         print(f"{label:12}{row['kib']:9}{row['files']:9}{row['seconds']:19}")
 
 
@@ -64,11 +64,11 @@ def room_lists() -> None:
     heading(f"rooms, {LISTED_ROOMS:,} of them, into a table")
     print(f"{'':12}{'rooms ms':>10}{'cjson ms':>10}{'ratio':>8}{'MB':>8}")
     script = ROOT / "bench" / "rooms.lua"
-    with SyncFixture(many_rooms()) as url:
+    with SyncFixture(many_rooms()) as server:
         for program, abi in (("lua5.4", "5.4"), ("luajit", "5.1")):
             cjson = f"{sysconfig.get_config_var('MULTIARCH')}/lua/{abi}/?.so"
             path = {"LUA_CPATH": f"{STAGE}/lib/lua/{abi}/?.so;/usr/lib/{cjson}"}
-            [row] = lines([program, script, url, LISTED_ROOMS], env=path)
+            [row] = lines([program, script, server.url, LISTED_ROOMS], env=path)
             ours, theirs = float(str(row["rooms_ms"])), float(str(row["cjson_ms"]))
             size = int(str(row["bytes"])) / 1e6
             print(f"{program:12}{ours:10.1f}{theirs:10.1f}{ours / theirs:8.2f}{size:8.1f}")
@@ -80,7 +80,8 @@ def history() -> None:
     script, peer = ROOT / "bench" / "history.lua", ROOT / "bench" / "nio_history.py"
     nio = os.environ.get("MATRIX_NIO_PYTHON")
     rows: dict[str, list[Row]] = {}
-    with HistoryFixture() as url:
+    with HistoryFixture() as server:
+        url = server.url
         commands: dict[str, list[object]] = {}
         for name, abi in (("lua5.4", "5.4"), ("luajit", "5.1")):
             path = f"LUA_CPATH={STAGE}/lib/lua/{abi}/?.so"

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** cold_start URL login|sync: leaves as soon as it is logged in, or has its first sync; prints its
  * peak RSS in MiB. */
-#include <sys/resource.h>
-
 #include "../tests/host/c/check.h"
+#include "memory.h"
 
 static void done(matrix_request request) {
     matrix_reply *reply = NULL;
@@ -19,7 +18,6 @@ int main(int argc, char **argv) {
     matrix_context context = open_context();
     matrix_client client;
     matrix_request request = {0};
-    struct rusage usage;
 
     CHECK(argc == 3);
     client = open_client_at(context, argv[1]);
@@ -29,8 +27,7 @@ int main(int argc, char **argv) {
         CHECK_OK(matrix_sync_once(client, NULL, NULL, NULL, &request));
         done(request);
     }
-    getrusage(RUSAGE_SELF, &usage);
-    printf("%.1f\n", (double)usage.ru_maxrss / 1024);
+    printf("%.1f\n", peak_mib());
     fflush(stdout);
     _Exit(0);
 }

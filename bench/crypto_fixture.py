@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from typing import Any
 
 from vodozemac import Account, Curve25519PublicKey, GroupSession
 
-from bench.sync_fixture import SyncFixture, content_length, render_answer
+from bench.server import BenchServer, render
 from libmatrix.crypto.signatures import sign
 
 ME, DEVICE, PEER = "@bench:localhost", "D", "@peer:localhost"
@@ -53,17 +52,17 @@ def _event(kind: str, content: dict[str, Any], number: int, key: str | None = No
     return event if key is None else {**event, "state_key": key}
 
 
-class CryptoFixture(SyncFixture):
-    """`with CryptoFixture() as url:`; serves one client, which must be a new device."""
+class CryptoFixture(BenchServer):
+    """`with CryptoFixture() as server:`; serves one client, which must be a new device."""
 
     def __init__(self) -> None:
-        super().__init__([])
+        super().__init__()
         self._peer = _Device(PEER, "PEER")
         self._sessions = [GroupSession() for _ in range(ROOMS)]
         self._room_keys = [session.session_key.to_base64() for session in self._sessions]
         # What the floor decrypts: each room's first key and all its ciphertexts.
         self.ciphertexts: list[list[str]] = [[] for _ in range(ROOMS)]
-        self._stream = [render_answer(self._page(number)) for number in range(SYNCS)]
+        self._stream = [render(self._page(number)) for number in range(SYNCS)]
         users = [f"@user{number}:localhost" for number in range(CROWD_USERS)]
         self._crowd = [
             _Device(users[number % CROWD_USERS], f"D{number}") for number in range(CROWD)
@@ -118,20 +117,10 @@ class CryptoFixture(SyncFixture):
             found[room_id] = {"state": {"events": states}, "timeline": {"events": []}}
         return found
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                body = await reader.readexactly(content_length(head))
-                target = head.split(b" ", 2)[1].decode()
-                answer = self._reply(target, json.loads(body) if body else {})
-                is_ready = isinstance(answer, bytes)
-                writer.write(answer if is_ready else render_answer(json.dumps(answer).encode()))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+    async def respond(self, target: str, body: bytes) -> bytes:
+        """What a homeserver would say, as far as clients ask for it here."""
+        found = self._reply(target, json.loads(body) if body else {})
+        return found if isinstance(found, bytes) else render(json.dumps(found).encode())
 
     def _reply(self, target: str, body: Any) -> Any:
         path, _, query = target.partition("?")

@@ -3,8 +3,8 @@
  * encrypted send URL STORE ROOM: a first message to a room, after a sync.
  * encrypted open URL STORE: from making a client to its own keys, the library being up.
  * Each prints the seconds. */
-#include "../tests/host/c/check.h"
 #include "clock.h"
+#include "session.h"
 
 static int events;
 static int64_t first;
@@ -19,17 +19,10 @@ static void on_event(const matrix_reply *reply, void *user_data) {
 }
 
 static matrix_client open_bench(matrix_context context, char **argv) {
-    matrix_map *options = matrix_map_new();
-    matrix_client client = {0};
+    matrix_map *options = session_options(argv[2], argv[3]);
 
-    CHECK_OK(matrix_map_set_string(options, "homeserver", argv[2]));
-    CHECK_OK(matrix_map_set_string(options, "store_path", argv[3]));
-    CHECK_OK(matrix_map_set_string(options, "user_id", "@bench:localhost"));
     CHECK_OK(matrix_map_set_string(options, "device_id", "D"));
-    CHECK_OK(matrix_map_set_string(options, "access_token", "token"));
-    CHECK_OK(matrix_create_client(context, options, &client));
-    matrix_map_free(options);
-    return client;
+    return open_session(context, options);
 }
 
 int main(int argc, char **argv) {

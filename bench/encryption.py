@@ -47,9 +47,9 @@ def measure(program: Path, folder: Path, runs: int, lines: Lines) -> None:
                 fixture = CryptoFixture()
                 if mode == "stream" and label == "C":
                     rows.setdefault("decrypting", []).append(floor(fixture))
-                with fixture as url:
+                with fixture as server:
                     store = folder / f"{mode}-{label}-{run}"
-                    [row] = lines([*command, mode, url, store, more])
+                    [row] = lines([*command, mode, server.url, store, more])
                 rows.setdefault(label, []).append(row["seconds"])
         show(mode, rows)
     restart(program, folder, runs, lines, peer)

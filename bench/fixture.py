@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from types import TracebackType
+
+from bench.server import OTHER, BenchServer, render
 
 LOGIN = {
     "user_id": "@bench:localhost",
@@ -50,54 +49,16 @@ def sync_body(rooms: int, events: int) -> bytes:
     return json.dumps({"next_batch": "s1", "rooms": {"join": join}}).encode()
 
 
-class Fixture:
-    """`with Fixture(rooms, events) as url:`; runs on a thread of its own."""
+class Fixture(BenchServer):
+    """`with Fixture(rooms, events) as server:`"""
 
     def __init__(self, rooms: int = 20, events: int = 10) -> None:
-        self._login = json.dumps(LOGIN).encode()
-        self._versions = json.dumps({"versions": ["v1.11"]}).encode()
-        self._sync = sync_body(rooms, events)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self.url = ""
+        super().__init__()
+        self._login = render(json.dumps(LOGIN).encode())
+        self._sync = render(sync_body(rooms, events))
 
-    def __enter__(self) -> str:
-        self._thread.start()
-        start = asyncio.start_server(self._serve, "127.0.0.1", 0)
-        server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        return self.url
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                for line in head.split("\r\n"):
-                    if line.lower().startswith("content-length:"):
-                        await reader.readexactly(int(line.split(":")[1]))
-                writer.write(self._answer(head.split(" ")[1]))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    def _answer(self, path: str) -> bytes:
-        body = b"{}"
-        if "/login" in path:
-            body = self._login
-        elif "/sync" in path:
-            body = self._sync
-        elif "/versions" in path:
-            body = self._versions
-        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    async def respond(self, target: str, body: bytes) -> bytes:
+        """A login or a sync."""
+        if "/login" in target:
+            return self._login
+        return self._sync if "/sync" in target else OTHER

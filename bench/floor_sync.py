@@ -3,11 +3,11 @@
 import sys
 import time
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from peak import peak_mib
 
 
 class Event(msgspec.Struct, gc=False):
@@ -57,9 +57,7 @@ def main(url: str, wanted: int) -> None:
             for event in room.timeline.events:
                 on_event(event)
     seconds = time.perf_counter() - start
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    print(f'{{"seconds":{seconds:.4f},"mib":{peak:.1f}}}')
+    print(f'{{"seconds":{seconds:.4f},"mib":{peak_mib():.1f}}}')
 
 
 main(sys.argv[1], int(sys.argv[2]))

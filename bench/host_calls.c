@@ -13,29 +13,6 @@ enum { SUBMIT, NEXT_SUBMIT, DISPATCH, CONTROL, KINDS };
 static const char *const names[KINDS] = {"first submit", "next submit", "empty dispatch",
                                          "control"};
 
-struct samples {
-    int64_t *wall[KINDS];
-    int64_t *cpu[KINDS];
-};
-
-struct moment {
-    int64_t wall;
-    int64_t cpu;
-};
-
-static struct moment begin(void) {
-    struct moment now;
-
-    now.cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    now.wall = clock_ns(CLOCK_MONOTONIC);
-    return now;
-}
-
-static void end(struct samples *samples, int kind, size_t index, struct moment start) {
-    samples->wall[kind][index] = clock_ns(CLOCK_MONOTONIC) - start.wall;
-    samples->cpu[kind][index] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start.cpu;
-}
-
 static void rest(void) {
     struct timespec pause = {.tv_nsec = 100000};
 
@@ -50,17 +27,17 @@ static void measure(matrix_context context, matrix_client client, struct samples
     for (size_t i = 0; i < count; i++) {
         rest();
         for (int kind = SUBMIT; kind <= NEXT_SUBMIT; kind++) {
-            start = begin();
+            start = look();
             matrix_ping(client, NULL, count_reply, &answered, NULL);
-            end(samples, kind, i, start);
+            take_sample(samples, kind, i, start);
         }
         if (!busy)
             pump(context, &answered.ok, 2 * (int)i + 2);
-        start = begin();
+        start = look();
         matrix_dispatch(context, 0, 0);
-        end(samples, DISPATCH, i, start);
-        start = begin();
-        end(samples, CONTROL, i, start);
+        take_sample(samples, DISPATCH, i, start);
+        start = look();
+        take_sample(samples, CONTROL, i, start);
     }
 }
 
@@ -80,23 +57,16 @@ int main(int argc, char **argv) {
     int busy_ms = argc == 3 ? atoi(argv[2]) : 0;
     matrix_context context = open_context();
     matrix_client client = open_client(context);
-    struct samples samples;
+    struct samples samples = make_samples(names, KINDS, count);
     struct tally ready = {0};
 
-    for (int kind = 0; kind < KINDS; kind++) {
-        samples.wall[kind] = calloc(count, sizeof(int64_t));
-        samples.cpu[kind] = calloc(count, sizeof(int64_t));
-    }
     CHECK_OK(matrix_wait_ready(context, 20000));
     ping(client, 0, count_reply, &ready);
     pump(context, &ready.ok, 1);
     if (busy_ms)
         keep_busy(context, client, busy_ms);
     measure(context, client, &samples, count, busy_ms > 0);
-    for (int kind = 0; kind < KINDS; kind++) {
-        print_percentiles(names[kind], "wall", samples.wall[kind], count);
-        print_percentiles(names[kind], "cpu", samples.cpu[kind], count);
-    }
+    print_samples(&samples, count);
     fflush(stdout);
     _Exit(0);
 }

@@ -4,21 +4,9 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "../tests/host/c/check.h"
 #include "clock.h"
-
-static long rss_kib(void) {
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    long kib = 0;
-
-    CHECK(file);
-    while (fgets(line, sizeof line, file))
-        if (!strncmp(line, "VmRSS:", 6))
-            kib = atol(line + 6);
-    fclose(file);
-    return kib;
-}
+#include "memory.h"
+#include "session.h"
 
 static int descriptors(void) {
     DIR *folder = opendir("/proc/self/fd");
@@ -42,20 +30,16 @@ static void on_state(const matrix_reply *reply, void *user_data) {
 }
 
 static void start(matrix_context context, char **argv, int number) {
-    matrix_map *options = matrix_map_new();
-    matrix_client client = {0};
+    matrix_map *options;
+    matrix_client client;
     char path[4096];
 
     snprintf(path, sizeof path, "%s/%d", argv[2], number);
-    CHECK_OK(matrix_map_set_string(options, "homeserver", argv[1]));
-    CHECK_OK(matrix_map_set_string(options, "store_path", path));
-    CHECK_OK(matrix_map_set_string(options, "user_id", "@bench:localhost"));
-    CHECK_OK(matrix_map_set_string(options, "access_token", "token"));
+    options = session_options(argv[1], path);
     CHECK_OK(matrix_map_set_bool(options, "encryption", false));
     if (argv[4])
         CHECK_OK(matrix_map_set_string(options, "ca_file", argv[4]));
-    CHECK_OK(matrix_create_client(context, options, &client));
-    matrix_map_free(options);
+    client = open_session(context, options);
     CHECK_OK(matrix_subscribe(client, "sync_state", NULL, on_state, NULL, NULL));
     CHECK_OK(matrix_sync_loop_start(client, NULL, matrix_ignore, NULL, NULL));
 }
@@ -83,7 +67,7 @@ int main(int argc, char **argv) {
     files = descriptors();
     start(context, argv, 0);
     settle(context, 1, files + 2);
-    kib = rss_kib();
+    kib = status_kib("VmRSS:");
     began = clock_ns(CLOCK_MONOTONIC);
     for (int number = 1; number < count; number++)
         start(context, argv, number);
@@ -91,8 +75,8 @@ int main(int argc, char **argv) {
     seconds = (double)(clock_ns(CLOCK_MONOTONIC) - began) / 1e9;
     settle(context, count, files + 2 * count);
     printf("{\"kib\":%.1f,\"files\":%.2f,\"seconds\":%.1f}\n",
-           (double)(rss_kib() - kib) / (count - 1), (double)(descriptors() - files) / count,
-           seconds);
+           (double)(status_kib("VmRSS:") - kib) / (count - 1),
+           (double)(descriptors() - files) / count, seconds);
     fflush(stdout);
     _Exit(0);
 }

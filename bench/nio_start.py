@@ -1,10 +1,10 @@
 """cold_start.c with bare matrix-nio: nio_start.py URL login|sync; prints its peak RSS in MiB."""
 
 import asyncio
-import resource
 import sys
 
 from nio import AsyncClient, LoginResponse, SyncResponse
+from peak import peak_mib
 
 
 async def main(url: str, until: str) -> None:
@@ -12,7 +12,7 @@ async def main(url: str, until: str) -> None:
     assert isinstance(await client.login("bench"), LoginResponse)
     if until == "sync":
         assert isinstance(await client.sync(), SyncResponse)
-    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f}", flush=True)
+    print(f"{peak_mib():.1f}", flush=True)
     await client.close()
 
 

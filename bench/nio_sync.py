@@ -3,14 +3,9 @@
 import asyncio
 import sys
 import time
-from pathlib import Path
 
 from nio import AsyncClient, Event, SyncResponse
-
-
-def peak_mib() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+from peak import peak_mib
 
 
 async def main(url: str, wanted: int) -> None:

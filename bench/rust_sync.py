@@ -17,11 +17,7 @@ from matrix_sdk_python import (
     SqliteStoreBuilder,
     SyncSettingsV2,
 )
-
-
-def peak_mib() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+from peak import peak_mib
 
 
 def builder(url: str) -> ClientBuilder:

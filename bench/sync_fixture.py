@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from typing import Any
+
+from bench.server import OTHER, BenchServer, render
 
 BIG_ROOMS, BIG_EVENTS, BIG_MEMBERS = 2_000, 20, 10
 STREAM_SYNCS, STREAM_ROOMS, STREAM_EVENTS = 200, 10, 50
@@ -122,69 +122,18 @@ def stream() -> list[bytes]:
     return bodies
 
 
-class SyncFixture:
-    """`with SyncFixture(bodies) as url:`; the body for `since=sN` is the one with index N."""
+class SyncFixture(BenchServer):
+    """`with SyncFixture(bodies) as server:`; the one with index N is for `since=sN`."""
 
     def __init__(self, bodies: list[bytes]) -> None:
-        self.answers = [render_answer(body) for body in bodies]
-        self._idle = render_answer(json.dumps({"next_batch": f"s{len(bodies)}"}).encode())
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        super().__init__()
+        self._answers = [render(body) for body in bodies]
+        self._idle = render(json.dumps({"next_batch": f"s{len(bodies)}"}).encode())
 
-    def __enter__(self) -> str:
-        self._thread.start()
-        start = asyncio.start_server(self._serve, "127.0.0.1", 0)
-        server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
-        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _end(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(content_length(head))
-                target = head.split(b" ", 2)[1]
-                writer.write(self.answer(target))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    def answer(self, target: bytes) -> bytes:
-        """What a request for this target is answered."""
-        if b"/sync" not in target:
+    async def respond(self, target: str, body: bytes) -> bytes:
+        """A sync, or who one is."""
+        if "/sync" not in target:
             return OTHER
-        _, _, since = target.partition(b"since=s")
-        index = int(since.split(b"&")[0] or b"0")
-        return self.answers[index] if index < len(self.answers) else self._idle
-
-
-def content_length(head: bytes) -> int:
-    """The length of the body that follows a request's head."""
-    _, _, rest = head.lower().partition(b"content-length:")
-    return int(rest.split(b"\r\n")[0] or b"0")
-
-
-def render_answer(body: bytes) -> bytes:
-    """An HTTP answer with this JSON."""
-    head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-# To all else that a client asks before it syncs: who it is, its filter, its rooms, what the
-# homeserver can.
-OTHER = render_answer(
-    b'{"user_id":"@bench:localhost","filter_id":"1","joined_rooms":[],"versions":["v1.11"]}'
-)
+        since = target.partition("since=s")[2].partition("&")[0]
+        index = int(since or 0)
+        return self._answers[index] if index < len(self._answers) else self._idle

@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** syncing URL STORE EVENTS: syncs until so many events have come and the last sync is committed;
  * prints the seconds it took and the peak RSS in MiB. */
-#include "../tests/host/c/check.h"
 #include "clock.h"
+#include "memory.h"
+#include "session.h"
 
 static int events;
 static size_t bytes;
-
-/* Not by getrusage: its peak is that of the process that forked this one, if it was larger. */
-static double peak_mib(void) {
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    long kib = 0;
-
-    CHECK(file);
-    while (fgets(line, sizeof line, file))
-        if (!strncmp(line, "VmHWM:", 6))
-            kib = atol(line + 6);
-    fclose(file);
-    return (double)kib / 1024;
-}
 
 static void on_event(const matrix_reply *reply, void *user_data) {
     const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));
@@ -32,19 +19,15 @@ static void on_event(const matrix_reply *reply, void *user_data) {
 
 int main(int argc, char **argv) {
     matrix_context context = open_context();
-    matrix_map *options = matrix_map_new();
-    matrix_client client = {0};
+    matrix_map *options;
+    matrix_client client;
     struct tally stopped = {0};
     int64_t start, spent;
 
     CHECK(argc == 4);
-    CHECK_OK(matrix_map_set_string(options, "homeserver", argv[1]));
-    CHECK_OK(matrix_map_set_string(options, "store_path", argv[2]));
-    CHECK_OK(matrix_map_set_string(options, "user_id", "@bench:localhost"));
-    CHECK_OK(matrix_map_set_string(options, "access_token", "token"));
+    options = session_options(argv[1], argv[2]);
     CHECK_OK(matrix_map_set_bool(options, "encryption", false));
-    CHECK_OK(matrix_create_client(context, options, &client));
-    matrix_map_free(options);
+    client = open_session(context, options);
     CHECK_OK(matrix_subscribe(client, "any", NULL, on_event, NULL, NULL));
     CHECK_OK(matrix_wait_ready(context, 20000));
     start = clock_ns(CLOCK_MONOTONIC);

@@ -40,9 +40,10 @@ def cold_start(folder: Path) -> None:
     program = build("cold_start", folder)
     for until, what in (("login", "logged in"), ("sync", "its first sync delivered")):
         heading(f"process start to {what} (medians of {RUNS}, turn by turn)")
-        with Fixture() as url:
+        with Fixture() as server:
+            url = server.url
             timed([program, url, until])
-            commands = {
+            commands: dict[str, list[Command]] = {
                 "libmatrix": [[program, url, until]],
                 "nio": nio("nio_start.py", url, until),
                 "bot-sdk": bot_sdk(url, until),
@@ -70,7 +71,8 @@ def syncing(folder: Path) -> None:
             [row] = lines([store if part == "STORE" else part for part in command])
             return row
 
-        with SyncFixture(bodies) as url:
+        with SyncFixture(bodies) as server:
+            url = server.url
             commands: dict[str, list[Command]] = {
                 "floor": [[PYTHON, ROOT / "bench" / "floor_sync.py", url, events]],
                 "bot-sdk": bot_sdk(url, events),
@@ -98,5 +100,5 @@ def host_calls_during_big(folder: Path) -> None:
     """What calls cost a host while the runtime takes a large sync apart."""
     program = build("sync_calls", folder)
     heading("host calls during big (us; calls by turns with the control, two looks at the clock)")
-    with SyncFixture(big()) as url:
-        show_percentiles(lines([program, url, BIG_TOTAL]))
+    with SyncFixture(big()) as server:
+        show_percentiles(lines([program, server.url, BIG_TOTAL]))

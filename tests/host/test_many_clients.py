@@ -39,8 +39,8 @@ def test_an_idle_client_costs_little(
 ) -> None:
     """In a sync loop that waits: a lock and a socket, and less than 300 KiB, TLS included."""
     tls = made.server() if scheme == "https" else None
-    with IdleFixture(5, tls) as url:
-        words = [url, tmp_path, str(CLIENTS), *([made.ca] if tls else [])]
+    with IdleFixture(5, tls) as server:
+        words = [server.url, tmp_path, str(CLIENTS), *([made.ca] if tls else [])]
         done = subprocess.run(
             [many, *words], capture_output=True, text=True, timeout=120, check=False
         )
@@ -57,10 +57,12 @@ def test_clients_of_one_trust_share_its_context(
     other = tmp_path / "other.pem"
     other.write_bytes(made.ca.read_bytes())
     http_trust._context.cache_clear()
-    with IdleFixture(1, made.server()) as url, RuntimeHost() as host:
+    with IdleFixture(1, made.server()) as server, RuntimeHost() as host:
         for number in range(12):
             trust = made.ca if number % 2 else other
             session = {"user_id": "@me:x", "device_id": "D", "access_token": "token"}
-            client = host.client(url, ca_file=str(trust), user_agent=f"a{number % 3}", **session)
+            client = host.client(
+                server.url, ca_file=str(trust), user_agent=f"a{number % 3}", **session
+            )
             host.call(client, "sync_once")
     assert http_trust._context.cache_info().currsize == 2

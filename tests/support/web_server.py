@@ -169,7 +169,9 @@ class ConnectionServer:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, self.port, ssl=self._tls)
+        self._server = await asyncio.start_server(
+            self._serve, self._host, self.port, ssl=self._tls, backlog=1024
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
