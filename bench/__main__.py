@@ -7,7 +7,6 @@ variable MATRIX_NIO_PYTHON names) and matrix-bot-sdk in build/peers; `make bench
 from __future__ import annotations
 
 import os
-import ssl
 import statistics
 import sysconfig
 import tempfile
@@ -50,10 +49,8 @@ def many(folder: Path) -> None:
     heading(f"{MANY} clients, {MANY_ROOMS} rooms each, that wait for news (each beyond the first)")
     program = build("many", folder)
     made = certificates.make(folder)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(made.certificate, made.key)
     print(f"{'':12}{'KiB':>9}{'files':>9}{'s until all sync':>19}")
-    for label, context, words in (("http", None, ()), ("https", tls, (made.ca,))):
+    for label, context, words in (("http", None, ()), ("https", made.server(), (made.ca,))):
         with IdleFixture(MANY_ROOMS, context) as server:
             [row] = lines([program, server.url, folder / f"many-{label}", MANY, *words])
         print(f"{label:12}{row['kib']:9}{row['files']:9}{row['seconds']:19}")
