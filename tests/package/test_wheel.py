@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.package.places import CACHE, ROOT, Member, run
+from tests.support.pages import commands, listing
 
 pytestmark = pytest.mark.package
 
@@ -48,6 +49,20 @@ def test_an_unknown_lua_is_named(environment: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "5.4" in done.stderr
+
+
+def test_what_the_page_shows(environment: Path, tmp_path: Path) -> None:
+    (tmp_path / "bot.lua").write_text('print(require("matrix").version().version)')
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }")
+    project = "cmake_minimum_required(VERSION 3.25)\nproject(bot LANGUAGES C)\n"
+    text = project + listing("packaging", "cmake", "matrix_bundle(bot")
+    (tmp_path / "CMakeLists.txt").write_text(text)
+    path = f"{environment / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    shown = f"set -eu\n{commands('packaging', 'libmatrix-config')}"
+    said = run("sh", "-c", shown, cwd=tmp_path, env={"PATH": path})
+    assert said.startswith("0.1.0\n")
+    run("cmake", "--build", "build", cwd=tmp_path)
+    assert (tmp_path / "build" / "lib" / "libmatrix.so.0").exists()
 
 
 @pytest.mark.homeserver

@@ -22,7 +22,7 @@ from tests.lua.interpreters import HERE as LUA
 from tests.support.homeserver import Homeserver
 from tests.support.hosts import compile_source
 from tests.support.issuer import Issuer
-from tests.support.pages import PAGES, listings
+from tests.support.pages import PAGES, languages, listings
 from tests.support.scenario import LUA_5_4, Scene, make_scene
 from tests.support.sso import SingleSignOn
 
@@ -71,6 +71,13 @@ def test_each_listing_is_in_a_program() -> None:
             assert is_tried or not listings(page, language), (
                 f"{page}.md: nothing runs its {language}"
             )
+
+
+def test_other_languages_are_tried_elsewhere() -> None:
+    """The commands by test_shells.py, the rest by test_contributing.py and test_wheel.py."""
+    shown = {(page, kind) for page in PAGES for kind in languages(page)}
+    others = {(page, kind) for page, kind in shown if kind not in ("sh", *SUFFIXES.values())}
+    assert others == {("contributing", "toml"), ("contributing", "python"), ("packaging", "cmake")}
 
 
 @pytest.fixture

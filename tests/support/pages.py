@@ -15,6 +15,11 @@ def listings(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+def languages(page: str) -> set[str]:
+    """Of its listings."""
+    return set(re.findall(r"^```(\w+)$", PAGES[page].read_text(), re.MULTILINE))
+
+
 def listing(page: str, language: str, text: str) -> str:
     """The one that has this text."""
     [found] = [each for each in listings(page, language) if text in each]
