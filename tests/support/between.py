@@ -11,10 +11,18 @@ from tests.support.scripted import Answer, Request, ScriptedServer
 Change = Callable[[Request, Answer], Answer]
 
 
-def between(url: str, change: Change) -> ScriptedServer:
-    """Passes everything on to the homeserver at `url`, and its answers through `change`."""
+def between(
+    url: str, change: Change, before: Callable[[Request], Answer | None] = lambda _: None
+) -> ScriptedServer:
+    """Passes everything on to the homeserver at `url`, and its answers through `change`.
+
+    What `before` answers itself goes no further.
+    """
 
     def script(request: Request) -> Answer:
+        own = before(request)
+        if own is not None:
+            return own
         path = quote(request.path, safe="/")
         if request.query:
             path += "?" + urlencode(request.query)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from libmatrix.crypto.secrets import BACKUP, KNOWN
-from libmatrix.errors import IdentityMismatchError
+from libmatrix.errors import IdentityMismatchError, RecoveryKeyError
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
@@ -26,6 +26,19 @@ async def adopt_secrets(crypto: Crypto) -> Identity:
         except IdentityMismatchError as error:
             crypto.client.log.record("warning", "encryption", error.message, error.code)
     return own
+
+
+async def store_secrets(crypto: Crypto, secrets: dict[str, str]) -> None:
+    """Has the secret storage, if it is open, hold these; a crash may have kept it from that."""
+    if not crypto.secrets.is_open:
+        return
+    for name, secret in secrets.items():
+        try:
+            is_there = await crypto.secrets.get(name) == secret
+        except RecoveryKeyError:
+            is_there = False
+        if not is_there:
+            await crypto.secrets.put(name, secret)
 
 
 def secrets_here(crypto: Crypto) -> dict[str, str]:

@@ -39,10 +39,20 @@ BACKUP = "m.megolm_backup.v1"
 KNOWN = (*SECRETS, BACKUP)
 _DEFAULT = "m.secret_storage.default_key"
 _KEY = "m.secret_storage.key."
+_NEWEST = "newest storage key"
+
+_encode = msgspec.json.Encoder().encode
 
 
 class _DefaultKey(msgspec.Struct):
     key: str
+
+
+class _Newest(msgspec.Struct):
+    """The key of storage that was made here, until somebody opens it."""
+
+    key_id: str
+    key: bytes
 
 
 class _Stored(msgspec.Struct):
@@ -50,7 +60,10 @@ class _Stored(msgspec.Struct):
 
 
 class SecretStorage:
-    """Reads and writes secrets; the key is kept in memory only."""
+    """Reads and writes secrets.
+
+    The key is kept in memory only; one that was made here in the store, too, until it is used.
+    """
 
     def __init__(self, crypto: Crypto) -> None:
         self._crypto = crypto
@@ -94,7 +107,17 @@ class SecretStorage:
         if not is_key_of(key, description):
             raise RecoveryKeyError("it does not open this account's secret storage")
         self._open = StorageKey(key_id, key, description)
+        self._crypto.store.secrets.delete(_NEWEST)
         return key_id
+
+    async def _open_unfinished(self) -> None:
+        """Opens storage that this device made last, which nobody has opened since."""
+        kept, found = self._crypto.store.secrets.get(_NEWEST), await self.default_key()
+        if kept is None or found is None:
+            return
+        newest, (key_id, description) = msgspec.json.decode(kept, type=_Newest), found
+        if newest.key_id == key_id and is_key_of(newest.key, description):
+            self._open = StorageKey(key_id, newest.key, description)
 
     async def create(
         self, passphrase: str | None, name: str | None, own: dict[str, str]
@@ -104,8 +127,13 @@ class SecretStorage:
         What the old one held, if it is open, is taken along. Until the new one is whole the old
         one is good.
         """
+        if self._open is None:
+            await self._open_unfinished()
         secrets = {**await self._all(), **own}
         key = await asyncio.to_thread(StorageKey.create, passphrase, name)
+        # A crash before anybody was told the key must not lose what only it opens.
+        self._crypto.store.secrets.put(_NEWEST, "", _encode(_Newest(key.key_id, key.key)))
+        self._crypto.store.flush()
         await self._store(_KEY + key.key_id, msgspec.to_builtins(key.description))
         for secret, value in secrets.items():
             await self._put(key, secret, value, keeps_others=True)
@@ -134,12 +162,16 @@ class SecretStorage:
 
     async def names(self, key_id: str) -> list[str]:
         """The secrets there are for a key, as far as their names are known."""
-        kept = self._crypto.client.state.account_data_types()
+        types = self._crypto.client.state.account_data_types()
         found = []
-        for name in sorted({*KNOWN, *kept}):
+        for name in sorted({*KNOWN, *types}):
             if name.startswith("m.secret_storage."):
                 continue
-            content = await self._fetch(name) if name in KNOWN else self._kept(name)
+            kept = self._kept(name)
+            if name not in KNOWN and (kept is None or not _encrypted(kept)):
+                continue
+            # What is kept may be from before it was encrypted anew.
+            content = await self._fetch(name)
             if content is not None and key_id in _encrypted(content):
                 found.append(name)
         return found

@@ -48,11 +48,17 @@ async def create_backup(client: Client, arguments: CreateBackupArguments) -> Cre
 
 async def enable_backup(client: Client, arguments: EnableBackupArguments) -> EnableBackupResult:
     """Uses the account's key backup."""
+    from libmatrix.crypto.recovery import store_secrets
+    from libmatrix.crypto.secrets import BACKUP
+
     crypto = await client.open_crypto()
     await crypto.devices.refresh([crypto.user_id])
     info = await crypto.backup.require()
     key = await _find_key(crypto, info, arguments.recovery_key)
     crypto.backup.enable(info)
+    secret = crypto.backup.secret()
+    if secret is not None:
+        await store_secrets(crypto, {BACKUP: secret})
     return EnableBackupResult(version=info.version, has_key=key is not None)
 
 

@@ -67,12 +67,12 @@ async def _make_identity(
     reset: bool,
 ) -> tuple[Identity, bool]:
     """The account's identity, and whether it is new; new keys go where the old are, if open."""
+    from libmatrix.crypto.recovery import store_secrets
+
     upload = _uploader(client, arguments.password, arguments.auth_timeout_ms)
     crypto = await client.open_crypto()
     own, is_new = await crypto.cross_signing.bootstrap(upload, reset=reset)
-    if is_new and crypto.secrets.is_open:
-        for name, secret in crypto.cross_signing.secrets().items():
-            await crypto.secrets.put(name, secret)
+    await store_secrets(crypto, crypto.cross_signing.secrets())
     return own, is_new
 
 
