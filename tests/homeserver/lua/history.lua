@@ -79,7 +79,7 @@ T.test("a moment leads to an event", function()
   end)
 end)
 
-T.test("relations, edits, threads", function()
+T.test("relations and edits", function()
   people.in_room(function(alice, bob, room_id)
     local root = check(alice:send_text(room_id, "first")).event_id
     check(alice:edit_message(room_id, root, "second"))
@@ -109,6 +109,17 @@ T.test("relations, edits, threads", function()
     T.equal(reactions.events[1].event_id, reaction)
     T.equal(#check(alice:relations(room_id, root)).events, 9)
     T.equal(alice:relations(room_id, root, { event_type = "m.reaction" }).error.code, "E_INVALID_ARGUMENT")
+  end)
+end)
+
+T.test("threads", function()
+  people.meet(function(alice, bob, _, bob_id)
+    local room_id = check(alice:create_room { invite = { bob_id } }).room_id
+    check(bob:join_room(room_id))
+    local root = check(alice:send_text(room_id, "root of a thread")).event_id
+    for number = 1, 5 do
+      check(bob:send_text(room_id, "answer " .. number, { thread_id = root }))
+    end
     local threads = check(alice:threads(room_id))
     T.equal(#threads.threads, 1)
     local thread = threads.threads[1]

@@ -12,8 +12,27 @@ local function find(members, user_id)
   end
 end
 
+local function check_states(alice, room_id, localpart)
+  T.equal(state(alice, room_id, "m.room.name").name, "Tea")
+  T.equal(state(alice, room_id, "m.room.topic").topic, "leaves")
+  T.equal(state(alice, room_id, "m.room.avatar").url, "mxc://localhost/leaf")
+  T.equal(state(alice, room_id, "m.room.join_rules").join_rule, "knock")
+  T.equal(state(alice, room_id, "m.room.history_visibility").history_visibility, "invited")
+  T.equal(state(alice, room_id, "m.room.guest_access").guest_access, "can_join")
+  T.equal(state(alice, room_id, "m.room.encryption").algorithm, "m.megolm.v1.aes-sha2")
+  T.equal(state(alice, room_id, "m.room.power_levels").invite, 30)
+  T.equal(state(alice, room_id, "org.example.state", "key").n, 1)
+  T.same(state(alice, room_id, "org.example.plain"), {})
+  T.equal(state(alice, room_id, "m.room.canonical_alias").alias, "#" .. localpart .. ":localhost")
+  local create = state(alice, room_id, "m.room.create")
+  T.equal(create["m.federate"], false)
+  T.equal(create.type, "org.example.tea")
+  T.equal(create.room_version, "11")
+  T.equal(create["org.example.kind"], "green")
+end
+
 T.test("a room is made of all its options", function()
-  people.meet(function(alice, bob, alice_id, bob_id)
+  people.meet(function(alice, bob, _, bob_id)
     local localpart = people.unused "room"
     local room_id = check(alice:create_room {
       name = "Tea",
@@ -36,22 +55,7 @@ T.test("a room is made of all its options", function()
         { type = "org.example.plain", content = {} },
       },
     }).room_id
-    T.equal(state(alice, room_id, "m.room.name").name, "Tea")
-    T.equal(state(alice, room_id, "m.room.topic").topic, "leaves")
-    T.equal(state(alice, room_id, "m.room.avatar").url, "mxc://localhost/leaf")
-    T.equal(state(alice, room_id, "m.room.join_rules").join_rule, "knock")
-    T.equal(state(alice, room_id, "m.room.history_visibility").history_visibility, "invited")
-    T.equal(state(alice, room_id, "m.room.guest_access").guest_access, "can_join")
-    T.equal(state(alice, room_id, "m.room.encryption").algorithm, "m.megolm.v1.aes-sha2")
-    T.equal(state(alice, room_id, "m.room.power_levels").invite, 30)
-    T.equal(state(alice, room_id, "org.example.state", "key").n, 1)
-    T.same(state(alice, room_id, "org.example.plain"), {})
-    T.equal(state(alice, room_id, "m.room.canonical_alias").alias, "#" .. localpart .. ":localhost")
-    local create = state(alice, room_id, "m.room.create")
-    T.equal(create["m.federate"], false)
-    T.equal(create.type, "org.example.tea")
-    T.equal(create.room_version, "11")
-    T.equal(create["org.example.kind"], "green")
+    check_states(alice, room_id, localpart)
     T.equal(people.membership(bob, room_id, "invite").room_id, room_id)
     refused(alice:create_room { room_alias_name = localpart }, "M_ROOM_IN_USE")
     refused(alice:create_room { room_version = "none" }, "M_UNSUPPORTED_ROOM_VERSION")
@@ -125,6 +129,12 @@ T.test("users come, go and are sent away", function()
     T.equal(alice:invite_user(room_id, bob_id).ok, false)
     check(alice:unban_user(room_id, bob_id, { reason = "again" }))
     T.equal(state(alice, room_id, "m.room.member", bob_id).reason, "again")
+  end)
+end)
+
+T.test("users knock, are let in, leave and forget", function()
+  people.meet(function(alice, bob, _, bob_id)
+    local room_id = check(alice:create_room { name = "Door" }).room_id
     check(alice:set_join_rule(room_id, "knock"))
     check(bob:knock_room(room_id, { via = { "localhost" }, reason = "please" }))
     local knock = state(alice, room_id, "m.room.member", bob_id)

@@ -24,51 +24,56 @@ local function states_of(client)
   return states
 end
 
-T.test("what is queued without a network is sent by the next client", function()
+local function queue_offline()
   local outcomes = {}
-  matrix.run(function()
-    local client, room_id = open(NOWHERE, STORE), people.room_id
-    local states = states_of(client)
-    for number = 1, 3 do
-      client:send_text(room_id, "number " .. number, { txn_id = "t" .. number }, function(payload)
-        outcomes[number] = payload
-      end)
-    end
-    -- Nothing said so far whether the room is encrypted: that is asked before the first attempt.
-    people.wait_until(client, function()
-      return states.queued and states.queued > 3
+  local client, room_id = open(NOWHERE, STORE), people.room_id
+  local states = states_of(client)
+  for number = 1, 3 do
+    client:send_text(room_id, "number " .. number, { txn_id = "t" .. number }, function(payload)
+      outcomes[number] = payload
     end)
-    local sends = check(client:sends { room_id = room_id }).sends
-    T.equal(#sends, 3)
-    T.equal(sends[2].content.body, "number 2")
-    T.equal(sends[2].txn_id, "t2")
-    T.equal(sends[1].failure.code, "E_CONNECTION")
-    T.equal(check(client:cancel_send(sends[2].send_id)).is_cancelled, true)
-    people.wait_until(client, function()
-      return outcomes[2]
-    end)
-    T.equal(outcomes[2].error.code, "E_CANCELLED")
-    T.equal(client:cancel_send(sends[2].send_id).error.code, "E_INVALID_ARGUMENT")
-    check(client:retry_sends())
-    client:close()
+  end
+  -- Nothing said so far whether the room is encrypted: that is asked before the first attempt.
+  people.wait_until(client, function()
+    return states.queued and states.queued > 3
   end)
+  local sends = check(client:sends { room_id = room_id }).sends
+  T.equal(#sends, 3)
+  T.equal(sends[2].content.body, "number 2")
+  T.equal(sends[2].txn_id, "t2")
+  T.equal(sends[1].failure.code, "E_CONNECTION")
+  T.equal(check(client:cancel_send(sends[2].send_id)).is_cancelled, true)
+  people.wait_until(client, function()
+    return outcomes[2]
+  end)
+  T.equal(outcomes[2].error.code, "E_CANCELLED")
+  T.equal(client:cancel_send(sends[2].send_id).error.code, "E_INVALID_ARGUMENT")
+  check(client:retry_sends())
+  client:close()
+end
 
+local function send_online(bob, room_id)
+  local heard = {}
+  bob:subscribe("message", { room_id = room_id }, function(event)
+    heard[#heard + 1] = event.body
+  end)
+  local client = open(people.env "HOMESERVER", STORE)
+  local states = states_of(client)
+  people.sync_until(bob, function()
+    return #heard == 2
+  end)
+  T.same(heard, { "number 1", "number 3" })
+  people.wait_until(client, function()
+    return states.sent == 2
+  end)
+  T.equal(#check(client:sends()).sends, 0)
+  client:close()
+end
+
+T.test("what is queued without a network is sent by the next client", function()
+  matrix.run(queue_offline)
   people.in_room(function(_, bob, room_id)
-    local heard = {}
-    bob:subscribe("message", { room_id = room_id }, function(event)
-      heard[#heard + 1] = event.body
-    end)
-    local client = open(people.env "HOMESERVER", STORE)
-    local states = states_of(client)
-    people.sync_until(bob, function()
-      return #heard == 2
-    end)
-    T.same(heard, { "number 1", "number 3" })
-    people.wait_until(client, function()
-      return states.sent == 2
-    end)
-    T.equal(#check(client:sends()).sends, 0)
-    client:close()
+    send_online(bob, room_id)
   end)
 end)
 
@@ -107,6 +112,25 @@ T.test("what is refused for good is told, and the next one goes", function()
   end)
 end)
 
+-- Eight sends; what became of each is put into `order`, as it came and by its name.
+local function submit_all(bob, room_id, order)
+  local function told(name)
+    return function(payload)
+      order[#order + 1] = name
+      order[name] = payload.ok and "ok" or payload.error.code
+    end
+  end
+  -- None of them waits for another's answer.
+  bob:send_text(room_id, "first", told "first")
+  bob:send_event(room_id, "org.example.decree", {}, told "forbidden")
+  bob:send_text(room_id, ("x"):rep(65000), { txn_id = "large" }, told "large")
+  bob:send_state_event(room_id, "m.room.name", { name = "mine" }, told "name")
+  bob:redact(room_id, "$nowhere", told "redaction")
+  bob:send_text("!nowhere:localhost", "x", told "nowhere")
+  bob:send_reaction(room_id, "$nowhere", "+1", told "reaction")
+  bob:send_text(room_id, "last", told "last")
+end
+
 T.test("refusals block nothing of what was submitted with them", function()
   people.in_room(function(alice, bob, room_id)
     check(alice:set_power_levels(room_id, { events = { ["org.example.decree"] = 100 } }))
@@ -116,21 +140,7 @@ T.test("refusals block nothing of what was submitted with them", function()
     end)
     check(alice:sync_once())
     heard = {}
-    local function told(name)
-      return function(payload)
-        order[#order + 1] = name
-        order[name] = payload.ok and "ok" or payload.error.code
-      end
-    end
-    -- None of them waits for another's answer.
-    bob:send_text(room_id, "first", told "first")
-    bob:send_event(room_id, "org.example.decree", {}, told "forbidden")
-    bob:send_text(room_id, ("x"):rep(65000), { txn_id = "large" }, told "large")
-    bob:send_state_event(room_id, "m.room.name", { name = "mine" }, told "name")
-    bob:redact(room_id, "$nowhere", told "redaction")
-    bob:send_text("!nowhere:localhost", "x", told "nowhere")
-    bob:send_reaction(room_id, "$nowhere", "+1", told "reaction")
-    bob:send_text(room_id, "last", told "last")
+    submit_all(bob, room_id, order)
     people.wait_until(bob, function()
       return #order == 8
     end)

@@ -4,8 +4,8 @@ local matrix, people = T.matrix, require "people"
 local check = matrix.check
 local refused, state = people.refused, people.state
 
-T.test("a space holds rooms in order, and rooms name it", function()
-  people.meet(function(alice, bob, alice_id, bob_id)
+T.test("a space holds rooms in order", function()
+  people.meet(function(alice, bob, _, bob_id)
     local space_id = check(alice:create_space {
       name = "Drinks", topic = "all of them", preset = "public_chat", room_alias_name = people.unused "space",
       avatar_url = "mxc://localhost/cup", invite = { bob_id },
@@ -37,26 +37,38 @@ T.test("a space holds rooms in order, and rooms name it", function()
     refused(bob:send_text(space_id, "hello"), "M_FORBIDDEN")
     people.membership(bob, space_id, "join")
     T.equal(check(bob:space_children(space_id)).children[1].room_id, rooms[2])
+  end)
+end)
 
+T.test("rooms name the spaces they are in, one of them above all", function()
+  people.meet(function(alice)
+    local room_id = check(alice:create_room { preset = "public_chat" }).room_id
+    local space_id = check(alice:create_space { name = "Drinks" }).space_id
     local other = check(alice:create_space { name = "Other" }).space_id
-    check(alice:add_space_parent(rooms[1], other, { canonical = true }))
-    check(alice:add_space_parent(rooms[1], space_id, { canonical = true }))
-    local parents = check(alice:space_parents(rooms[1], { reload = true })).parents
+    check(alice:add_space_parent(room_id, other, { canonical = true }))
+    check(alice:add_space_parent(room_id, space_id, { canonical = true }))
+    local parents = check(alice:space_parents(room_id, { reload = true })).parents
     T.equal(#parents, 2)
     T.equal(parents[1].space_id, space_id)
     T.equal(parents[1].canonical, true)
     T.same(parents[1].via, { "localhost" })
     T.equal(parents[2].canonical, false)
-    check(alice:remove_space_parent(rooms[1], other))
-    check(alice:add_space_parent(rooms[1], space_id, { via = { "example.org" } }))
-    parents = check(alice:space_parents(rooms[1])).parents
+    check(alice:remove_space_parent(room_id, other))
+    check(alice:add_space_parent(room_id, space_id, { via = { "example.org" } }))
+    parents = check(alice:space_parents(room_id)).parents
     T.equal(#parents, 1)
     T.same(parents[1].via, { "example.org" })
+  end)
+end)
 
+T.test("spaces are refused what they cannot be, and made as they are wanted", function()
+  people.meet(function(alice, _, alice_id, bob_id)
+    local space_id = check(alice:create_space { name = "Drinks" }).space_id
+    local room_id = check(alice:create_room()).room_id
     refused(alice:add_space_child(space_id, space_id), "E_INVALID_ARGUMENT", "^room_id: ")
-    refused(alice:add_space_child("tea", rooms[1]), "E_INVALID_ARGUMENT", "^space_id: ")
-    refused(alice:add_space_child(space_id, rooms[1], { order = "\195\164" }), "E_INVALID_ARGUMENT", "^order: ")
-    refused(alice:add_space_child(space_id, rooms[1], { via = {} }), "E_INVALID_ARGUMENT", "^via: ")
+    refused(alice:add_space_child("tea", room_id), "E_INVALID_ARGUMENT", "^space_id: ")
+    refused(alice:add_space_child(space_id, room_id, { order = "\195\164" }), "E_INVALID_ARGUMENT", "^order: ")
+    refused(alice:add_space_child(space_id, room_id, { via = {} }), "E_INVALID_ARGUMENT", "^via: ")
     refused(alice:create_space { join_rule = "restricted" }, "E_INVALID_ARGUMENT", "^allow: ")
     local closed = check(alice:create_space {
       federate = false, guest_access = "forbidden", room_version = "12", additional_creators = { bob_id },
@@ -105,8 +117,14 @@ T.test("a space is walked page by page, also by who is not in its rooms", functi
     T.equal(next(expected), nil)
     T.equal(#check(bob:space_hierarchy(space_id, { max_depth = 1 })).rooms, 6)
     T.equal(#check(bob:space_hierarchy(space_id, { suggested_only = true })).rooms, 2)
-    refused(bob:space_hierarchy(space_id, { limit = 0 }), "E_INVALID_ARGUMENT", "^limit: ")
-    refused(bob:space_hierarchy(space_id, { max_depth = -1 }), "E_INVALID_ARGUMENT", "^max_depth: ")
-    refused(bob:space_hierarchy "!nowhere:localhost", "M_FORBIDDEN")
+  end)
+end)
+
+T.test("a walk that cannot be is refused", function()
+  people.meet(function(alice)
+    local space_id = check(alice:create_space()).space_id
+    refused(alice:space_hierarchy(space_id, { limit = 0 }), "E_INVALID_ARGUMENT", "^limit: ")
+    refused(alice:space_hierarchy(space_id, { max_depth = -1 }), "E_INVALID_ARGUMENT", "^max_depth: ")
+    refused(alice:space_hierarchy "!nowhere:localhost", "M_FORBIDDEN")
   end)
 end)
