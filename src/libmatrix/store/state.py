@@ -320,6 +320,10 @@ class State:
             if self.is_encrypted(room_id):
                 self._remember_encrypted(writer, room_id)
             writer.forget_room(room_id)
+        self.drop_room(room_id)
+
+    def drop_room(self, room_id: str) -> None:
+        """Takes a room out of what is known; the store is not asked."""
         self.rooms.pop(room_id, None)
         self.loaded_members.discard(room_id)
         pending = self.pending

@@ -168,6 +168,9 @@ class Delivery:
             update.take_membership("ban")
         update.finish()
         self._news.announce(before, room)
+        if before is None and self._since is not None and room.membership == "leave":
+            # Forgotten meanwhile, or never known: it does not come back because it was left.
+            self._state.drop_room(room_id)
 
     async def _take_room_events(
         self, update: RoomUpdate, news: JoinedRoom | LeftRoom, *, is_new: bool
