@@ -24,9 +24,10 @@ endforeach()
 
 install(FILES LICENSE ${PROJECT_BINARY_DIR}/share/doc/libmatrix/NOTICE DESTINATION share/doc/libmatrix)
 install(DIRECTORY ${PROJECT_BINARY_DIR}/share/doc/libmatrix/licenses DESTINATION share/doc/libmatrix)
-file(GLOB examples CONFIGURE_DEPENDS
-  examples/*.c examples/*.lua examples/*.fnl examples/*/*.c examples/*/*.lua examples/*/*.fnl)
-install(FILES ${examples} DESTINATION share/doc/libmatrix/examples)
+install(FILES README.md DESTINATION share/doc/libmatrix)
+install(DIRECTORY docs DESTINATION share/doc/libmatrix FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY examples DESTINATION share/doc/libmatrix FILES_MATCHING
+  PATTERN "*.c" PATTERN "*.lua" PATTERN "*.fnl" PATTERN "*.md")
 install(FILES lua/types/matrix.gen.lua DESTINATION share/libmatrix/lua-types)
 
 configure_file(packaging/cmake/matrix.pc.in ${PROJECT_BINARY_DIR}/matrix.pc @ONLY)

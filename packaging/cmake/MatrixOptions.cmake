@@ -7,6 +7,7 @@ set(MATRIX_LUA_HEADERS "" CACHE PATH
   "Folder with 5.4/lua.h or lua5.4/lua.h and so on, as /usr/include (default: fetched, hash-checked)")
 set(MATRIX_CACHE "${PROJECT_SOURCE_DIR}/build/cache" CACHE PATH "Where fetched sources are kept")
 set(MATRIX_LUA_VERSIONS "" CACHE STRING "Lua versions to build for, as 5.1;5.4 (default: all that have headers)")
+set(MATRIX_CONTACT "libmatrix developers" CACHE STRING "Maintainer of the .deb, as Name <address>")
 set(MATRIX_SANITIZE "" CACHE STRING "Sanitizer for the C parts: address or thread")
 set_property(CACHE MATRIX_SANITIZE PROPERTY STRINGS "" address thread)
 option(MATRIX_WERROR "Treat compiler warnings as errors" OFF)

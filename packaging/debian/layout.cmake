@@ -1,5 +1,5 @@
 # Run by cpack on the tree to be packed: Debian has libraries and Lua modules in multiarch folders
-# (LuaJIT looks nowhere else), and a copyright file.
+# (LuaJIT looks nowhere else), a copyright file and a changelog.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()
@@ -23,6 +23,21 @@ The full text of the Apache License 2.0 is in /usr/share/common-licenses/Apache-
 other licences are in /usr/share/doc/libmatrix/licenses.
 ")
 file(REMOVE ${documents}/LICENSE)
+
+set(author "${CPACK_PACKAGE_CONTACT}")
+if(NOT author MATCHES "<.*>$")
+  string(APPEND author " <>")
+endif()
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
+file(WRITE ${documents}/changelog
+"libmatrix (${CPACK_PACKAGE_VERSION}) unstable; urgency=medium
+
+  * Built by make package.
+
+ -- ${author}  ${date}
+")
+execute_process(COMMAND gzip -9nf ${documents}/changelog COMMAND_ERROR_IS_FATAL ANY)
+file(COPY ${CMAKE_CURRENT_LIST_DIR}/overrides/libmatrix DESTINATION ${usr}/share/lintian/overrides)
 
 # dpkg-shlibdeps must not look for the private libraries in other packages.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${usr}/lib/${triplet} ${usr}/lib/${triplet}/libmatrix/lib)

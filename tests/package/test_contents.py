@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import subprocess
 import sys
@@ -126,12 +127,32 @@ def test_everything_carried_has_its_licence(unpacked: Path) -> None:
         assert f"{fields['Name']} {fields['Version']}" in notice
 
 
+def test_the_pages_and_the_examples_go_with_it(unpacked: Path) -> None:
+    documents = unpacked / "share/doc/libmatrix"
+    for page in ("README.md", "docs/lua.md", "docs/reference/index.gen.md", "examples/README.md"):
+        assert (documents / page).read_text() == (ROOT / page).read_text()
+    for example in ("hello.c", "love/main.lua", "love/conf.lua", "neovim/plugin/matrix.lua"):
+        assert (documents / "examples" / example).is_file(), example
+
+
 def test_the_deb_depends_on_the_c_library_alone(packages: Packages) -> None:
     depends = run("dpkg-deb", "--field", packages.deb, "Depends")
     names = {entry.split()[0] for entry in depends.split(",")}
     assert "libc6" in names
     assert names <= {"libc6", "libgcc-s1"}
     assert "lua5.4" in run("dpkg-deb", "--field", packages.deb, "Suggests")
+
+
+def test_the_deb_says_who_made_it_and_what_links_with_it(packages: Packages, tmp_path: Path) -> None:
+    version = run("dpkg-deb", "--field", packages.deb, "Version").strip()
+    maintainer = run("dpkg-deb", "--field", packages.deb, "Maintainer")
+    assert maintainer.strip() and "example" not in maintainer
+    run("dpkg-deb", "--control", packages.deb, tmp_path / "control")
+    shlibs = (tmp_path / "control/shlibs").read_text()
+    assert shlibs == f"libmatrix {version.split('.')[0]} libmatrix (>= {version})\n"
+    run("dpkg-deb", "--extract", packages.deb, tmp_path / "root")
+    with gzip.open(tmp_path / "root/usr/share/doc/libmatrix/changelog.gz", "rt") as changelog:
+        assert changelog.readline().startswith(f"libmatrix ({version}) ")
 
 
 def test_the_bundler_finds_a_foreign_library(unpacked: Path, tmp_path: Path) -> None:
