@@ -21,6 +21,7 @@ _TEST = {
     "lua5.4": "lua5.4",
     "luajit": "luajit",
     "lua-cjson": "/usr/share/doc/lua-cjson",
+    "luarocks": "luarocks",
     "valgrind": "valgrind",
     "debootstrap": "debootstrap",
     "pkg-config": "pkg-config",
