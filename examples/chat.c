@@ -6,22 +6,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static matrix_client client;
 static char room_id[256]; /* empty until the room is joined */
 static bool running = true;
+static int unsent; /* what the homeserver has not taken yet */
 
 static void stop(const char *reason) {
     fprintf(stderr, "chat: %s\n", reason);
     running = false;
 }
 
-/* Network text may hold control characters; a terminal must not obey them. */
+/* Network text may hold control characters, U+0080 to U+009F too; a terminal must not obey them. */
+static void print_text(const char *text) {
+    for (const unsigned char *next = (const unsigned char *)text; *next; next++) {
+        if (*next == 0xc2 && next[1] < 0xa0)
+            next++, putchar(' ');
+        else
+            putchar(*next < ' ' || *next == 0x7f ? ' ' : *next);
+    }
+}
+
 static void print_line(const char *sender, const char *text) {
-    printf("%s: ", sender);
-    for (; *text; text++)
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+    print_text(sender);
+    fputs(": ", stdout);
+    print_text(text);
     putchar('\n');
     fflush(stdout);
 }
@@ -45,6 +56,7 @@ static void on_sync_state(const matrix_reply *reply, void *user_data) {
 
 static void on_sent(const matrix_reply *reply, void *user_data) {
     (void)user_data;
+    unsent--;
     if (!matrix_reply_ok(reply))
         fprintf(stderr, "chat: not sent: %s\n", matrix_reply_error(reply)->message);
 }
@@ -75,30 +87,58 @@ static void read_line(void) {
         return;
     }
     line[strcspn(line, "\n")] = '\0';
-    if (line[0] && matrix_send_text(client, room_id, line, NULL, on_sent, NULL, NULL) < 0)
+    if (!line[0])
+        return;
+    if (matrix_send_text(client, room_id, line, NULL, on_sent, NULL, NULL) < 0)
         fprintf(stderr, "chat: that is no UTF-8\n");
+    else
+        unsent++;
+}
+
+static const char *need(const char *name) {
+    const char *value = getenv(name);
+    if (!value) {
+        fprintf(stderr, "chat: %s is not set\n", name);
+        exit(EXIT_FAILURE);
+    }
+    return value;
+}
+
+/* Without a store nobody comes back as this device; it would stay in the account's list. */
+static void log_out(void) {
+    matrix_request request = {0};
+    matrix_reply *reply = NULL;
+    matrix_logout(client, NULL, NULL, NULL, &request);
+    matrix_wait(request, 5000, &reply);
+    matrix_reply_free(reply);
 }
 
 int main(void) {
-    const char *user = getenv("MATRIX_USER"), *password = getenv("MATRIX_PASSWORD");
+    const char *user = need("MATRIX_USER"), *password = need("MATRIX_PASSWORD");
+    char *room = (char *)need("MATRIX_ROOM");
+    time_t last_moment = 0;
     matrix_context context;
     matrix_map *options = matrix_map_new();
-    matrix_map_set_string(options, "homeserver", getenv("MATRIX_HOMESERVER"));
+    matrix_map_set_string(options, "homeserver", need("MATRIX_HOMESERVER"));
     if (matrix_init(NULL, &context) < 0 || matrix_create_client(context, options, &client) < 0)
         return fprintf(stderr, "chat: %s\n", matrix_map_error(options)), EXIT_FAILURE;
     setvbuf(stdin, NULL, _IONBF, 0); /* or poll would not know of lines that were read ahead */
     matrix_subscribe(client, "message", NULL, on_message, NULL, NULL);
     matrix_subscribe(client, "sync_state", NULL, on_sync_state, NULL, NULL);
-    matrix_login_password(client, user, password, NULL, on_login, getenv("MATRIX_ROOM"), NULL);
-    while (running) {
-        /* The keyboard counts only in the room; poll skips a negative descriptor. */
+    matrix_login_password(client, user, password, NULL, on_login, room, NULL);
+    while (running || (unsent && time(NULL) < last_moment)) {
+        /* The keyboard counts only in the room; poll skips a negative descriptor. At the end what
+         * was typed last gets five seconds. */
         struct pollfd inputs[] = {{matrix_fd(context), POLLIN, 0},
-                                  {room_id[0] ? STDIN_FILENO : -1, POLLIN, 0}};
-        poll(inputs, 2, -1);
+                                  {running && room_id[0] ? STDIN_FILENO : -1, POLLIN, 0}};
+        poll(inputs, 2, running ? -1 : 1000);
         matrix_dispatch(context, 0, 0);
         if (running && inputs[1].revents)
             read_line();
+        if (!running && !last_moment)
+            last_moment = time(NULL) + 5;
     }
     matrix_map_free(options);
+    log_out();
     return matrix_shutdown(context, 5000) < 0 || !room_id[0];
 }

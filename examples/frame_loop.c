@@ -30,7 +30,8 @@ static void update_and_draw(void) {
 }
 
 int main(void) {
-    const char *frames = getenv("MATRIX_FRAMES"), *password = getenv("MATRIX_PASSWORD");
+    const char *user = getenv("MATRIX_USER"), *password = getenv("MATRIX_PASSWORD");
+    const char *frames = getenv("MATRIX_FRAMES");
     matrix_context context;
     matrix_map *options = matrix_map_new(), *sync_options = matrix_map_new();
     matrix_map_set_string(options, "homeserver", getenv("MATRIX_HOMESERVER"));
@@ -38,8 +39,8 @@ int main(void) {
     if (matrix_init(NULL, &context) < 0 || matrix_create_client(context, options, &client) < 0)
         return fprintf(stderr, "frame_loop: %s\n", matrix_map_error(options)), EXIT_FAILURE;
     matrix_subscribe(client, "message", NULL, on_message, NULL, NULL);
-    matrix_login_password(client, getenv("MATRIX_USER"), password, NULL, on_reply, sync_options,
-                          NULL);
+    if (matrix_login_password(client, user, password, NULL, on_reply, sync_options, NULL) < 0)
+        return fputs("frame_loop: MATRIX_USER and MATRIX_PASSWORD have to be set\n", stderr), 1;
     for (long frame = 0; frame < (frames ? atol(frames) : LONG_MAX); frame++) {
         matrix_dispatch(context, 0, 2000);
         update_and_draw();

@@ -75,20 +75,26 @@ core.client.__close = methods.close
 
 client.methods = methods
 
--- matrix.create_client(options)
-function client.create(options)
+-- A client; mistakes are raised at `level`, as error() counts it.
+local function make(options, level)
   if type(options) ~= "table" then
-    error("create_client: options: expected table, got " .. check.type_name(options), 2)
+    error("create_client: options: expected table, got " .. check.type_name(options), level + 1)
   end
   local map = {}
   local problem = check.options(list.client_options, options, map)
   if problem then
-    error("create_client: " .. problem, 2)
+    error("create_client: " .. problem, level + 1)
   end
   local made, code, message = core.create_client(map)
   if not made then
-    errors.refuse("create_client", code, message, 2)
+    errors.refuse("create_client", code, message, level + 1)
   end
+  return made
+end
+
+-- matrix.create_client(options)
+function client.create(options)
+  local made = make(options, 2)
   return made
 end
 
@@ -97,7 +103,7 @@ function client.with(options, f)
   if type(f) ~= "function" then
     error("with_client: expected function, got " .. check.type_name(f), 2)
   end
-  local made = client.create(options)
+  local made = make(options, 2)
   local function finish(ok, ...)
     methods.close(made)
     if not ok then

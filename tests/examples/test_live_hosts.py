@@ -112,9 +112,12 @@ def test_chat_in_a_terminal(compile_example: Callable[[str], Path], room: Room) 
         until(lambda: room.bodies()[:2] == ["and sweet", "very hot"], chat)
         room.say("it rings: \x1b[2J\x07")
         assert "\x1b" not in read_until(chat, "it rings:  [2J \n")
-        chat.stdin.write("/quit\n")
+        room.say("it rings again: \u009b2J")
+        assert "\u009b" not in read_until(chat, "it rings again:  2J\n")
+        chat.stdin.write("last words\n/quit\n")
         chat.stdin.flush()
         assert chat.wait(LONG) == 0
+    assert room.bodies()[0] == "last words"
 
 
 def test_chat_says_why_it_ends(compile_example: Callable[[str], Path], room: Room) -> None:
@@ -129,6 +132,15 @@ def test_chat_says_why_it_ends(compile_example: Callable[[str], Path], room: Roo
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("chat: Invalid")
+
+
+@pytest.mark.parametrize("name", ["HOMESERVER", "USER", "PASSWORD", "ROOM"])
+def test_chat_says_what_is_not_set(compile_example: Callable[[str], Path], name: str) -> None:
+    env = {f"MATRIX_{each}": "x" for each in ("HOMESERVER", "USER", "PASSWORD", "ROOM")}
+    del env[f"MATRIX_{name}"]
+    program = compile_example("chat")
+    done = subprocess.run([program], env=env, capture_output=True, timeout=LONG, check=False)
+    assert (done.returncode, done.stderr) == (1, f"chat: MATRIX_{name} is not set\n".encode())
 
 
 # -- a window -------------------------------------------------------------------------------------

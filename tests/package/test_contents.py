@@ -143,7 +143,9 @@ def test_the_deb_depends_on_the_c_library_alone(packages: Packages) -> None:
     assert "lua5.4" in run("dpkg-deb", "--field", packages.deb, "Suggests")
 
 
-def test_the_deb_says_who_made_it_and_what_links_with_it(packages: Packages, tmp_path: Path) -> None:
+def test_the_deb_says_who_made_it_and_what_links_with_it(
+    packages: Packages, tmp_path: Path
+) -> None:
     version = run("dpkg-deb", "--field", packages.deb, "Version").strip()
     maintainer = run("dpkg-deb", "--field", packages.deb, "Maintainer")
     assert maintainer.strip() and "example" not in maintainer

@@ -206,6 +206,14 @@ T.test("with_client closes the client however it ends", function()
   end)
   T.matches(tostring(kept), "closed")
   T.raises("with_client: expected function", matrix.with_client, { homeserver = T.nowhere })
+  for _, wrong in ipairs { {}, { home = "x" }, false } do
+    T.raises("^[^:]*tasks%.lua:%d+: create_client: ", function()
+      local _ = matrix.with_client(wrong, print)
+    end)
+    T.raises("^[^:]*tasks%.lua:%d+: create_client: ", function()
+      local _ = matrix.create_client(wrong)
+    end)
+  end
 end)
 
 T.test("what waits when its client is closed gets E_CANCELLED", function()
