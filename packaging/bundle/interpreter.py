@@ -24,7 +24,6 @@ class Interpreter:
     include: Path
     stdlib: Path
     dynload: Path
-    extension_suffix: str
 
     @property
     def short_version(self) -> str:
@@ -83,7 +82,6 @@ def current() -> Interpreter:
         include=include,
         stdlib=stdlib,
         dynload=_dynload(stdlib),
-        extension_suffix=_variable("EXT_SUFFIX"),
     )
 
 

@@ -321,12 +321,6 @@ class Client:
         text = "the access token is not valid" + ("; log in again" if is_soft else "")
         self.log.record("warning", "session", text, "M_UNKNOWN_TOKEN")
 
-    async def reauthorize(self) -> bool:
-        """Whether there is a token again for who was told that its own is void."""
-        if self.session.refresh_token is None:
-            return self.session.is_logged_in
-        return await self.renewal.renew()
-
     # -- the host -----------------------------------------------------------------------------
 
     def consumed(self, mark: int) -> None:

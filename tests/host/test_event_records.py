@@ -16,7 +16,8 @@ from test_core import build_program
 
 from libmatrix import frames
 from libmatrix.events.head import MalformedEventError
-from libmatrix.events.record import Marks, make_event
+from libmatrix.events.record import Marks
+from tests.support.records import make_event
 
 ROOM, ME = "!r:ü", "@me:x"
 TYPES = ["m.room.message", "m.reaction", "m.room.redaction", "m.room.member", "m.x", ""]

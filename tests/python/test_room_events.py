@@ -9,7 +9,8 @@ import pytest
 from msgspec import Raw
 
 from libmatrix.events.head import EventHead, MalformedEventError
-from libmatrix.events.record import Decrypted, Marks, make_event
+from libmatrix.events.record import Decrypted, Marks
+from tests.support.records import make_event
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 from tests.support.sync_script import ME, SESSION, answer, joined, message

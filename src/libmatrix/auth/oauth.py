@@ -10,7 +10,7 @@ import msgspec
 
 from libmatrix.api import decode, make_path
 from libmatrix.auth.login import begin, wanted_device
-from libmatrix.auth.oauth_metadata import DEVICE_GRANT, Metadata, fetch
+from libmatrix.auth.oauth_metadata import CODE_GRANT, DEVICE_GRANT, REFRESH_GRANT, Metadata, fetch
 from libmatrix.auth.renewal import Grant
 from libmatrix.auth.session import Hidden, OAuth, Session, expiry
 from libmatrix.errors import ArgumentError, MatrixError, OAuthError, ResponseError, TokenEndedError
@@ -123,7 +123,7 @@ async def register(client: Client, metadata: Metadata, name: str | None, uri: st
         "response_types": ["code"],
         "grant_types": [
             g
-            for g in ("authorization_code", "refresh_token", DEVICE_GRANT)
+            for g in (CODE_GRANT, REFRESH_GRANT, DEVICE_GRANT)
             if g != DEVICE_GRANT or g in metadata.grant_types_supported
         ],
         "token_endpoint_auth_method": "none",
@@ -204,7 +204,7 @@ async def refresh(client: Client, session: Session) -> Grant:
     """New tokens; `TokenEndedError` when there will be none."""
     assert session.oauth is not None and session.refresh_token is not None
     fields = {
-        "grant_type": "refresh_token",
+        "grant_type": REFRESH_GRANT,
         "refresh_token": session.refresh_token,
         "client_id": session.oauth.client_id,
     }

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix import frames
-from libmatrix.events.head import EventHead, read_timeline_event
+from libmatrix.events.head import EventHead
 from libmatrix.sync.subscriptions import MEMBER, MESSAGE, REACTION, REDACTION
 from libmatrix.table_gen import Event
 
@@ -98,7 +98,6 @@ class Decrypted(NamedTuple):
     encryption: Raw
 
 
-_LIVE = Marks(is_historic=False)
 # What is shorter holds an age and nothing else.
 _LEAST_UNSIGNED = len(b'{"prev_content":{}}')
 
@@ -137,26 +136,6 @@ def _part(raw: Raw, kind: type[msgspec.Struct]) -> Any:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def make_event(
-    room_id: str,
-    raw: bytes,
-    user_id: str,
-    kind: str,
-    *,
-    marks: Marks = _LIVE,
-    decrypt: Decrypt | None = None,
-) -> Event:
-    """The record `event` of one event as /messages, /context and the like answer it.
-
-    `raw` is its JSON text, `user_id` the client's own, `kind` what the record says it came by. It
-    is the same record, field by field, that a subscription gets from a sync. Raises
-    `MalformedEventError` for an event that a sync would leave out.
-    """
-    data = bytes(raw)
-    head, encryption = unlock(decrypt, room_id, read_timeline_event(data), Raw(data))
-    return make_record(room_id, head, Raw(data), user_id, kind, marks, encryption)
 
 
 def unlock(

@@ -98,12 +98,6 @@ def relate(
         content[RELATION] = relation
 
 
-def relation_of(content: Content) -> Content:
-    """How a content relates to other events; empty when it does not."""
-    relation = content.get(RELATION)
-    return relation if isinstance(relation, dict) else {}
-
-
 def reference(content: Content, event_id: str) -> None:
     """Makes an event speak about another."""
     content[RELATION] = {"rel_type": "m.reference", "event_id": event_id}

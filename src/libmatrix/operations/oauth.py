@@ -16,6 +16,7 @@ from libmatrix.auth import oauth
 from libmatrix.auth.login import login_result
 from libmatrix.auth.loopback import Listener
 from libmatrix.auth.oauth_metadata import (
+    CODE_GRANT,
     DEVICE_GRANT,
     Metadata,
     check_code_flow,
@@ -86,7 +87,7 @@ async def login_oauth(client: Client, arguments: LoginOauthArguments) -> LoginOa
         url = f"{flow.endpoint}{'&' if '?' in flow.endpoint else '?'}{urlencode(query)}"
         fields = await listener.wait(ask, url, arguments.timeout_ms)
     wanted = {
-        "grant_type": "authorization_code",
+        "grant_type": CODE_GRANT,
         "code": _code(fields, flow.metadata.issuer),
         "redirect_uri": query["redirect_uri"],
         "code_verifier": verifier,

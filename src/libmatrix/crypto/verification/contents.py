@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -131,7 +131,6 @@ def room_request(own: Party, user_id: str, methods: list[str]) -> dict[str, Any]
     }
 
 
-Method = Literal["m.sas.v1", "m.qr_code.show.v1", "m.qr_code.scan.v1", "m.reciprocate.v1"]
 T = TypeVar("T")
 
 
