@@ -2188,7 +2188,7 @@ function Client:start_poll(room_id, question, answers, options) end
 ---@class matrix.AnswerPollPayload: matrix.Payload
 ---@field event_id string the vote
 
----Votes in a poll; the last vote of a user counts, one without answers takes it back. What would not count is refused.
+---Votes in a poll; the last vote of a user counts, one without answers takes it back. Unknown answers and too many are refused; votes after the end do not count.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#reference-relations)
 ---
 ---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.lua.interpreters import INTERPRETERS
 from tests.support.scripted import Answer, Request, ScriptedServer
@@ -61,7 +63,7 @@ def rooms() -> Answer:
     return Answer({"next_batch": "s1", "rooms": {"join": join, "invite": invite}})
 
 
-def test_ten_thousand_rooms(stage: Path, tmp_path: Path) -> None:
+def test_ten_thousand_rooms(stage: Path, run_host: Callable[..., Any], tmp_path: Path) -> None:
     answer = rooms()
 
     def script(request: Request) -> Answer:
@@ -72,5 +74,6 @@ def test_ten_thousand_rooms(stage: Path, tmp_path: Path) -> None:
     with ScriptedServer(script) as server:
         first = lua.run(stage, "-e", LIST, env=store | {"URL": server.url, "SYNC": "1"})
     again = lua.run(stage, "-e", LIST, env=store | {"URL": NOWHERE})
-    for done in (first, again):
+    from_c = run_host("many_rooms", env={"MATRIX_STORE": store["STORE"]})
+    for done in (first, again, from_c):
         assert (done.stdout, done.stderr) == ("10000\t100\t10000\n", "")

@@ -1583,8 +1583,8 @@ MATRIX_API matrix_status matrix_start_poll(matrix_client client, const char *roo
                                            void *user_data, matrix_request *request);
 
 /**
- * Votes in a poll; the last vote of a user counts, one without answers takes it back. What would
- * not count is refused. Since 0.1.
+ * Votes in a poll; the last vote of a user counts, one without answers takes it back. Unknown
+ * answers and too many are refused; votes after the end do not count. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#reference-relations
  *
  * Arguments:
