@@ -103,6 +103,18 @@ def test_an_upload_that_fails_is_told_and_made_again(
         assert host.refuse(talker.client, "upload_backup")["code"] == "M_UNKNOWN_TOKEN"
 
 
+def _hidden(user_id: str, other_id: str, key: str) -> list[dict[str, Any]]:
+    """Master keys that hide a user's own."""
+    return [
+        {},
+        {user_id: None},
+        {user_id: {"user_id": other_id, "usage": ["master"], "keys": {}}},
+        {user_id: {"user_id": user_id, "usage": ["master"], "keys": {"ed25519:a": "b"}}},
+        # The true one, without the signature that proves the verification.
+        {user_id: _key(user_id, key)},
+    ]
+
+
 def test_a_homeserver_cannot_exchange_or_hide_an_identity(
     host: RuntimeHost, homeserver: Homeserver
 ) -> None:
@@ -124,20 +136,7 @@ def test_a_homeserver_cannot_exchange_or_hide_an_identity(
         alice.call("bootstrap_cross_signing", password=account.password)
         alice.call("sign_user", user_id=bob.user_id)
         key = alice.call("user_trust", user_id=bob.user_id)["master_key"]
-        for masters in (
-            {},
-            {bob.user_id: None},
-            {bob.user_id: {"user_id": account.user_id, "usage": ["master"], "keys": {}}},
-            {
-                bob.user_id: {
-                    "user_id": bob.user_id,
-                    "usage": ["master"],
-                    "keys": {"ed25519:a": "b"},
-                }
-            },
-            # The true one, without the signature that proves the verification.
-            {bob.user_id: _key(bob.user_id, key)},
-        ):
+        for masters in _hidden(bob.user_id, account.user_id, key):
             lie["master_keys"] = masters
             seen = alice.call("user_trust", user_id=bob.user_id, reload=True)
             assert seen["trust"] == "verified" and seen["master_key"] == key

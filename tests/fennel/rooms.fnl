@@ -3,7 +3,7 @@
 (local matrix (require :matrix))
 (local people (require :people))
 
-(T.test "a room is made, ruled, left and forgotten"
+(T.test "a room is made and ruled"
         #(people.meet
            (fn [alice bob alice-id bob-id]
              (let [{: room_id} (matrix.check (alice:create-room {:name "Tea"
@@ -33,6 +33,14 @@
                  (T.same (. (matrix.check (alice:pin-event room_id event_id)) :event_ids) [event_id])
                  (T.same (. (matrix.check (alice:unpin-event room_id event_id)) :event_ids) []))
                (T.same (. (matrix.check (alice:pinned-events room_id)) :event_ids) [])
+               (matrix.check (alice:send-state-event room_id :org.example {:n 2}))
+               (T.equal (. (people.state alice room_id :org.example) :n) 2)))))
+
+(T.test "a room is left, forgotten and replaced"
+        #(people.meet
+           (fn [alice bob alice-id bob-id]
+             (let [{: room_id} (matrix.check (alice:create-room {:invite [bob-id] :room-version :11}))]
+               (matrix.check (bob:join-room room_id))
                (matrix.check (alice:kick-user room_id bob-id {:reason "out"}))
                (matrix.check (alice:ban-user room_id bob-id))
                (matrix.check (alice:unban-user room_id bob-id))
@@ -41,8 +49,6 @@
                (T.equal (. (people.state alice room_id :m.room.member bob-id) :membership) :knock)
                (matrix.check (bob:leave-room room_id))
                (matrix.check (bob:forget-room room_id))
-               (matrix.check (alice:send-state-event room_id :org.example {:n 2}))
-               (T.equal (. (people.state alice room_id :org.example) :n) 2)
                (matrix.check (alice:enable-encryption room_id))
                (let [{: successor_room_id} (matrix.check (alice:upgrade-room room_id :12))]
                  (T.equal (. (matrix.check (alice:room-successor room_id)) :successor_room_id)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.driver import driver
+from tests.support.driver import Driver, driver
 from tests.support.homeserver import Account, Homeserver
 from tests.support.rooms import V3, post, put_state, shared_room, text
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.homeserver
 NOWHERE = "http://127.0.0.1:9"
 
 
-def test_all_is_there_after_a_restart(homeserver: Homeserver, stage: Path, tmp_path: Path) -> None:
-    alice, bob = homeserver.account(), homeserver.account()
+def furnish(homeserver: Homeserver, alice: Account, bob: Account) -> str:
+    """A room of both with state, levels, an unread message and a tag; it is a direct chat."""
     room_id = shared_room(homeserver, alice, bob, name="Tea", topic="leaves")
     levels = {"users": {alice.user_id: 100, bob.user_id: 20}, "kick": 10, "events": {"m.x": 30}}
     if not room_id.count(":"):
@@ -31,6 +31,38 @@ def test_all_is_there_after_a_restart(homeserver: Homeserver, stage: Path, tmp_p
     homeserver.request("PUT", tags, bob.token, {"order": 0.25})
     direct = {alice.user_id: [room_id]}
     homeserver.request("PUT", f"{path}/account_data/m.direct", bob.token, direct)
+    return room_id
+
+
+def check_state(host: Driver, room_id: str, alice: Account) -> None:
+    state = "client:state_event(%s, 'org.example.state', { state_key = 'key' })"
+    found = host.get(state, room_id)
+    assert found["content"] == {"n": 1} and found["event"]["sender"] == alice.user_id
+    events = host.get("client:state_events(%s)", room_id)["state"]
+    assert {"m.room.create", "m.room.name", "org.example.state"} <= {e["type"] for e in events}
+    named = host.get("client:state_events(%s, { type = 'm.room.name' })", room_id)["state"]
+    assert [event["content"] for event in named] == [{"name": "Tea"}]
+
+
+def check_powers(host: Driver, room_id: str, alice: Account) -> None:
+    kept = host.get("client:power_levels(%s)", room_id)
+    assert (kept["kick"], kept["ban"], kept["own_level"]) == (10, 50, 20)
+    kick = "client:may(%s, { action = 'kick', target = %s })"
+    assert not host.get(kick, room_id, alice.user_id)["allowed"]
+    assert host.get("client:may(%s, { action = 'kick' })", room_id)["allowed"]
+    sends = "client:may(%s, { event_type = 'm.x' })"
+    answer = host.get(sends, room_id)
+    assert (answer["allowed"], answer["required_level"], answer["level"]) == (False, 30, 20)
+    fennel = (
+        "{ ok = true, may = matrix.fennel().eval('(fn [client room] (. (client:may room "
+        "{:action :invite}) :allowed))')(client, %s) }"
+    )
+    assert host.get(fennel, room_id)["may"] is True
+
+
+def test_all_is_there_after_a_restart(homeserver: Homeserver, stage: Path, tmp_path: Path) -> None:
+    alice, bob = homeserver.account(), homeserver.account()
+    room_id = furnish(homeserver, alice, bob)
     with driver(stage, homeserver, bob, tmp_path) as host:
         host.sync()
         assert not host.get("client:room_details(%s)", room_id)["has_all_members"]
@@ -48,27 +80,10 @@ def test_all_is_there_after_a_restart(homeserver: Homeserver, stage: Path, tmp_p
         assert details["prev_batch"] and details["last_event_id"].startswith("$")
         assert host.get("client:members(%s)", room_id)["members"] == members
         assert [member["user_id"] for member in members] == sorted((alice.user_id, bob.user_id))
-        state = "client:state_event(%s, 'org.example.state', { state_key = 'key' })"
-        found = host.get(state, room_id)
-        assert found["content"] == {"n": 1} and found["event"]["sender"] == alice.user_id
-        events = host.get("client:state_events(%s)", room_id)["state"]
-        assert {"m.room.create", "m.room.name", "org.example.state"} <= {e["type"] for e in events}
-        named = host.get("client:state_events(%s, { type = 'm.room.name' })", room_id)["state"]
-        assert [event["content"] for event in named] == [{"name": "Tea"}]
-        kept = host.get("client:power_levels(%s)", room_id)
-        assert (kept["kick"], kept["ban"], kept["own_level"]) == (10, 50, 20)
-        assert host.get("client:account_data('m.direct')")["content"] == direct
-        kick = "client:may(%s, { action = 'kick', target = %s })"
-        assert not host.get(kick, room_id, alice.user_id)["allowed"]
-        assert host.get("client:may(%s, { action = 'kick' })", room_id)["allowed"]
-        sends = "client:may(%s, { event_type = 'm.x' })"
-        answer = host.get(sends, room_id)
-        assert (answer["allowed"], answer["required_level"], answer["level"]) == (False, 30, 20)
-        fennel = (
-            "{ ok = true, may = matrix.fennel().eval('(fn [client room] (. (client:may room "
-            "{:action :invite}) :allowed))')(client, %s) }"
-        )
-        assert host.get(fennel, room_id)["may"] is True
+        check_state(host, room_id, alice)
+        check_powers(host, room_id, alice)
+        kept = host.get("client:account_data('m.direct')")["content"]
+        assert kept == {alice.user_id: [room_id]}
         assert host.do("client:room_details('!no:where')")["error"]["code"] == "E_UNKNOWN_ROOM"
 
 
@@ -171,10 +186,8 @@ def test_rooms_end_where_they_belong(homeserver: Homeserver, stage: Path, tmp_pa
         ends |= {banned: "ban", doors[0]: "invite", doors[2]: "knock"}
         check(host.get("client:rooms()")["rooms"], ends)
         details = host.get("client:room_details(%s)", kicked)
-        assert (details["membership_sender"], details["membership_reason"]) == (
-            alice.user_id,
-            "off",
-        )
+        told = (details["membership_sender"], details["membership_reason"])
+        assert told == (alice.user_id, "off")
 
         # Back again after a kick; forgotten after leaving.
         post(homeserver, alice, kicked, "invite", user_id=bob.user_id)

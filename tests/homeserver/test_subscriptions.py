@@ -20,6 +20,27 @@ def relates(kind: str, event_id: str, **more: Any) -> dict[str, Any]:
     return {"m.relates_to": {"rel_type": kind, "event_id": event_id, **more}}
 
 
+def relate(homeserver: Homeserver, alice: Account, room_id: str) -> tuple[str, str, str]:
+    """Says something of each kind about a message; its id, and those of the odd one and a like."""
+
+    def say(content: dict[str, Any]) -> str:
+        return homeserver.send(alice, room_id, "m.room.message", content)
+
+    root = say(text("root"))
+    say(text("* fixed", **{"m.new_content": text("fixed")}, **relates("m.replace", root)))
+    say(text("answer", **{"m.relates_to": {"m.in_reply_to": {"event_id": root}}}))
+    fallback = {"is_falling_back": True, "m.in_reply_to": {"event_id": root}}
+    say(text("in thread", **relates("m.thread", root, **fallback)))
+    inner = {"is_falling_back": False, "m.in_reply_to": {"event_id": root}}
+    say(text("reply in thread", **relates("m.thread", root, **inner)))
+    odd = say(text("odd", **{"m.relates_to": {"rel_type": 7, "m.in_reply_to": []}}))
+    reaction = relates("m.annotation", root, key="👍")
+    liked = homeserver.send(alice, room_id, "m.reaction", reaction)
+    path = f"{V3}/rooms/{quote(room_id)}/redact/{quote(odd)}/1"
+    homeserver.request("PUT", path, alice.token, {"reason": "odd"})
+    return root, odd, liked
+
+
 def test_relations_are_fields(homeserver: Homeserver, stage: Path) -> None:
     alice, bob = homeserver.account(), homeserver.account()
     room_id = shared_room(homeserver, alice, bob)
@@ -32,22 +53,7 @@ def test_relations_are_fields(homeserver: Homeserver, stage: Path) -> None:
         host.sync()
         assert not host.events
 
-        def say(content: dict[str, Any]) -> str:
-            return homeserver.send(alice, room_id, "m.room.message", content)
-
-        root = say(text("root"))
-        say(text("* fixed", **{"m.new_content": text("fixed")}, **relates("m.replace", root)))
-        say(text("answer", **{"m.relates_to": {"m.in_reply_to": {"event_id": root}}}))
-        fallback = {"is_falling_back": True, "m.in_reply_to": {"event_id": root}}
-        say(text("in thread", **relates("m.thread", root, **fallback)))
-        inner = {"is_falling_back": False, "m.in_reply_to": {"event_id": root}}
-        say(text("reply in thread", **relates("m.thread", root, **inner)))
-        odd = say(text("odd", **{"m.relates_to": {"rel_type": 7, "m.in_reply_to": []}}))
-        reaction = relates("m.annotation", root, key="👍")
-        liked = homeserver.send(alice, room_id, "m.reaction", reaction)
-        path = f"{V3}/rooms/{quote(room_id)}/redact/{quote(odd)}/1"
-        homeserver.request("PUT", path, alice.token, {"reason": "odd"})
-
+        root, odd, liked = relate(homeserver, alice, room_id)
         redaction = host.sync_until("redaction")[0]
         assert redaction["redacts"] == odd
         (reacted,) = host.take("reaction")
@@ -58,11 +64,8 @@ def test_relations_are_fields(homeserver: Homeserver, stage: Path) -> None:
         by_body = {event.get("body"): event for event in host.take("message")}
         assert not host.take("images")
         edit = by_body["* fixed"]
-        assert (edit["replaces"], edit["new_body"], edit["rel_type"]) == (
-            root,
-            "fixed",
-            "m.replace",
-        )
+        found = (edit["replaces"], edit["new_body"], edit["rel_type"])
+        assert found == (root, "fixed", "m.replace")
         assert by_body["answer"]["reply_to"] == root and "thread_id" not in by_body["answer"]
         thread = by_body["in thread"]
         assert thread["thread_id"] == root and "reply_to" not in thread
@@ -105,15 +108,13 @@ def test_state_and_members(homeserver: Homeserver, stage: Path) -> None:
         assert (last["name"], last["topic"]) == ("Green tea", "leaves")
 
 
-def test_receipts_typing_presence_and_account_data(homeserver: Homeserver, stage: Path) -> None:
+def test_receipts_typing_and_presence(homeserver: Homeserver, stage: Path) -> None:
     alice, bob = homeserver.account(), homeserver.account()
     room_id = shared_room(homeserver, alice, bob)
     with driver(stage, homeserver, bob) as host:
         host.sync()
-        kinds = ("receipt", "typing", "presence", "account_data", "room_account_data", "room")
-        for kind in kinds:
+        for kind in ("receipt", "typing", "presence"):
             host.hear(kind)
-        host.hear("to_device", "{ type = 'org.example.note' }")
         event_id = homeserver.send(bob, room_id, "m.room.message", text("hi"))
         post(homeserver, alice, room_id, f"receipt/m.read/{quote(event_id)}")
         (receipt,) = host.sync_until("receipt")
@@ -125,11 +126,19 @@ def test_receipts_typing_presence_and_account_data(homeserver: Homeserver, stage
         path = f"{V3}/presence/{quote(alice.user_id)}/status"
         said = {"presence": "unavailable", "status_msg": "tea"}
         homeserver.request("PUT", path, alice.token, said)
-        while not any(p.get("status_msg") == "tea" for p in host.sync_until("presence")):
-            pass
+        host.sync_until("presence", wanted=lambda event: event.get("status_msg") == "tea")
+
+
+def test_account_data_and_messages_to_devices(homeserver: Homeserver, stage: Path) -> None:
+    alice, bob = homeserver.account(), homeserver.account()
+    room_id = shared_room(homeserver, alice, bob)
+    with driver(stage, homeserver, bob) as host:
+        host.sync()
+        for kind in ("account_data", "room_account_data", "room"):
+            host.hear(kind)
+        host.hear("to_device", "{ type = 'org.example.note' }")
         host.get("client:set_account_data('org.example.a', { n = 1 })")
-        while not any(d["type"] == "org.example.a" for d in host.sync_until("account_data")):
-            pass
+        host.sync_until("account_data", wanted=lambda event: event["type"] == "org.example.a")
         host.take("room")
         tags = "{ tags = { ['m.favourite'] = { order = 0.5 } } }"
         host.get("client:set_account_data('m.tag', " + tags + ", { room_id = %s })", room_id)
@@ -163,9 +172,8 @@ def test_invites_and_own_words(homeserver: Homeserver, stage: Path) -> None:
         assert any(event["type"] == "m.room.name" for event in invite["state"])
         host.get("client:join_room(%s)", room_id)
         sent = host.get("client:send_text(%s, 'mine', { txn_id = 'my own id' })", room_id)
-        while "mine" not in [event.get("body") for event in host.heard("message")]:
-            host.sync("{ timeout_ms = 2000 }")
-        events = {event["body"]: event for event in host.take("message")}
+        heard = host.sync_until("message", wanted=lambda event: event.get("body") == "mine")
+        events = {event["body"]: event for event in heard}
         mine = events["mine"]
         assert (mine["event_id"], mine["txn_id"]) == (sent["event_id"], "my own id")
         assert mine["is_own"] and not mine["is_historic"]

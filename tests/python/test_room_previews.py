@@ -87,13 +87,13 @@ def test_pages_with_rooms_that_are_none(scene: Scene, answers: dict[Place, Any])
     assert scene.refuse("public_rooms")["code"] == "E_INVALID_RESPONSE"
 
 
-def test_children_in_the_order_to_show(scene: Scene, answers: dict[Place, Any]) -> None:
+def children_of_all_kinds() -> list[Any]:
     def child(room_id: Any, content: Any, sent: Any = 5) -> Any:
         event = {"type": "m.space.child", "state_key": room_id, "content": content}
         return event | {"origin_server_ts": sent}
 
     via = {"via": ["localhost", 7, ""]}
-    events = [
+    return [
         child("!late", via, 9),
         child("!second", via),
         child("!first", via),
@@ -109,6 +109,10 @@ def test_children_in_the_order_to_show(scene: Scene, answers: dict[Place, Any]) 
         {"type": "m.room.name", "state_key": "", "content": via},
         "event",
     ]
+
+
+def test_children_in_the_order_to_show(scene: Scene, answers: dict[Place, Any]) -> None:
+    events = children_of_all_kinds()
     answers["GET", "/_matrix/client/v1/rooms/!space/hierarchy"] = {
         "rooms": [
             {"room_id": "!space", "children_state": events},

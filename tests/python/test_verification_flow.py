@@ -79,6 +79,14 @@ def test_messages_and_their_order() -> None:
     assert accept["short_authentication_string"] == ["decimal", "emoji"]
 
 
+CHOSEN = {
+    "key_agreement_protocol": "curve25519-hkdf-sha256",
+    "hash": "sha256",
+    "message_authentication_code": "hkdf-hmac-sha256.v2",
+    "short_authentication_string": ["emoji", "decimal"],
+}
+
+
 def test_against_the_formulas_of_the_specification() -> None:
     own = Keys(ALICE, new_key())
     other = Keys(BOB, new_key())
@@ -92,14 +100,7 @@ def test_against_the_formulas_of_the_specification() -> None:
     start = end.outbox[-1].content
     canonical = json.dumps(start, separators=(",", ":"), sort_keys=True)
     theirs = Formulas(BOB, ALICE, "T")
-    accept = {
-        "key_agreement_protocol": "curve25519-hkdf-sha256",
-        "hash": "sha256",
-        "message_authentication_code": "hkdf-hmac-sha256.v2",
-        "short_authentication_string": ["emoji", "decimal"],
-        "commitment": theirs.commitment(canonical),
-    }
-    end.receive(contents.ACCEPT, accept)
+    end.receive(contents.ACCEPT, CHOSEN | {"commitment": theirs.commitment(canonical)})
     theirs.agree(end.outbox[-1].content["key"])
     end.receive(contents.KEY, {"key": theirs.public_key})
     assert end.steps is not None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.lua.interpreters import INTERPRETERS, environment
 from tests.support.homeserver import Account, Homeserver
 
 SCRIPT = Path(__file__).resolve().parents[1] / "homeserver" / "lua" / "drive.lua"
 _SECONDS = 60
+_LUA = next(lua for lua in INTERPRETERS if lua.name == "lua5.4")
 
 
 class Driver:
@@ -51,11 +51,13 @@ class Driver:
         """One sync."""
         return self.get("client:sync_once(" + options + ")")
 
-    def sync_until(self, name: str, count: int = 1) -> list[dict[str, Any]]:
-        """Syncs until so many events were heard under the name, and takes them."""
-        for _ in range(30):
-            if len(self.heard(name)) >= count:
-                break
+    def sync_until(
+        self, name: str, count: int = 1, wanted: Callable[[dict[str, Any]], bool] = bool
+    ) -> list[dict[str, Any]]:
+        """Syncs until so many wanted events were heard under the name, and takes all of it."""
+        deadline = time.monotonic() + _SECONDS
+        while len([event for event in self.heard(name) if wanted(event)]) < count:
+            assert time.monotonic() < deadline, self.events
             self.sync("{ timeout_ms = 2000 }")
         return self.take(name)
 
@@ -82,6 +84,17 @@ class Driver:
         return next((room for room in rooms if room["room_id"] == room_id), None)
 
 
+def _launch(stage: Path, options: dict[str, str]) -> subprocess.Popen[str]:
+    given = {f"DRIVE_{name.upper()}": value for name, value in options.items() if value}
+    return subprocess.Popen(
+        [_LUA.program, SCRIPT],
+        env=environment(stage, _LUA.abi) | given,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
 @contextmanager
 def driver(
     stage: Path,
@@ -100,20 +113,7 @@ def driver(
     }
     if store is not None:
         given["store_path"] = str(store)
-    program = shutil.which("lua5.4")
-    assert program, "lua5.4 is missing; run make test-setup"
-    env = {
-        **os.environ,
-        "LUA_CPATH": str(stage / "lib" / "lua" / "5.4" / "?.so"),
-        **{f"DRIVE_{name.upper()}": value for name, value in given.items() if value},
-    }
-    with subprocess.Popen(
-        [program, str(SCRIPT)],
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with _launch(stage, given) as process:
         try:
             yield Driver(process)
         finally:

@@ -177,6 +177,27 @@ async def http_proxy(
         yield server
 
 
+async def _log_in(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, login: tuple[bytes, bytes] | None
+) -> bool:
+    """The part of SOCKS5 before the request."""
+    _, count = await reader.readexactly(2)
+    methods = await reader.readexactly(count)
+    if login is None:
+        writer.write(b"\x05\x00")
+        return True
+    if 2 not in methods:
+        writer.write(b"\x05\xff")
+        return False
+    writer.write(b"\x05\x02")
+    _, size = await reader.readexactly(2)
+    user = await reader.readexactly(size)
+    password = await reader.readexactly((await reader.readexactly(1))[0])
+    good = (user, password) == login
+    writer.write(b"\x01\x00" if good else b"\x01\x01")
+    return good
+
+
 @asynccontextmanager
 async def socks_proxy(
     login: tuple[bytes, bytes] | None = None,
@@ -185,25 +206,8 @@ async def socks_proxy(
 ) -> AsyncGenerator[Server, None]:
     """A SOCKS5 proxy; `requests` holds the addresses it was asked for."""
 
-    async def log_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        _, count = await reader.readexactly(2)
-        methods = await reader.readexactly(count)
-        if login is None:
-            writer.write(b"\x05\x00")
-            return True
-        if 2 not in methods:
-            writer.write(b"\x05\xff")
-            return False
-        writer.write(b"\x05\x02")
-        _, size = await reader.readexactly(2)
-        user = await reader.readexactly(size)
-        password = await reader.readexactly((await reader.readexactly(1))[0])
-        good = (user, password) == login
-        writer.write(b"\x01\x00" if good else b"\x01\x01")
-        return good
-
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not await log_in(reader, writer):
+        if not await _log_in(reader, writer, login):
             await writer.drain()
             return
         _, command, _, kind = await reader.readexactly(4)

@@ -92,13 +92,24 @@ static void compare_keys(matrix_client first, matrix_client other, const char *d
     matrix_reply_free(reply);
 }
 
+/** Deletes another device, then all others. */
+static void delete_with_password(matrix_client first) {
+    matrix_map *options = with("{\"password\": \"%s\"}", env("MATRIX_PASSWORD"));
+    matrix_reply *reply;
+    char other_id[256], ids[300];
+
+    log_in(other_id, sizeof other_id);
+    snprintf(ids, sizeof ids, "[\"%s\"]", other_id);
+    done(ASK(matrix_delete_devices(first, ids, options, NULL, NULL, &request)));
+    reply = take_ok(ASK(matrix_delete_other_devices(first, options, NULL, NULL, &request)));
+    CHECK(matrix_value_get(matrix_reply_value(reply), "device_ids")->type == MATRIX_TYPE_LIST);
+    matrix_reply_free(reply);
+}
+
 int main(void) {
     char first_id[256], other_id[256], name[256];
     matrix_client first, other;
     matrix_request request = {0};
-    matrix_map *options = matrix_map_new();
-    matrix_reply *reply;
-    char ids[300];
 
     context = open_context();
     CHECK_OK(matrix_set_call_callback(context, on_question, NULL));
@@ -118,17 +129,8 @@ int main(void) {
     CHECK_OK(matrix_whoami(other, NULL, NULL, NULL, &request));
     fails(request, "M_UNKNOWN_TOKEN");
 
-    other = log_in(other_id, sizeof other_id);
-    snprintf(ids, sizeof ids, "[\"%s\"]", other_id);
-    CHECK_OK(matrix_map_set_string(options, "password", env("MATRIX_PASSWORD")));
-    CHECK_OK(matrix_delete_devices(first, ids, options, NULL, NULL, &request));
-    done(request);
-    CHECK_OK(matrix_delete_other_devices(first, options, NULL, NULL, &request));
-    reply = take_ok(request);
-    CHECK(matrix_value_get(matrix_reply_value(reply), "device_ids")->type == MATRIX_TYPE_LIST);
-    matrix_reply_free(reply);
+    delete_with_password(first);
     CHECK(list(first, first_id, name, sizeof name) == 1 && questions == 1);
-    matrix_map_free(options);
     CHECK_OK(matrix_shutdown(context, 5000));
     puts("done");
     return 0;

@@ -23,52 +23,43 @@ static const char *text_at(const matrix_event *event, const char *key) {
     return matrix_value_get_string(event->encryption, key, "");
 }
 
+/** An encrypted room of both, whose key is shared. */
+static void make_room(matrix_client alice, matrix_client bob, const char *bob_id, char *room_id,
+                      size_t size) {
+    string_of(
+        ASK(matrix_create_room(alice, with("{\"encrypted\": true, \"invite\": [\"%s\"]}", bob_id),
+                               NULL, NULL, &request)),
+        "room_id", room_id, size);
+    done(ASK(matrix_join_room(bob, room_id, NULL, NULL, NULL, &request)));
+    done(ASK(matrix_sync_once(alice, NULL, NULL, NULL, &request)));
+    CHECK(bool_of(ASK(matrix_room_encryption(alice, room_id, NULL, NULL, NULL, &request)),
+                  "is_encrypted"));
+    done(ASK(matrix_share_room_key(alice, room_id, NULL, NULL, NULL, &request)));
+}
+
 int main(void) {
     struct hearing hearing = {0};
-    char room_id[256], event_id[256], bob_id[256], device_id[256], invite[600];
+    char room_id[256], event_id[256], bob_id[256], device_id[256];
     const matrix_event *event;
-    matrix_request request = {0};
     matrix_client alice, bob;
-    matrix_reply *reply;
-    matrix_map *options;
 
     context = open_context();
     alice = log_in("");
     bob = log_in("2");
     CHECK_OK(matrix_subscribe(bob, "any", NULL, hear_one, &hearing, NULL));
-    CHECK_OK(matrix_encryption_status(bob, NULL, NULL, NULL, &request));
-    reply = take_ok(request);
-    snprintf(bob_id, sizeof bob_id, "%s",
-             matrix_value_get_string(matrix_reply_value(reply), "user_id", ""));
-    snprintf(device_id, sizeof device_id, "%s",
-             matrix_value_get_string(matrix_reply_value(reply), "device_id", ""));
-    matrix_reply_free(reply);
-
-    snprintf(invite, sizeof invite, "{\"encrypted\": true, \"invite\": [\"%s\"]}", bob_id);
-    options = map_of(invite);
-    CHECK_OK(matrix_create_room(alice, options, NULL, NULL, &request));
-    string_of(request, "room_id", room_id, sizeof room_id);
-    matrix_map_free(options);
-    CHECK_OK(matrix_join_room(bob, room_id, NULL, NULL, NULL, &request));
-    done(request);
-    CHECK_OK(matrix_sync_once(alice, NULL, NULL, NULL, &request));
-    done(request);
-    CHECK_OK(matrix_room_encryption(alice, room_id, NULL, NULL, NULL, &request));
-    reply = take_ok(request);
-    CHECK(matrix_value_get_bool(matrix_reply_value(reply), "is_encrypted", false));
-    matrix_reply_free(reply);
-    CHECK_OK(matrix_share_room_key(alice, room_id, NULL, NULL, NULL, &request));
-    done(request);
+    string_of(ASK(matrix_encryption_status(bob, NULL, NULL, NULL, &request)), "user_id", bob_id,
+              sizeof bob_id);
+    string_of(ASK(matrix_encryption_status(bob, NULL, NULL, NULL, &request)), "device_id",
+              device_id, sizeof device_id);
+    make_room(alice, bob, bob_id, room_id, sizeof room_id);
 
     say(alice, room_id, "in secret", event_id, sizeof event_id);
     event = hear(bob, &hearing, event_id);
     CHECK(event->body && !strcmp(event->body, "in secret"));
     CHECK(!strcmp(text_at(event, "shield_reason"), "unsigned_device"));
-    CHECK_OK(matrix_discard_room_key(alice, room_id, NULL, NULL, NULL, &request));
-    done(request);
-    CHECK_OK(matrix_set_device_trust(alice, bob_id, device_id, MATRIX_LOCAL_TRUST_BLOCKED, NULL,
-                                     NULL, NULL, &request));
-    done(request);
+    done(ASK(matrix_discard_room_key(alice, room_id, NULL, NULL, NULL, &request)));
+    done(ASK(matrix_set_device_trust(alice, bob_id, device_id, MATRIX_LOCAL_TRUST_BLOCKED, NULL,
+                                     NULL, NULL, &request)));
     say(alice, room_id, "not for bob", event_id, sizeof event_id);
     event = hear(bob, &hearing, event_id);
     CHECK(!event->body && !strcmp(event->type, "m.room.encrypted"));

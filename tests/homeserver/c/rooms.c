@@ -120,8 +120,6 @@ static void come_and_go(const char *room_id) {
 static void rule(const char *room_id) {
     matrix_request request = {0};
     matrix_map *options = NULL;
-    const matrix_value *value;
-    char event_id[256];
 
     DO(matrix_set_room_name(alice, room_id, "Coffee", NULL, NULL, NULL, &request));
     answer(request);
@@ -140,6 +138,16 @@ static void rule(const char *room_id) {
                                &request));
     answer(request);
     same(state(room_id, "m.room.guest_access", ""), "guest_access", "can_join");
+    DO(matrix_send_state_event(alice, room_id, "org.example", "{\"n\":2}", options, NULL, NULL,
+                               &request));
+    answer(request);
+}
+
+static void empower(const char *room_id) {
+    matrix_request request = {0};
+    matrix_map *options = NULL;
+    const matrix_value *value;
+
     DO(matrix_set_power_level(alice, room_id, bob_id, 50, NULL, NULL, NULL, &request));
     answer(request);
     options = map_of("{\"kick\":60}");
@@ -150,6 +158,13 @@ static void rule(const char *room_id) {
     CHECK(matrix_value_get_int(value, "kick", 0) == 60);
     CHECK(matrix_value_get_int(matrix_value_get(value, "users"), bob_id, 0) == 50);
     CHECK(matrix_value_get_int(value, "own_level", 0) == 100);
+}
+
+static void pin(const char *room_id) {
+    matrix_request request = {0};
+    matrix_map *options = NULL;
+    char event_id[256];
+
     DO(matrix_send_text(alice, room_id, "pin me", NULL, NULL, NULL, &request));
     copy(event_id, answer(request), "event_id");
     DO(matrix_pin_event(alice, room_id, event_id, NULL, NULL, NULL, &request));
@@ -158,18 +173,29 @@ static void rule(const char *room_id) {
     CHECK(count(answer(request), "event_ids") == 1);
     DO(matrix_unpin_event(alice, room_id, event_id, NULL, NULL, NULL, &request));
     CHECK(count(answer(request), "event_ids") == 0);
-    DO(matrix_send_state_event(alice, room_id, "org.example", "{\"n\":2}", options, NULL, NULL,
-                               &request));
-    answer(request);
 }
 
-/** Aliases, the directory, and the room from outside. */
+/** The room from outside. */
+static void look(const char *room_id, const char *alias) {
+    matrix_request request = {0};
+    matrix_map *options = NULL;
+    const matrix_room_preview *room;
+    matrix_reply *reply;
+
+    DO(matrix_room_summary(bob, alias, NULL, NULL, NULL, &request));
+    reply = take_ok(request);
+    room = matrix_reply_as_room_preview(reply, matrix_value_get(matrix_reply_value(reply), "room"));
+    CHECK(room && !strcmp(room->room_id, room_id) && !strcmp(room->name, "Coffee"));
+    CHECK(!strcmp(room->topic, "beans") && room->joined_member_count == 1);
+    CHECK(room->is_world_readable && room->guest_can_join && !strcmp(room->join_rule, "knock"));
+    matrix_reply_free(reply);
+}
+
+/** Aliases and the directory. */
 static void publish(const char *room_id) {
     matrix_request request = {0};
     matrix_map *options = NULL;
     const matrix_value *value;
-    const matrix_room_preview *room;
-    matrix_reply *reply = NULL;
     char alias[300];
 
     snprintf(alias, sizeof alias, "#c-%.*s", (int)strlen(alice_id + 1), alice_id + 1);
@@ -196,16 +222,7 @@ static void publish(const char *room_id) {
     DO(matrix_public_rooms(bob, options, NULL, NULL, &request));
     value = matrix_value_get(answer(request), "rooms");
     CHECK(matrix_value_count(value) == 1);
-    DO(matrix_room_summary(bob, alias, NULL, NULL, NULL, &request));
-    while (matrix_wait(request, 10, &reply) == MATRIX_E_TIMEOUT)
-        CHECK(matrix_dispatch(context, 0, 0) >= 0);
-    CHECK(reply && matrix_reply_ok(reply));
-    value = matrix_value_get(matrix_reply_value(reply), "room");
-    room = matrix_reply_as_room_preview(reply, value);
-    CHECK(room && !strcmp(room->room_id, room_id) && !strcmp(room->name, "Coffee"));
-    CHECK(!strcmp(room->topic, "beans") && room->joined_member_count == 1);
-    CHECK(room->is_world_readable && room->guest_can_join && !strcmp(room->join_rule, "knock"));
-    matrix_reply_free(reply);
+    look(room_id, alias);
     DO(matrix_delete_room_alias(alice, alias, NULL, NULL, NULL, &request));
     answer(request);
 }
@@ -319,6 +336,8 @@ int main(void) {
     make_room(room_id);
     come_and_go(room_id);
     rule(room_id);
+    empower(room_id);
+    pin(room_id);
     publish(room_id);
     talk_directly();
     mark(room_id);
