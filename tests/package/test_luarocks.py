@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.package.places import ROOT, Member, run
+from tests.support.pages import commands
 
 pytestmark = pytest.mark.package
 
@@ -30,8 +31,10 @@ def test_a_lua_program_runs_with_it(
 ) -> None:
     prefix = tmp_path / "libmatrix"
     prefix.symlink_to(unpacked)  # LuaRocks passes no spaces on
-    rocks = ("luarocks", "--lua-version", version, "--tree", tmp_path / "rocks")
-    run(*rocks, "make", ROCKSPEC, f"MATRIX_DIR={prefix}", cwd=sources)
+    shown = commands("packaging", "luarocks", prefix=prefix)
+    here = f"--lua-version {version} --tree {tmp_path / 'rocks'}"
+    assert "--lua-version 5.4 " in shown
+    run("sh", "-c", shown.replace("--lua-version 5.4", here), cwd=sources)
     module = tmp_path / "rocks/lib/lua" / version / "matrix.so"
     assert module.is_file()
     environment = {"LUA_CPATH": f"{module.parent}/?.so", "PATH": "/usr/bin:/bin"}

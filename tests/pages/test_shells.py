@@ -20,7 +20,7 @@ TRIED = {
     "contributing": ("make ", "python3 -m ffi.gen"),
     "fennel": ("lua -e", "fennel --add-macro-path"),
     "lua": ("export LUA_CPATH",),
-    "packaging": ("libmatrix-config",),
+    "packaging": ("libmatrix-config", "luarocks"),
     "testing": ("-m pytest",),
 }
 # Uses a macro, to find that they are found.
