@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
 
 from libmatrix.api import make_path
 from libmatrix.crypto.backup_keys import BackupKey, SealedSession
+from libmatrix.crypto.taking import Report, Taken, take_keys
 from libmatrix.errors import HomeserverError, MatrixError, MissingSecretError, NoBackupError
 
 if TYPE_CHECKING:
     from libmatrix.crypto.backup import BackupInfo
     from libmatrix.crypto.machine import Crypto
 
-# Keys between two reports of progress; others have their turn then.
+# Keys between two reports of progress: fewer than of a file, for each is decrypted.
 _TURN = 20
-# Keys between two writes.
-_WRITE = 500
 # Who has a key may be about to upload it: when to ask again, and for how many at once.
 _AGAIN_SECONDS = (5.0, 30.0, 120.0, 600.0)
 _MOST_ASKED = 10_000
@@ -36,14 +33,6 @@ class _Room(msgspec.Struct):
 
 class _Rooms(msgspec.Struct):
     rooms: dict[str, _Room]
-
-
-class Restored(NamedTuple):
-    """What came of it."""
-
-    total: int
-    imported: int
-    failed: int
 
 
 class BackupRestore:
@@ -62,26 +51,17 @@ class BackupRestore:
         info: BackupInfo,
         key: BackupKey,
         room_id: str | None,
-        report: Callable[[int, int], None],
-    ) -> Restored:
-        """Takes everything, or what is of a room; `report`: looked at, in total."""
+        report: Report,
+    ) -> Taken:
+        """Takes everything, or what is of a room."""
         rooms = await self._fetch_all(info.version, room_id)
         places = [(room, session) for room, sessions in rooms.items() for session in sessions]
-        imported = failed = 0
-        report(0, len(places))
-        for number, (room, session_id) in enumerate(places, 1):
-            try:
-                imported += self._take(key, room, session_id, rooms[room][session_id])
-            except ValueError:
-                failed += 1
-            if not number % _TURN:
-                report(number, len(places))
-                await asyncio.sleep(0)
-            if not number % _WRITE:
-                self._crypto.store.flush()
-        self._crypto.store.flush()
-        report(len(places), len(places))
-        return Restored(len(places), imported, failed)
+
+        def take(place: tuple[str, str]) -> bool:
+            room, session_id = place
+            return self._take(key, room, session_id, rooms[room][session_id])
+
+        return await take_keys(self._crypto, places, take, report, _TURN)
 
     async def one(self, room_id: str, session_id: str) -> bool:
         """Takes one key from the backup in use; whether it brought anything new."""

@@ -5,34 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from libmatrix.crypto.key_file import KeyFileWriter, read_key_file
+from libmatrix.crypto.taking import TURN, Report, Taken, take_keys
 from libmatrix.errors import KeyFileError
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
-# Keys between two reports of progress; others have their turn then.
-_TURN = 50
-# Keys between two writes.
-_WRITE = 500
-
-Report = Callable[[int, int], None]
-
 _encode = msgspec.json.Encoder().encode
-
-
-class Imported(NamedTuple):
-    """What came of it."""
-
-    total: int
-    imported: int
-    failed: int
 
 
 class _Target:
@@ -98,7 +84,7 @@ async def export_keys(
             text = b"["
             for number, place in enumerate(places, 1):
                 text += (b"," if number > 1 else b"") + _encode(crypto.room_keys.export(*place))
-                if not number % _TURN:
+                if not number % TURN:
                     await asyncio.to_thread(_write, target, writer, text)
                     text = b""
                     report(number, len(places))
@@ -125,25 +111,13 @@ def _finish(target: _Target, writer: KeyFileWriter, text: bytes) -> str | None:
 
 async def import_keys(
     crypto: Crypto, passphrase: str, *, path: str | None, text: str | None, report: Report
-) -> Imported:
+) -> Taken:
     """Takes the keys of a file or text; what is no key in it is counted."""
     with _errors(path):
         sessions = await asyncio.to_thread(_read, passphrase, path, text)
-    imported = failed = 0
-    report(0, len(sessions))
-    for number, session in enumerate(sessions, 1):
-        try:
-            imported += crypto.room_keys.take_exported(session, "import")
-        except ValueError:
-            failed += 1
-        if not number % _TURN:
-            report(number, len(sessions))
-            await asyncio.sleep(0)
-        if not number % _WRITE:
-            crypto.store.flush()
-    crypto.store.flush()
-    report(len(sessions), len(sessions))
-    return Imported(len(sessions), imported, failed)
+    return await take_keys(
+        crypto, sessions, lambda each: crypto.room_keys.take_exported(each, "import"), report
+    )
 
 
 def _read(passphrase: str, path: str | None, text: str | None) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from libmatrix.rooms.room import creators_of, has_creator_power
+from libmatrix.rooms.room import RoomState, has_creator_power, take_create
 from libmatrix.rooms.state_events import find_content
 
 if TYPE_CHECKING:
@@ -41,12 +41,6 @@ class _Levels(msgspec.Struct, gc=False):
     ban: Any = None
     redact: Any = None
     notifications: Any = None
-
-
-class _Create(msgspec.Struct, gc=False):
-    room_version: Any = None
-    additional_creators: Any = None
-    creator: Any = None
 
 
 class Permissions:
@@ -118,25 +112,16 @@ async def read_permissions(client: Client, room_id: str) -> Permissions:
 
 async def _creators(client: Client, room_id: str) -> tuple[list[str], str | None]:
     """For a room that was not synced. Who sent the event is not told with its content alone."""
+    from libmatrix.events.head import read_event
     from libmatrix.rooms.state_events import fetch_events
 
+    room = RoomState(room_id=room_id)
     for raw in await fetch_events(client, room_id):
-        head = _read_create(raw)
-        if head is not None:
-            said = head[1]
-            version = said.room_version if isinstance(said.room_version, str) else "1"
-            found = creators_of(version, head[0], said.additional_creators, said.creator)
-            return found, version
-    return [], None
-
-
-def _read_create(raw: Raw) -> tuple[str, _Create] | None:
-    from libmatrix.events.head import content, read_event
-
-    head = read_event(bytes(raw))
-    if head.type != "m.room.create" or head.state_key != "":
-        return None
-    return head.sender, content(head.content, _Create)
+        head = read_event(bytes(raw))
+        if head.type == "m.room.create" and head.state_key == "":
+            take_create(room, head)
+            break
+    return room.creators, room.version
 
 
 def _decode(raw: Raw) -> _Levels:

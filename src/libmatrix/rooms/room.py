@@ -303,7 +303,7 @@ def _set_topic(room: RoomState, event: EventHead) -> None:
     room.topic = _text(plain[0] if plain else content(event.content, _Text).topic)
 
 
-def _set_create(room: RoomState, event: EventHead) -> None:
+def take_create(room: RoomState, event: EventHead) -> None:
     """What the room is; without a version it is of version 1."""
     said = content(event.content, _Create)
     room.version = said.room_version if isinstance(said.room_version, str) else "1"
@@ -356,7 +356,7 @@ _CHANGES: dict[str, Callable[[RoomState, EventHead], None]] = {
     "m.room.avatar": _set_avatar,
     "m.room.topic": _set_topic,
     ENCRYPTION: _set_encrypted,
-    "m.room.create": _set_create,
+    "m.room.create": take_create,
     "m.room.tombstone": _set_successor,
     "m.room.join_rules": _set_join_rule,
     "m.room.history_visibility": _set_history,
