@@ -45,7 +45,7 @@ async def log_in(client: Client, fields: dict[str, Any]) -> Session:
 
 
 def session_of(client: Client, answer: bytes) -> Session:
-    """The session in the answer to a login or a registration."""
+    """The session in the answer to a login or a registration. Raises `ResponseError`."""
     login = decode(answer, _Answer)
     if not login.access_token or not login.device_id or not login.user_id.startswith("@"):
         raise ResponseError("the homeserver's answer to the login is not one")
@@ -60,7 +60,7 @@ def session_of(client: Client, answer: bytes) -> Session:
 
 
 async def begin(client: Client, session: Session) -> Session:
-    """Goes on with a session; one that may not be is ended again."""
+    """Goes on with a session; one that may not be is ended again. Raises `AlreadyLoggedInError`."""
     owner = client.session.user_id or client.options.user_id
     if owner is not None and owner.startswith("@") and owner != session.user_id:
         await end(client, session)

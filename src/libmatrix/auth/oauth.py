@@ -107,7 +107,10 @@ def _line(text: object) -> str:
 
 
 async def register(client: Client, metadata: Metadata, name: str | None, uri: str | None) -> str:
-    """Makes the program known to the authorization server; gives its client id."""
+    """Makes the program known to the authorization server; gives its client id.
+
+    Raises `ArgumentError` and `OAuthError`.
+    """
     known = client.session.oauth
     if known is not None and known.issuer == metadata.issuer:
         return known.client_id
@@ -137,7 +140,10 @@ async def register(client: Client, metadata: Metadata, name: str | None, uri: st
 
 
 def choose_device(client: Client, device_id: str | None) -> str:
-    """The device that the session will be; the client makes it up, not the homeserver."""
+    """The device that the session will be; the client makes it up, not the homeserver.
+
+    Raises `ArgumentError`.
+    """
     chosen = wanted_device(client, device_id)
     if chosen is None:
         return "".join(secrets.choice(_DEVICE_LETTERS) for _ in range(12))
@@ -154,7 +160,7 @@ def scope(device_id: str) -> str:
 async def log_in(
     client: Client, metadata: Metadata, device_id: str, fields: dict[str, str]
 ) -> Session:
-    """Gets the first tokens and begins the session."""
+    """Gets the first tokens and begins the session. Raises `OAuthError`."""
     tokens = await _tokens(client, metadata, fields)
     session = Session(
         device_id=device_id,
@@ -223,7 +229,10 @@ async def refresh(client: Client, session: Session) -> Grant:
 
 
 async def revoke(client: Client, session: Session) -> None:
-    """Ends the session: without its tokens the authorization server removes the device."""
+    """Ends the session: without its tokens the authorization server removes the device.
+
+    Raises `OAuthError`.
+    """
     assert session.oauth is not None
     metadata = await _metadata_of(client, session.oauth)
     if metadata.revocation_endpoint is None:

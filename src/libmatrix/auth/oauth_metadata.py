@@ -53,7 +53,7 @@ async def fetch(client: Client) -> Metadata:
 
 
 def check_url(url: str, what: str) -> str:
-    """The URL, if secrets may go there; a message never repeats it."""
+    """The URL, if secrets may go there; a message never repeats it. Raises `OAuthError`."""
     from libmatrix.http.errors import HttpArgumentError
     from libmatrix.http.url import split_url
 
@@ -69,7 +69,7 @@ def check_url(url: str, what: str) -> str:
 
 
 def check_code_flow(metadata: Metadata) -> str:
-    """The authorization endpoint, if the server can do the flow with PKCE."""
+    """The authorization endpoint, if the server can do the flow with PKCE. Raises `OAuthError`."""
     if metadata.authorization_endpoint is None or CODE_GRANT not in metadata.grant_types_supported:
         raise OAuthError("the authorization server knows no authorization code flow")
     if "S256" not in metadata.code_challenge_methods_supported:
@@ -82,7 +82,7 @@ def check_code_flow(metadata: Metadata) -> str:
 
 
 def check_device_flow(metadata: Metadata) -> str:
-    """The device authorization endpoint, if the server has that flow."""
+    """The device authorization endpoint, if the server has that flow. Raises `OAuthError`."""
     endpoint = metadata.device_authorization_endpoint
     if endpoint is None or DEVICE_GRANT not in metadata.grant_types_supported:
         raise OAuthError("the authorization server knows no device authorization")

@@ -78,7 +78,10 @@ def export_text(session: Session) -> str:
 
 
 def import_text(text: str) -> Session:
-    """The session of such a text. Errors say what is wrong, never what is in it."""
+    """The session of such a text. Errors say what is wrong, never what is in it.
+
+    Raises `ArgumentError`.
+    """
     try:
         head = msgspec.json.decode(text, type=_Head)
         if head.format != FORMAT:

@@ -40,7 +40,10 @@ class _Challenge(msgspec.Struct, omit_defaults=True):
 async def authenticate(
     send: Send, ask: Ask, own: Mapping[str, Mapping[str, Any]], timeout_ms: int
 ) -> bytes:
-    """Sends, as often as it takes; `own`: the stages to be done here, with their fields."""
+    """Sends, as often as it takes; `own`: the stages to be done here, with their fields.
+
+    Raises `ResponseError` and `HomeserverError`.
+    """
     auth: dict[str, Any] | None = None
     tried: set[str] = set()
     for _ in range(_MOST_ROUNDS):

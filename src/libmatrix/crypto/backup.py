@@ -102,7 +102,7 @@ class Backup:
         )
 
     def enable(self, info: BackupInfo) -> None:
-        """Uses a backup from now on; all that is here goes into it."""
+        """Uses a backup from now on; all that is here goes into it. Raises `BackupTrustError`."""
         if not self.is_trusted(info):
             raise BackupTrustError
         assert info.public_key is not None
@@ -159,7 +159,10 @@ class Backup:
         self._crypto.store.flush()
 
     async def adopt(self, secret: str) -> BackupInfo | None:
-        """Takes the newest backup's key from secret storage or another device, and uses it."""
+        """Takes the newest backup's key from secret storage or another device, and uses it.
+
+        Raises `IdentityMismatchError`.
+        """
         try:
             key = BackupKey.from_base64(secret)
         except ValueError:

@@ -64,7 +64,10 @@ class BackupRestore:
         return await take_keys(self._crypto, places, take, report, _TURN)
 
     async def one(self, room_id: str, session_id: str) -> bool:
-        """Takes one key from the backup in use; whether it brought anything new."""
+        """Takes one key from the backup in use; whether it brought anything new.
+
+        Raises `NoBackupError`, `MissingSecretError` and `HomeserverError`.
+        """
         backup = self._crypto.backup
         if backup.in_use is None:
             raise NoBackupError

@@ -174,7 +174,7 @@ class CrossSigning:
             return own
 
     def take(self, usage: Usage, secret: str, own: Identity) -> None:
-        """Keeps one private key, if it belongs to the identity."""
+        """Keeps one private key, if it belongs to the identity. Raises `IdentityMismatchError`."""
         try:
             key = SigningKey(decode_base64(secret.strip()))
         except ValueError:
@@ -186,7 +186,10 @@ class CrossSigning:
     # -- signing ------------------------------------------------------------------------------
 
     async def sign_user(self, user_id: str, master_key: str | None = None) -> None:
-        """Vouches for another user. `master_key`: the one that was compared."""
+        """Vouches for another user. `master_key`: the one that was compared.
+
+        Raises `NoIdentityError`.
+        """
         crypto = self._crypto
         if user_id == crypto.user_id:
             await self.trust_master(master_key)
@@ -207,7 +210,10 @@ class CrossSigning:
                 crypto.store.flush()
 
     async def sign_device(self, device_id: str, device_key: str | None = None) -> None:
-        """Vouches for another device of one's own. `device_key`: the one that was compared."""
+        """Vouches for another device of one's own. `device_key`: the one that was compared.
+
+        Raises `HomeserverError`.
+        """
         crypto = self._crypto
         async with self._turn:
             await crypto.devices.refresh([crypto.user_id], force=True)
@@ -225,7 +231,10 @@ class CrossSigning:
                 await self._sign_own_device()
 
     async def trust_master(self, master_key: str | None) -> None:
-        """One's own identity is this one: another device, or a person, has compared it."""
+        """One's own identity is this one: another device, or a person, has compared it.
+
+        Raises `ArgumentError` and `NoIdentityError`.
+        """
         if master_key is None:
             raise ArgumentError("master_key: of oneself it has to be given")
         own = await self.refresh()

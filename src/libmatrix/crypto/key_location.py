@@ -19,7 +19,10 @@ _MEMORY_KEY_NAME = "crypto_memory_key"
 
 
 def load_key(disk: Store, folder: str | None, vault: Vault) -> bytes:
-    """The store's key; made when there is none yet. A store in memory has it there, too."""
+    """The store's key; made when there is none yet. A store in memory has it there, too.
+
+    Raises `StoreError`.
+    """
     sealed = disk.meta(_KEY_NAME)
     if sealed is not None:
         return vault.unseal(sealed)

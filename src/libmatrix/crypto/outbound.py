@@ -81,7 +81,7 @@ class Outbound:
     # -- inside -------------------------------------------------------------------------------
 
     async def settings(self, room_id: str) -> tuple[int, int]:
-        """Rotation by time, ms, and by messages, as the room says."""
+        """Rotation by time, ms, and by messages, as the room says. Raises `EncryptionError`."""
         content = await self._crypto.room_encryption(room_id)
         try:
             said = msgspec.convert(content or {}, _Settings)
@@ -162,7 +162,10 @@ class Outbound:
 
 
 async def fetch_settings(crypto: Crypto, room_id: str) -> dict[str, Any] | None:
-    """The content of the room's m.room.encryption as the homeserver has it; None without one."""
+    """The content of the room's m.room.encryption as the homeserver has it; None without one.
+
+    Raises `ResponseError`.
+    """
     from libmatrix.api import make_path
     from libmatrix.errors import HomeserverError
 

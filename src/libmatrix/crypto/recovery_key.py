@@ -25,7 +25,7 @@ _MOST_ROUNDS = 20_000_000
 
 
 def encode_recovery_key(key: bytes) -> str:
-    """A key of 32 bytes as base58 in groups of four letters."""
+    """A key of 32 bytes as base58 in groups of four letters. Raises `ValueError`."""
     if len(key) != _SIZE:
         raise ValueError("a recovery key has 32 bytes")
     data = _PREFIX + key
@@ -56,7 +56,10 @@ def decode_recovery_key(text: str) -> bytes:
 
 
 def derive_key(passphrase: str, salt: str, rounds: int) -> bytes:
-    """32 bytes by PBKDF2 with HMAC-SHA-512. Takes a while: to be called on a thread."""
+    """32 bytes by PBKDF2 with HMAC-SHA-512. Takes a while: to be called on a thread.
+
+    Raises `ValueError`.
+    """
     if not 0 < rounds <= _MOST_ROUNDS:
         raise ValueError("the number of PBKDF2 rounds is out of range")
     return hashlib.pbkdf2_hmac("sha512", passphrase.encode(), salt.encode(), rounds, _SIZE)

@@ -37,7 +37,10 @@ class SecretSharing:
     # -- asking -------------------------------------------------------------------------------
 
     async def request(self, name: str, timeout_ms: int) -> tuple[str, str]:
-        """A secret and the device that sent it. Keys of the account are checked, and kept."""
+        """A secret and the device that sent it. Keys of the account are checked, and kept.
+
+        Raises `MissingSecretError`; `E_TIMEOUT` when no device answers in time.
+        """
         crypto = self._crypto
         await crypto.devices.refresh([crypto.user_id])
         devices = [device.device_id for device in self._own_devices()]

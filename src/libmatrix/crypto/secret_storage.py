@@ -88,7 +88,10 @@ def is_key_of(key: bytes, description: KeyDescription) -> bool:
 
 
 def key_of_passphrase(passphrase: str, info: PassphraseInfo) -> bytes:
-    """The key that a passphrase stands for. Takes a while: to be called on a thread."""
+    """The key that a passphrase stands for. Takes a while: to be called on a thread.
+
+    Raises `ValueError`.
+    """
     if info.algorithm != PASSPHRASE_ALGORITHM or info.bits != 8 * _KEY:
         raise ValueError("the passphrase is of an unknown kind")
     return derive_key(passphrase, info.salt, info.iterations)

@@ -75,7 +75,10 @@ class SecretStorage:
         return self._open is not None
 
     async def default_key(self) -> tuple[str, KeyDescription] | None:
-        """Id and description of the account's key; None without secret storage."""
+        """Id and description of the account's key; None without secret storage.
+
+        Raises `ResponseError`.
+        """
         content = await self._fetch(_DEFAULT)
         if content is None:
             return None
@@ -93,7 +96,10 @@ class SecretStorage:
             raise ResponseError("the description of the secret storage's key is broken") from None
 
     async def open(self, recovery_key: str | None, passphrase: str | None) -> str:
-        """Opens it by one of the two; returns the id of its key."""
+        """Opens it by one of the two; returns the id of its key.
+
+        Raises `NoSecretStorageError` and `RecoveryKeyError`.
+        """
         # What is no recovery key at all needs nobody to be asked.
         key = _decode(recovery_key) if recovery_key is not None else None
         found = await self.default_key()
@@ -145,7 +151,7 @@ class SecretStorage:
         return encode_recovery_key(key.key), key
 
     async def get(self, name: str) -> str | None:
-        """A secret; None when there is none for this key."""
+        """A secret; None when there is none for this key. Raises `RecoveryKeyError`."""
         key = self._require()
         stored = await self._stored(name)
         sealed = stored.encrypted.get(key.key_id)

@@ -100,7 +100,7 @@ def read_event(data: bytes, is_tame: bool = False) -> EventHead:
 
 
 def read_timeline_event(data: bytes, is_tame: bool = False) -> EventHead:
-    """The same for an event that must have an id and a sender."""
+    """The same for an event that must have an id and a sender. Raises `MalformedEventError`."""
     head = read_event(data, is_tame)
     if not head.event_id or not head.sender:
         raise MalformedEventError("it has no event_id or no sender")

@@ -35,7 +35,7 @@ def text_content(
 
 
 def set_text(content: Content, body: str, html: str | None, *, markdown: bool) -> None:
-    """Puts a text, and the same in HTML, into a content."""
+    """Puts a text, and the same in HTML, into a content. Raises `ArgumentError`."""
     if markdown:
         if html is not None:
             raise ArgumentError("html: markdown makes it; only one of them can be given")
@@ -58,7 +58,10 @@ def require_small(name: str, text: str) -> None:
 
 
 def mention(content: Content, user_ids: list[str] | None, *, room: bool = False) -> None:
-    """Says whom a content mentions, also when it is nobody: then nobody is notified by chance."""
+    """Says whom a content mentions, also when it is nobody: then nobody is notified by chance.
+
+    Raises `ArgumentError`.
+    """
     mentions: Content = {}
     for user_id in user_ids or ():
         if not _USER_ID.fullmatch(user_id):
@@ -104,14 +107,14 @@ def reference(content: Content, event_id: str) -> None:
 
 
 def reaction(event_id: str, key: str) -> Content:
-    """A reaction to an event."""
+    """A reaction to an event. Raises `ArgumentError`."""
     if not 0 < len(key.encode()) <= _MOST_KEY_BYTES:
         raise ArgumentError(f"key: must have 1 to {_MOST_KEY_BYTES} bytes")
     return {RELATION: {"rel_type": "m.annotation", "event_id": event_id, "key": key}}
 
 
 def location(body: str, geo_uri: str) -> Content:
-    """A place on Earth."""
+    """A place on Earth. Raises `ArgumentError`."""
     if not geo_uri.lower().startswith("geo:"):
         raise ArgumentError("geo_uri: must be like geo:51.5008,0.1247")
     require_small("body", body)
@@ -119,7 +122,7 @@ def location(body: str, geo_uri: str) -> Content:
 
 
 def sticker(body: str, url: str, info: Raw) -> Content:
-    """A sticker."""
+    """A sticker. Raises `ArgumentError`."""
     if not url.startswith("mxc://"):
         raise ArgumentError("url: must be an mxc URI, as mxc://server/media")
     require_small("body", body)
@@ -127,7 +130,7 @@ def sticker(body: str, url: str, info: Raw) -> Content:
 
 
 def read_map(name: str, value: Raw) -> Content:
-    """JSON that a host gave, which must be a map."""
+    """JSON that a host gave, which must be a map. Raises `ArgumentError`."""
     try:
         return msgspec.json.decode(value, type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError):

@@ -137,7 +137,7 @@ _tables: WeakKeyDictionary[Client, _Table] = WeakKeyDictionary()
 
 
 def add(client: Client, cursor: Cursor) -> int:
-    """Keeps a cursor under a number."""
+    """Keeps a cursor under a number; `E_QUEUE_FULL` when too many are open."""
     table = _tables.setdefault(client, _Table())
     if len(table.cursors) >= _MOST_OPEN:
         raise MatrixError(f"{_MOST_OPEN} cursors are open; close some", code="E_QUEUE_FULL")

@@ -79,7 +79,7 @@ def letter(direction: str) -> str:
 
 
 def check_limit(name: str, limit: int, least: int = 1) -> str:
-    """How many events to ask for."""
+    """How many events to ask for. Raises `ArgumentError`."""
     if not least <= limit <= MOST_EVENTS:
         raise ArgumentError(f"{name}: must be {least} to {MOST_EVENTS}")
     return str(limit)
@@ -151,7 +151,10 @@ async def fetch_relations(
 
 
 async def all_relations(client: Client, room_id: str, event_id: str, relation: str) -> list[Event]:
-    """All events with a relation to an event, in no order that can be relied on."""
+    """All events with a relation to an event, in no order that can be relied on.
+
+    Raises `ResponseError`.
+    """
     found: list[Event] = []
     token: str | None = None
     for _ in range(_MOST_PAGES):

@@ -39,7 +39,7 @@ class Poll(NamedTuple):
 
 
 def start(question: str, answers: Sequence[str], max_selections: int, kind: str) -> Content:
-    """The content of a poll's start."""
+    """The content of a poll's start. Raises `ArgumentError`."""
     if not question.strip():
         raise ArgumentError("question: is empty")
     if not 1 <= len(answers) <= MOST_ANSWERS or not all(each.strip() for each in answers):

@@ -28,7 +28,7 @@ class Tally(NamedTuple):
 
 
 async def find_poll(client: Client, room_id: str, event_id: str) -> tuple[Event, Poll]:
-    """The start of a poll, and what it asks now."""
+    """The start of a poll, and what it asks now. Raises `ArgumentError`."""
     event = await fetch_event(client, room_id, event_id)
     if event.replaces is not None:
         event = await fetch_event(client, room_id, event.replaces)

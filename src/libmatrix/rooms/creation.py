@@ -91,7 +91,10 @@ def _check(arguments: CreateRoomArguments) -> None:
 
 
 def join_rules(join_rule: str, allow: list[str] | None, version: str | None) -> dict[str, Any]:
-    """The content of m.room.join_rules; `version` is None where it is not known."""
+    """The content of m.room.join_rules; `version` is None where it is not known.
+
+    Raises `ArgumentError`.
+    """
     since = _RULE_SINCE.get(join_rule, 0)
     if version is not None and version.isdecimal() and int(version) < since:
         raise ArgumentError(f"join_rule: {join_rule} needs room version {since}")
@@ -114,7 +117,7 @@ def _address(raw: Raw, index: int) -> dict[str, Any]:
 
 
 def as_map(raw: Raw, name: str) -> dict[str, Any]:
-    """A json option that must be a map."""
+    """A json option that must be a map. Raises `ArgumentError`."""
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.MsgspecError:

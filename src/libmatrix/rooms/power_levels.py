@@ -27,7 +27,7 @@ def check_level(level: int, name: str) -> None:
 
 
 def changes(arguments: SetPowerLevelsArguments) -> dict[str, Any]:
-    """The part of the content that shall change."""
+    """The part of the content that shall change. Raises `ArgumentError`."""
     found: dict[str, Any] = {}
     for name in DEFAULTS:
         level = getattr(arguments, name)
@@ -49,7 +49,7 @@ def changes(arguments: SetPowerLevelsArguments) -> dict[str, Any]:
 
 
 async def changed(client: Client, room_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The new content, made from what the homeserver has."""
+    """The new content, made from what the homeserver has. Raises `ArgumentError`."""
     rules = await read_permissions(client, room_id)
     for user_id in wanted.get("users", ()):
         if user_id in rules.creators:
@@ -64,7 +64,10 @@ async def changed(client: Client, room_id: str, wanted: dict[str, Any]) -> dict[
 async def with_user(
     client: Client, room_id: str, user_id: str, level: int
 ) -> dict[str, Any] | None:
-    """The new content when one user's level changes; None when it is that already."""
+    """The new content when one user's level changes; None when it is that already.
+
+    Raises `ArgumentError`.
+    """
     rules = await read_permissions(client, room_id)
     if user_id in rules.creators:
         raise ArgumentError(f"user_id: {user_id} is a creator of the room and has no level")

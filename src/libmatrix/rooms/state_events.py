@@ -78,7 +78,7 @@ def is_missing(error: HomeserverError) -> bool:
 
 
 def checked(body: bytes) -> Raw:
-    """A map from the homeserver, within the limits that events have."""
+    """A map from the homeserver, within the limits that events have. Raises `ResponseError`."""
     try:
         return read_event(MOST_DEPTH_ROOM % body).content
     except MalformedEventError as error:
@@ -97,7 +97,10 @@ async def find_events(
 
 
 async def fetch_events(client: Client, room_id: str) -> list[Raw]:
-    """All state the homeserver has; malformed events are left out and logged."""
+    """All state the homeserver has; malformed events are left out and logged.
+
+    Raises `ResponseError`.
+    """
     body = await client.api.call("GET", make_path("rooms", room_id, "state"))
     try:
         events = msgspec.json.decode(body, type=list[Raw])

@@ -66,7 +66,10 @@ async def find_predecessor(client: Client, room_id: str) -> tuple[str | None, st
 
 
 async def join_newest(client: Client, room_id: str, reason: str | None) -> str:
-    """Joins what replaced a room, and what replaced that; returns the last one joined."""
+    """Joins what replaced a room, and what replaced that; returns the last one joined.
+
+    Raises `HomeserverError`.
+    """
     joined, seen = room_id, {room_id}
     while True:
         successor = await find_successor(client, joined)

@@ -82,7 +82,10 @@ class Vault:
         return self._head + nonce + tag + sealed
 
     async def unlock(self) -> tuple[Session, bool]:
-        """Makes the key, on a thread; gives what was kept, and whether it was kept in clear."""
+        """Makes the key, on a thread; gives what was kept, and whether it was kept in clear.
+
+        Raises `StoreError`.
+        """
         data, self._sealed = self._sealed, None
         head = data[:_HEAD] if data and data[:1] != b"{" else b""
         self._head = head or bytes((_VERSION, _LOG2_N)) + os.urandom(_SALT)

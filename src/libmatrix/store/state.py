@@ -115,7 +115,7 @@ class State:
         return self._store
 
     def load(self) -> None:
-        """Takes everything from the store."""
+        """Takes everything from the store. Raises `StoreError`."""
         try:
             self._load(self._store)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

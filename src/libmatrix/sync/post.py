@@ -150,7 +150,10 @@ class Post:
             await self.flush()
 
     async def flush(self) -> None:
-        """Posts what has gathered, gives others a turn, and waits while the queue is full."""
+        """Posts what has gathered, gives others a turn, and waits while the queue is full.
+
+        Raises `NotLoggedInError`.
+        """
         self._end_run()
         if self._block:
             self.has_posted = True

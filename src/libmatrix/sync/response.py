@@ -116,7 +116,10 @@ _decode = msgspec.json.Decoder(SyncResponse).decode
 
 
 def decode_sync(body: bytes) -> tuple[SyncResponse, list[str]]:
-    """The response, and the places of fields that had to be left out because they are broken."""
+    """The response, and the places of fields that had to be left out because they are broken.
+
+    Raises `ResponseError`.
+    """
     broken: list[str] = []
     try:
         response = _decode(body)

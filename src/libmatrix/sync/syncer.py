@@ -110,7 +110,10 @@ class Syncer:
     # -- one sync -----------------------------------------------------------------------------
 
     async def once(self, arguments: SyncOnceArguments) -> SyncOnceResult:
-        """One sync, from the question to its events in the host's queue."""
+        """One sync, from the question to its events in the host's queue.
+
+        Raises `NotLoggedInError`.
+        """
         async with self._turn:
             await self._settled()
             await self.user_id()

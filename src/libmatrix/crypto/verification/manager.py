@@ -76,7 +76,10 @@ class Verifications:
     async def request(
         self, user_id: str, device_id: str | None, room_id: str | None, methods: list[str]
     ) -> Verification:
-        """Asks another device, all devices of a user, or a user in a room."""
+        """Asks another device, all devices of a user, or a user in a room.
+
+        Raises `ArgumentError`.
+        """
         crypto = self._crypto
         await crypto.ready()
         await crypto.devices.refresh([user_id], force=True)
