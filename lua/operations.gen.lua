@@ -884,7 +884,7 @@ list.operations = {
       { name = "search_term", type = "string" },
       { name = "room_types", type = "list", item = "string" },
       { name = "limit", type = "int" },
-      { name = "since", type = "string" },
+      { name = "from_token", type = "string" },
       { name = "include_all_networks", type = "bool" },
       { name = "third_party_instance_id", type = "string" },
     },
@@ -2314,7 +2314,7 @@ list.operations = {
       { name = "limit", type = "int" },
       { name = "max_depth", type = "int" },
       { name = "suggested_only", type = "bool" },
-      { name = "since", type = "string" },
+      { name = "from_token", type = "string" },
     },
     result = {
       { name = "rooms", type = "list", item = "record", record = "space_room", required = true },

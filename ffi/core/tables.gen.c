@@ -739,7 +739,7 @@ static const struct field public_rooms_options[] = {
     {.name = "search_term", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "room_types", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
     {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
-    {.name = "since", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "include_all_networks", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "third_party_instance_id", .type = FIELD_STRING, .required = false, .secret = false},
 };
@@ -1567,7 +1567,7 @@ static const struct field space_hierarchy_options[] = {
     {.name = "limit", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "max_depth", .type = FIELD_INT, .least = INT64_MIN, .most = INT64_MAX, .required = false, .secret = false},
     {.name = "suggested_only", .type = FIELD_BOOL, .required = false, .secret = false},
-    {.name = "since", .type = FIELD_STRING, .required = false, .secret = false},
+    {.name = "from_token", .type = FIELD_STRING, .required = false, .secret = false},
 };
 
 static const struct field sso_url_arguments[] = {

@@ -1217,7 +1217,7 @@ function Client:set_directory_visibility(room_id, visibility) end
 ---@field search_term? string what name, topic or alias must hold
 ---@field room_types? string[] only rooms of these types, as m.space; an empty one is that of rooms without a type
 ---@field limit? integer rooms in a page, at least 1; the homeserver decides otherwise
----@field since? string next_batch or prev_batch of another page
+---@field from_token? string where to begin: the next_batch or prev_batch of another page; all else must be the same
 ---@field include_all_networks? boolean rooms of bridged networks too
 ---@field third_party_instance_id? string only rooms of this bridged network
 
@@ -3258,7 +3258,7 @@ function Client:space_parents(room_id, options) end
 ---@field limit? integer rooms in a page, at least 1; the homeserver decides otherwise
 ---@field max_depth? integer how many levels of spaces down, 0 for the space alone; no limit otherwise
 ---@field suggested_only? boolean only rooms that their space recommends
----@field since? string next_batch of the page before; the other options must be the same
+---@field from_token? string where to begin: the next_batch of the page before; all else must be the same
 
 ---Outcome of space_hierarchy.
 ---@class matrix.SpaceHierarchyPayload: matrix.Payload

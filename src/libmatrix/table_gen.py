@@ -1690,8 +1690,8 @@ class PublicRoomsArguments(Input, frozen=True, kw_only=True):
     room_types: list[str] | None = None
     # rooms in a page, at least 1; the homeserver decides otherwise
     limit: int | None = None
-    # next_batch or prev_batch of another page
-    since: str | None = None
+    # where to begin: the next_batch or prev_batch of another page; all else must be the same
+    from_token: str | None = None
     # rooms of bridged networks too
     include_all_networks: bool = False
     # only rooms of this bridged network
@@ -3905,8 +3905,8 @@ class SpaceHierarchyArguments(Input, frozen=True, kw_only=True):
     max_depth: int | None = None
     # only rooms that their space recommends
     suggested_only: bool = False
-    # next_batch of the page before; the other options must be the same
-    since: str | None = None
+    # where to begin: the next_batch of the page before; all else must be the same
+    from_token: str | None = None
 
 
 class SpaceHierarchyResult(Output, kw_only=True):

@@ -24,6 +24,31 @@
                (T.equal (. (check (bob:search-messages "darjeeling")) :results 1 :event :event_id) root)
                (T.equal (id (bob:timestamp-to-event room-id event.origin_server_ts)) root)))))
 
+;; Goes from page to page, of one each, to the end; how many of them there were.
+(fn count-all [ask list]
+  (var count 0)
+  (var token nil)
+  (var at-end? false)
+  (while (not at-end?)
+    (let [page (check (ask {:limit 1 :from-token token}))]
+      (set count (+ count (length (. page list))))
+      (set token page.next_batch)
+      (set at-end? (= token nil))))
+  count)
+
+(T.test "pages of search, threads and relations"
+        #(people.in_room
+           (fn [alice bob room-id]
+             (for [_ 1 3]
+               (let [{: event_id} (check (alice:send-text room-id "lapsang"))]
+                 (check (bob:send-text room-id "smoky" {:thread-id event_id}))
+                 (check (bob:send-reaction room-id event_id "+1"))))
+             (let [{: threads} (check (alice:threads room-id))
+                   root (. threads 1 :event :event_id)]
+               (T.equal (count-all #(bob:search-messages "lapsang" $1) :results) 3)
+               (T.equal (count-all #(bob:threads room-id $1) :threads) (length threads))
+               (T.equal (count-all #(bob:relations room-id root $1) :events) 2)))))
+
 (T.test "a cursor"
         #(people.in_room
            (fn [alice _ room-id]

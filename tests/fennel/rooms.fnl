@@ -126,6 +126,12 @@
                  (T.equal (length rooms) 2)
                  (T.equal (. rooms 1 :children 1 :suggested) true)
                  (T.equal (. rooms 2 :name) "Tea"))
+               (let [first (matrix.check (bob:space-hierarchy space_id {:limit 1}))
+                     options {:limit 1 :from-token first.next_batch}
+                     second (matrix.check (bob:space-hierarchy space_id options))]
+                 (T.equal (. first.rooms 1 :room_id) space_id)
+                 (T.equal (. second.rooms 1 :room_id) room_id)
+                 (T.equal second.next_batch nil))
                (matrix.check (alice:add-space-parent room_id space_id {:canonical true}))
                (T.equal (. (matrix.check (alice:space-parents room_id)) :parents 1 :space_id)
                         space_id)

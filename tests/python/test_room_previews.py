@@ -121,7 +121,7 @@ def test_children_in_the_order_to_show(scene: Scene, answers: dict[Place, Any]) 
         ],
         "next_batch": "more",
     }
-    found = scene.call("space_hierarchy", space_id="!space", since="page", limit=5)
+    found = scene.call("space_hierarchy", space_id="!space", from_token="page", limit=5)
     assert scene.server.requests[0].query == {"limit": "5", "from": "page"}
     assert found["next_batch"] == "more" and found["rooms"][1]["children"] == []
     children = found["rooms"][0]["children"]

@@ -512,7 +512,8 @@ MATRIX_API matrix_status matrix_set_directory_visibility(matrix_client client, c
  *   room_types (list<string>): only rooms of these types, as m.space; an empty one is that of rooms
  *     without a type
  *   limit (int): rooms in a page, at least 1; the homeserver decides otherwise
- *   since (string): next_batch or prev_batch of another page
+ *   from_token (string): where to begin: the next_batch or prev_batch of another page; all else
+ *     must be the same
  *   include_all_networks (bool, default false): rooms of bridged networks too
  *   third_party_instance_id (string): only rooms of this bridged network
  *
@@ -2796,7 +2797,8 @@ MATRIX_API matrix_status matrix_space_parents(matrix_client client, const char *
  *   limit (int): rooms in a page, at least 1; the homeserver decides otherwise
  *   max_depth (int): how many levels of spaces down, 0 for the space alone; no limit otherwise
  *   suggested_only (bool, default false): only rooms that their space recommends
- *   since (string): next_batch of the page before; the other options must be the same
+ *   from_token (string): where to begin: the next_batch of the page before; all else must be the
+ *     same
  *
  * Result:
  *   rooms (list<space_room>): the rooms, the space itself first

@@ -126,10 +126,10 @@ def _search(arguments: PublicRoomsArguments) -> dict[str, Any]:
         raise ArgumentError("third_party_instance_id: does not go with include_all_networks")
     if arguments.include_all_networks:
         body["include_all_networks"] = True
-    for key in ("since", "third_party_instance_id"):
-        value = getattr(arguments, key)
-        if value is not None:
-            body[key] = value
+    if arguments.from_token is not None:
+        body["since"] = arguments.from_token
+    if arguments.third_party_instance_id is not None:
+        body["third_party_instance_id"] = arguments.third_party_instance_id
     wanted: dict[str, Any] = {}
     if arguments.search_term:
         wanted["generic_search_term"] = arguments.search_term

@@ -156,8 +156,8 @@ async def space_hierarchy(
             query.append((name, str(value)))
     if arguments.suggested_only:
         query.append(("suggested_only", "true"))
-    if arguments.since is not None:
-        query.append(("from", arguments.since))
+    if arguments.from_token is not None:
+        query.append(("from", arguments.from_token))
     path = make_path("rooms", arguments.space_id, "hierarchy", prefix=_V1)
     page = decode(await client.api.call("GET", path, query=query), _Hierarchy)
     rooms = [_room(chunk) for chunk in read_chunks(client, page.rooms)]

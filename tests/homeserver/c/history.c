@@ -107,6 +107,60 @@ static void find(void) {
     matrix_reply_free(reply);
 }
 
+static matrix_status search_page(matrix_map *options, matrix_request *request) {
+    return matrix_search_messages(bob, "bergamot", options, NULL, NULL, request);
+}
+
+static matrix_status threads_page(matrix_map *options, matrix_request *request) {
+    return matrix_threads(bob, room_id, options, NULL, NULL, request);
+}
+
+static matrix_status relations_page(matrix_map *options, matrix_request *request) {
+    return matrix_relations(bob, room_id, root, options, NULL, NULL, request);
+}
+
+/** Goes from page to page, of one each, to the end; how many there were. */
+static size_t count_all(matrix_status (*ask)(matrix_map *, matrix_request *), const char *list) {
+    matrix_map *options = map_of("{\"limit\": 1}");
+    size_t count = 0;
+
+    for (bool is_at_end = false; !is_at_end;) {
+        matrix_request request = {0};
+        const matrix_value *value;
+        const char *token;
+        matrix_reply *reply;
+
+        CHECK_OK(ask(options, &request));
+        reply = take_ok(request);
+        value = matrix_reply_value(reply);
+        CHECK(matrix_value_count(matrix_value_get(value, list)) <= 1);
+        count += matrix_value_count(matrix_value_get(value, list));
+        token = matrix_value_get_string(value, "next_batch", NULL);
+        is_at_end = !token;
+        if (token)
+            CHECK_OK(matrix_map_set_string(options, "from_token", token));
+        matrix_reply_free(reply);
+    }
+    matrix_map_free(options);
+    return count;
+}
+
+static void go_through_pages(void) {
+    matrix_map *thread = matrix_map_new();
+    char ids[3][256];
+
+    for (int i = 0; i < 3; i++) {
+        say(alice, "bergamot", NULL, ids[i]);
+        CHECK_OK(matrix_map_set_string(thread, "thread_id", ids[i]));
+        say(bob, "in it", thread, answer);
+    }
+    CHECK(count_all(search_page, "results") == 3);
+    CHECK(count_all(threads_page, "threads") == 4);
+    /* The edit, and the answer. */
+    CHECK(count_all(relations_page, "events") == 2);
+    matrix_map_free(thread);
+}
+
 int main(void) {
     matrix_map *thread = matrix_map_new();
     matrix_request request = {0};
@@ -124,6 +178,7 @@ int main(void) {
     look_back();
     look_around();
     find();
+    go_through_pages();
     matrix_map_free(thread);
     CHECK_OK(matrix_shutdown(context, -1));
     return 0;

@@ -274,9 +274,31 @@ static void mark(const char *room_id) {
     CHECK(matrix_value_get_bool(matrix_value_get(answer(request), "room"), "is_marked_unread", 0));
 }
 
+/** The rooms of a space, page by page. */
+static size_t walk(const char *space_id, int limit) {
+    char token[256] = "";
+    size_t found = 0;
+
+    do {
+        matrix_request request = {0};
+        matrix_map *options = matrix_map_new();
+        const matrix_value *value;
+
+        CHECK_OK(matrix_map_set_int(options, "limit", limit));
+        if (token[0])
+            CHECK_OK(matrix_map_set_string(options, "from_token", token));
+        DO(matrix_space_hierarchy(bob, space_id, options, NULL, NULL, &request));
+        value = answer(request);
+        CHECK(count(value, "rooms") <= (size_t)limit);
+        found += count(value, "rooms");
+        snprintf(token, sizeof token, "%s", matrix_value_get_string(value, "next_batch", ""));
+    } while (token[0]);
+    return found;
+}
+
 static void fill_space(const char *room_id) {
     matrix_request request = {0};
-    matrix_map *options = map_of("{\"name\":\"Drinks\"}");
+    matrix_map *options = map_of("{\"name\":\"Drinks\",\"preset\":\"public_chat\"}");
     const matrix_value *rooms;
     char space_id[256];
 
@@ -293,6 +315,7 @@ static void fill_space(const char *room_id) {
     same(matrix_value_at(rooms, 0), "room_id", space_id);
     CHECK(count(matrix_value_at(rooms, 0), "children") == 1);
     same(matrix_value_at(rooms, 1), "room_id", room_id);
+    CHECK(walk(space_id, 1) == 2);
     options = map_of("{\"canonical\":true}");
     DO(matrix_add_space_parent(alice, room_id, space_id, options, NULL, NULL, &request));
     answer(request);

@@ -54,9 +54,9 @@ T.test("the public directory is searched page by page", function()
       check(alice:set_directory_visibility(rooms[number], "public"))
     end
     refused(bob:set_directory_visibility(rooms[1], "private"), "M_FORBIDDEN")
-    local seen, since = {}, nil
+    local seen, token = {}, nil
     repeat
-      local page = check(bob:public_rooms { search_term = word, limit = 2, since = since })
+      local page = check(bob:public_rooms { search_term = word, limit = 2, from_token = token })
       for _, room in ipairs(page.rooms) do
         seen[#seen + 1] = room.room_id
         T.equal(room.name:sub(1, #word), word)
@@ -64,8 +64,8 @@ T.test("the public directory is searched page by page", function()
         T.equal(room.join_rule, "public")
         T.equal(room.is_world_readable, false)
       end
-      since = page.next_batch
-    until not since
+      token = page.next_batch
+    until not token
     T.equal(#seen, 3)
     local plain = check(bob:public_rooms { search_term = word, room_types = { "" } }).rooms
     T.equal(#plain, 2)

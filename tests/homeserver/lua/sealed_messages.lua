@@ -41,5 +41,13 @@ T.test("in an encrypted room", function()
     check(bob:sync_once())
     local relation = check(bob:fetch_event(room_id, third)).event.content["m.relates_to"]
     T.equal(relation["m.in_reply_to"].event_id, second)
+    local thread = check(alice:threads(room_id)).threads[1]
+    T.equal(thread.event.body, "secret")
+    T.equal(thread.latest_event.body, "three")
+    T.equal(thread.count, 3)
+    local answers = check(bob:relations(room_id, sent, { rel_type = "m.thread", direction = "forward" })).events
+    T.equal(answers[2].body, "two")
+    local before = check(bob:event_context(room_id, second)).events_before
+    T.equal(before[#before].body, "one")
   end)
 end)

@@ -92,9 +92,9 @@ T.test("a space is walked page by page, also by who is not in its rooms", functi
       check(alice:add_space_child(index < 5 and space_id or inner, room_id, { suggested = index == 1 }))
       expected[room_id] = true
     end
-    local pages, count, since = 0, 0, nil
+    local pages, count, token = 0, 0, nil
     repeat
-      local page = check(bob:space_hierarchy(space_id, { limit = 3, since = since }))
+      local page = check(bob:space_hierarchy(space_id, { limit = 3, from_token = token }))
       for _, room in ipairs(page.rooms) do
         T.equal(expected[room.room_id], true)
         expected[room.room_id] = nil
@@ -110,8 +110,8 @@ T.test("a space is walked page by page, also by who is not in its rooms", functi
           T.equal(#room.children, 0)
         end
       end
-      pages, since = pages + 1, page.next_batch
-    until not since
+      pages, token = pages + 1, page.next_batch
+    until not token
     T.equal(count, 7)
     T.equal(pages, 3)
     T.equal(next(expected), nil)
