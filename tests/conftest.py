@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.support.foreign",
     "tests.support.hosts",
     "tests.support.parties",
+    "tests.support.sender",
 ]

@@ -25,13 +25,20 @@ def room_of(homeserver: Homeserver, host: Talker, guest: ForeignClient, **settin
     return room_id
 
 
-def test_both_hear_each_other(
+def meet(
     host: RuntimeHost, homeserver: Homeserver, foreign_client: Maker
-) -> None:
+) -> tuple[Talker, ForeignClient, str]:
+    """A client of ours and a foreign one, of two users, in an encrypted room of the latter."""
     ours = Talker(host, homeserver, homeserver.account())
     ours.sync()
     theirs = foreign_client(homeserver.account())
-    room_id = room_of(homeserver, ours, theirs)
+    return ours, theirs, room_of(homeserver, ours, theirs)
+
+
+def test_both_hear_each_other(
+    host: RuntimeHost, homeserver: Homeserver, foreign_client: Maker
+) -> None:
+    ours, theirs, room_id = meet(host, homeserver, foreign_client)
     theirs.send(room_id=room_id, body="tea?")
     heard = ours.wait_message("tea?")["encryption"]
     assert (heard["sender"], heard["sender_device_id"]) == (theirs.user_id, theirs.device_id)
@@ -54,10 +61,7 @@ def test_both_hear_each_other(
 def test_relations_are_in_clear(
     host: RuntimeHost, homeserver: Homeserver, foreign_client: Maker
 ) -> None:
-    ours = Talker(host, homeserver, homeserver.account())
-    ours.sync()
-    theirs = foreign_client(homeserver.account())
-    room_id = room_of(homeserver, ours, theirs)
+    ours, theirs, room_id = meet(host, homeserver, foreign_client)
     root = ours.send(room_id, "root")
     theirs.wait_message(room_id=room_id, event_id=root)
     reply = ours.call("send_text", room_id=room_id, body="in thread", thread_id=root)["event_id"]

@@ -226,8 +226,7 @@ def test_moving_many_keys_reports_and_can_be_cancelled(
 
 
 def _cancel_halfway(host: RuntimeHost, talker: Talker, request: int) -> None:
-    while not any(0 < frame.payload["done_count"] < 1_000 for frame in host.progress):
-        assert host.step(20)
+    host.until(lambda: any(0 < each.payload["done_count"] < 1_000 for each in host.progress))
     host.send("cancel", talker.client, request)
     frame = host.wait(request)
     assert not frame.is_ok and frame.payload["code"] == "E_CANCELLED"

@@ -25,8 +25,7 @@ def issuer() -> Iterator[Issuer]:
 
 def answer_call(host: RuntimeHost) -> str:
     """Waits until the host shall open a URL, says that it has, and gives the URL."""
-    host.until(lambda: host.calls)
-    call = host.calls.popleft()
+    call = host.until(lambda: host.calls).popleft()
     assert call.payload["name"] == "open_url"
     host.bridge.send("respond", CONTEXT, 0, call.target, "", {})
     return str(call.payload["payload"]["url"])
@@ -306,9 +305,7 @@ def test_the_listener_ends_with_the_time_and_with_the_request(
 
 def test_a_host_that_opens_nothing(host: RuntimeHost, issuer: Issuer) -> None:
     request = host.submit(host.client(issuer.url), "login_oauth", **PROGRAM)
-    while not host.calls:
-        assert host.step(10)
-    call = host.calls.popleft()
+    call = host.until(lambda: host.calls).popleft()
     host.bridge.send("respond", CONTEXT, 0, call.target, "E_NOT_HANDLED", None)
     assert host.wait(request).payload["code"] == "E_NOT_HANDLED"
 

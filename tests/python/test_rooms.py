@@ -174,8 +174,7 @@ def test_a_room_nobody_synced_is_asked_about(host: RuntimeHost) -> None:
         # A homeserver that is out of order is asked until it says something.
         script.encryption = Answer({"errcode": "M_UNKNOWN", "error": "no"}, 500)
         request = host.submit(client, "send_text", room_id="!n:x", body="hi")
-        while not any("came to nothing" in log["message"] for log in host.logs):
-            assert host.step(20)
+        host.until(lambda: any("came to nothing" in log["message"] for log in host.logs))
         assert len(script.sent) == 1
         script.encryption = Answer({"errcode": "M_NOT_FOUND", "error": "no"}, 404)
         assert host.wait(request).is_ok and len(script.sent) == 2

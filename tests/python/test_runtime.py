@@ -48,9 +48,7 @@ def test_progress_precedes_the_result(host: RuntimeHost) -> None:
 def test_the_host_is_asked_and_its_answer_comes_back(host: RuntimeHost) -> None:
     client = host.client()
     request = host.submit(client, "ping", host_call="colour?", payload={"of": "tea"})
-    while not host.calls:
-        assert host.step(SECONDS)
-    question = host.calls.popleft()
+    question = host.until(lambda: host.calls).popleft()
     assert question.extra == request
     assert question.payload == {
         "name": "colour?",
@@ -123,8 +121,7 @@ def test_closing_a_context_ends_with_its_last_frame(host: RuntimeHost) -> None:
     requests = [host.submit(client, "ping", delay_ms=60_000) for _ in range(50)]
     requests += [host.submit(client, "ping", progress_count=50) for _ in range(20)]
     host.send("close_context")
-    while not host.has_closed:
-        assert host.step(SECONDS)
+    host.until(lambda: host.has_closed)
     assert sorted(host.results) == requests
     host.settle(0.1)
     assert sorted(host.results) == requests

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from tests.support.send_server import (
     SendServer,
 )
 from tests.support.sender import A, B, Sender, rows
-
-
-@pytest.fixture
-def server() -> Iterator[SendServer]:
-    with SendServer() as running:
-        yield running
 
 
 def test_states_of_a_send(server: SendServer) -> None:

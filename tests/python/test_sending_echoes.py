@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,7 @@ from libmatrix.sending import doubts
 from tests.support.send_server import LOSE, ME, TAKE, Deed, Sending, SendServer, refuse
 from tests.support.sender import A, B, Sender, rows, set_back
 
-DAY_MS = 24 * 3_600_000
 Other = tuple[int, Any] | None
-
-
-@pytest.fixture
-def server() -> Iterator[SendServer]:
-    with SendServer() as running:
-        yield running
 
 
 def echo_of(sending: Sending, event_id: str = "$echo", **fields: Any) -> dict[str, Any]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support.send_server import (
     DROP,
@@ -19,12 +16,6 @@ from tests.support.send_server import (
     refuse,
 )
 from tests.support.sender import A, Sender, once, rows, set_back, stuck
-
-
-@pytest.fixture
-def server() -> Iterator[SendServer]:
-    with SendServer() as running:
-        yield running
 
 
 def test_goes_on_after_a_restart(server: SendServer, tmp_path: Path) -> None:

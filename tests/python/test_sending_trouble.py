@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,12 +23,6 @@ from tests.support.send_server import (
     refuse,
 )
 from tests.support.sender import A, B, Sender, once
-
-
-@pytest.fixture
-def server() -> Iterator[SendServer]:
-    with SendServer() as running:
-        yield running
 
 
 @pytest.mark.parametrize("deed", [DROP, LOSE, Deed(True, 500, {}), Deed(False, 502, b"<html>")])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.runtime_host import RuntimeHost
+from tests.support.runtime_host import SECONDS, RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 from tests.support.sync_script import (
     ME,
@@ -120,11 +120,11 @@ def test_a_full_queue_pauses_the_sync(host: RuntimeHost) -> None:
         host.subscribe(client)
         host.bridge.event_limit = 300
         request = host.submit(client, "sync_once")
-        assert host.bridge.is_ready.wait(5)
+        assert host.bridge.is_ready.wait(SECONDS)
         most = 0
         while request not in host.results:
             most = max(most, len(host.bridge.queue))
-            assert host.step(5)
+            assert host.step(SECONDS)
         assert [frame.payload["event_id"] for frame in host.events] == [
             event["event_id"] for event in events
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libmatrix.table_gen import EVENTS
+from tests.support.json_places import paths, put
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 
@@ -91,19 +91,6 @@ WHOLE: dict[str, Any] = {
 }
 
 
-def paths(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a JSON value."""
-    if here:
-        yield here
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for key, item in items:
-        yield from paths(item, (*here, key))
-
-
 # What a Synapse answered (tests/support/record_syncs.py), and what holds all there is.
 RECORDED = json.loads(Path(__file__).with_name("recorded_syncs.json").read_text("utf-8"))
 ANSWERS: list[dict[str, Any]] = [WHOLE, *RECORDED]
@@ -140,13 +127,7 @@ def test_anything_anywhere(
     value["next_batch"] = "s1"
     value["rooms"].setdefault("join", {})
     for (_, path), wrong in changes:
-        target = value
-        try:
-            for key in path[:-1]:
-                target = target[key]
-            target[path[-1]] = copy.deepcopy(wrong)
-        except (TypeError, KeyError, IndexError):
-            continue
+        put(value, path, wrong)
     value["rooms"]["join"]["!sound:x"] = {"timeline": {"events": [SOUND]}}
 
     def script(request: Request) -> Answer:

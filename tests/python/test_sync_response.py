@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from libmatrix.errors import ResponseError
 from libmatrix.sync.response import decode_sync
+from tests.support.json_places import paths, put
 
 EVENT = {"type": "m.room.message", "event_id": "$1", "sender": "@a:x", "content": {"body": "hi"}}
 ROOM: dict[str, Any] = {
@@ -71,19 +71,6 @@ def test_no_answer_at_all(body: bytes) -> None:
         decode_sync(body)
 
 
-def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a JSON value."""
-    found = [here] if here else []
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for key, item in items:
-        found += paths(item, (*here, key))
-    return found
-
-
 PLACES = [path for path in paths(WHOLE) if path != ("next_batch",)]
 WRONG = st.sampled_from([None, True, 5, -1, 1.5, "text", [], [1], {}, {"a": 1}, 10**30])
 
@@ -93,13 +80,7 @@ WRONG = st.sampled_from([None, True, 5, -1, 1.5, "text", [], [1], {}, {"a": 1}, 
 def test_wrong_types_anywhere_never_raise(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     value = json.loads(json.dumps(WHOLE))
     for path, wrong in changes:
-        target = value
-        try:
-            for key in path[:-1]:
-                target = target[key]
-            target[path[-1]] = copy.deepcopy(wrong)
-        except (TypeError, KeyError, IndexError):
-            continue
+        put(value, path, wrong)
     response, _ = decode_sync(json.dumps(value).encode())
     assert response.next_batch == "s1"
     touched = {path[:3] for path, _ in changes}

@@ -16,9 +16,7 @@ ME = "@me:x"
 
 
 def answer(host: RuntimeHost, request: int, auth: dict[str, Any]) -> dict[str, Any]:
-    while not host.calls:
-        assert host.step(10) and request not in host.results
-    call = host.calls.popleft()
+    call = host.until(lambda: host.calls).popleft()
     assert call.payload["name"] == "user_interactive_auth" and call.extra == request
     host.bridge.send("respond", CONTEXT, 0, call.target, "", auth)
     payload: dict[str, Any] = call.payload["payload"]

@@ -21,14 +21,6 @@ def bob() -> Party:
     return Party(BOB)
 
 
-@pytest.fixture
-def mallory(bob: Party) -> Party:
-    """Is known to Bob."""
-    mallory = Party(MALLORY)
-    acquaint(bob, mallory)
-    return mallory
-
-
 def message(kind: str, number: Any, sender: str = MALLORY, **more: Any) -> dict[str, Any]:
     """A message of a verification that there is not, from a device of its own each."""
     content = {

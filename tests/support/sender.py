@@ -1,12 +1,14 @@
-"""A client that sends, its runtime in this process, and what its store keeps of it."""
+"""A client that sends, its runtime in this process, where to, and what its store keeps of it."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.runtime_host import RuntimeHost
 from tests.support.send_server import ME, TAKE, Deed, Sending, SendServer
@@ -102,3 +104,10 @@ def stuck(sender: Sender, server: SendServer, count: int, **options: Any) -> Non
     for number in range(count):
         sender.send(str(number), txn_id=f"t{number}", **options)
     sender.until(lambda: [each[1] for each in sender.states()].count("queued") >= count)
+
+
+@pytest.fixture
+def server() -> Iterator[SendServer]:
+    """Where it sends to; tests that need another homeserver have one of this name."""
+    with SendServer() as running:
+        yield running
