@@ -26,7 +26,9 @@ export RUFF_CACHE_DIR := $(CURDIR)/build/ruff
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo
 	@echo 'PYTHON=… chooses the Python to embed, now $(PYTHON_PATH)'
+	@echo 'APT=0 never calls apt, and says what is missing'
 
 setup:  ## get compiler, tools and checked sources
 	@$(BOOTSTRAP) system-build venv fennel yyjson lua-headers
@@ -37,10 +39,10 @@ configure: setup
 build: configure  ## compile everything; PRESET=ci, asan, tsan or valgrind
 	cmake --build --preset $(PRESET) -j $(JOBS)
 
-stage: build  ## install into build/stage, as the packages will
+stage: build  ## install into build/stage, as the packages do
 	cmake --install $(if $(filter release ci,$(PRESET)),build/release,build/$(PRESET))
 
-demo: stage  ## C, Lua and Fennel talk by a homeserver of their own
+demo: stage  ## start here: C, Lua and Fennel talk by a homeserver of their own
 	@$(BOOTSTRAP) system-demo synapse
 	@$(PYTHON_PATH) examples/demo.py
 

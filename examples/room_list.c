@@ -24,6 +24,10 @@ static void on_message(const matrix_reply *reply, void *user_data) {
     printf("%s: %s\n", event->sender, event->body ? event->body : event->type);
 }
 
+static const char *result(const matrix_reply *reply, const char *key) {
+    return matrix_value_get_string(matrix_reply_value(reply), key, "");
+}
+
 static void print_rooms(const matrix_reply *reply) {
     const matrix_value *rooms = matrix_value_get(matrix_reply_value(reply), "rooms");
     printf("rooms: %d\n", (int)matrix_value_count(rooms));
@@ -39,15 +43,20 @@ static void on_reply(const matrix_reply *reply, void *text) {
     const char *room_id = getenv("MATRIX_ROOM");
     if (!matrix_reply_ok(reply))
         fail(matrix_reply_error(reply)->code, matrix_reply_error(reply)->message);
-    if (step == ROOMS)
+    if (step == LOGIN)
+        printf("logged in as %s\n", result(reply, "user_id"));
+    else if (step == ROOMS)
         print_rooms(reply);
+    else if (step == SEND)
+        printf("sent %s\n", result(reply, "event_id"));
     step += step == ROOMS && text == NULL ? 2 : 1;
     if (step == SYNC)
         check(matrix_sync_once(client, NULL, on_reply, text, NULL), "sync_once");
     else if (step == ROOMS)
         check(matrix_rooms(client, NULL, on_reply, text, NULL), "rooms");
     else if (step == SEND)
-        check(matrix_send_text(client, room_id, text, NULL, on_reply, text, NULL), "send_text");
+        check(matrix_send_text(client, room_id, text, NULL, on_reply, text, NULL),
+              "is MATRIX_ROOM set?");
     else if (step == LOGOUT)
         check(matrix_logout(client, NULL, on_reply, text, NULL), "logout");
 }
@@ -64,7 +73,8 @@ int main(void) {
     check(matrix_init(NULL, &context), "init");
     check(matrix_create_client(context, options, &client), matrix_map_error(options));
     check(matrix_subscribe(client, "message", NULL, on_message, NULL, NULL), "subscribe");
-    check(matrix_login_password(client, user, password, NULL, on_reply, text, NULL), "login");
+    check(matrix_login_password(client, user, password, NULL, on_reply, text, NULL),
+          "are MATRIX_USER and MATRIX_PASSWORD set?");
     while (step != DONE)
         matrix_dispatch(context, 1000, 0);
     matrix_map_free(options);

@@ -52,6 +52,8 @@ def check_room_list(
 ) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Tea room" in done.stdout
+    assert f"logged in as {account.user_id}\n" in done.stdout
+    assert "\nsent $" in done.stdout
     assert room_id in done.stdout
     assert f"{account.user_id}: is it hot?" in done.stdout
     path = f"/_matrix/client/v3/rooms/{room_id}/messages?dir=b&limit=1"
