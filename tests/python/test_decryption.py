@@ -151,7 +151,7 @@ def test_a_message_counts_once_but_survives_a_crash(parties: tuple[Party, Party]
     # The sync brought it, something else was written, and then the process died.
     from msgspec import Raw
 
-    bob.crypto.to_device.receive([Raw(json.dumps(event).encode())])
+    bob.run(bob.crypto.to_device.receive([Raw(json.dumps(event).encode())]))
     bob.crypto.room_keys._open.clear()
     bob.crypto.store.room_keys.delete(ROOM, session.session_id)
     bob.crypto.store.flush()

@@ -5,6 +5,7 @@ Each limit is made small here.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -42,21 +43,26 @@ def has(bob: Party, session: Any) -> bool:
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 30)), max_size=80))
 def test_who_has_the_most_gives_way(steps: list[tuple[str, int]]) -> None:
-    quota: Quota[tuple[str, int]] = Quota(4, 10, lambda: [("a", ("a", -1)), ("a", ("a", -2))])
-    kept: dict[tuple[str, int], None] = dict.fromkeys([("a", -1), ("a", -2)])
+    """Some weigh more than others."""
+    there = [("a", -1), ("a", -2)]
+    quota: Quota[tuple[str, int]] = Quota(4, 10, lambda: [("a", place, 1) for place in there])
+    kept = dict.fromkeys(there, 1)
+
+    def weight(who: str) -> int:
+        return sum(size for each, size in kept.items() if each[0] == who)
+
     for owner, number in steps:
-        place = (owner, number)
+        place, size = (owner, number), 1 + number // 20
         kept.pop(place, None)
-        kept[place] = None
-        for gone in quota.add(owner, place):
+        kept[place] = size
+        for gone in quota.add(owner, place, size):
             theirs = [each for each in kept if each[0] == gone[0]]
-            most = max(sum(each[0] == who for each in kept) for who in "abcd")
-            assert gone == theirs[0] and len(theirs) == most
+            assert gone == theirs[0] and weight(gone[0]) == max(map(weight, "abcd"))
             del kept[gone]
-        assert len(quota) == len(kept) <= 10
+        assert len(quota) == len(kept) and sum(kept.values()) <= 10
         for who in "abcd":
             assert quota.of(who) == [each for each in kept if each[0] == who]
-            assert len(quota.of(who)) <= 4
+            assert weight(who) <= 4
     assert set(quota.drain()) == set(kept) and not len(quota)
 
 
@@ -359,3 +365,17 @@ def test_devices_that_do_not_work_are_few_at_once(
 def _no_olm(sender: str, key: str) -> dict[str, Any]:
     content = {"algorithm": "m.megolm.v1.aes-sha2", "sender_key": key, "code": "m.no_olm"}
     return {"type": "m.room_key.withheld", "sender": sender, "content": content}
+
+
+def test_many_messages_at_once_leave_others_their_turn(bob: Party) -> None:
+    turns = []
+
+    async def count() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    other = bob.loop.create_task(count())
+    bob.take(*({"type": "x.note", "sender": MALLORY, "content": {}} for _ in range(1_000)))
+    assert len(turns) >= 10
+    other.cancel()

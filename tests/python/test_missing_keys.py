@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from vodozemac import GroupSession
 
 from libmatrix.crypto.trust_levels import Policy
@@ -185,3 +186,53 @@ def test_of_hidden_events_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch, b
     for event_id in found:
         bob.crypto.hidden.forget(place, event_id)
     assert not bob.crypto.store.hidden.places() and not bob.crypto.hidden.due()
+
+
+def redaction(event_id: str, *, is_old: bool) -> Raw:
+    """Of a room of version 11, or of one before."""
+    redacts = {"redacts": event_id}
+    event = {"type": "m.room.redaction", "sender": ALICE, "event_id": "$r", "origin_server_ts": 9}
+    told = {**event, "content": {}, **redacts} if is_old else {**event, "content": redacts}
+    return Raw(json.dumps(told).encode())
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_was_redacted_while_it_waited_is_given_no_more(bob: Party, is_old: bool) -> None:
+    alice = Party(ALICE)
+    acquaint(bob, alice)
+    bob.crypto.policy = Policy(bob.crypto, "all", "verified")
+    session = GroupSession()
+    bob.take(alice.seal(bob, "m.room_key", alice.room_key(session)))
+    for number in (1, 2):
+        assert bob.code(megolm_event(ALICE, session, number=number)) == "untrusted_device"
+    for number in (3, 4):
+        bob.code(megolm_event(MALLORY, GroupSession(), number=number))
+    late, store = bob.crypto.late, bob.crypto.store
+    broken = Raw(b'{"type":"m.room.redaction","content":[]}')
+    for name in ("$e1", "$e3"):
+        late.look_for_redactions("!other:x", [redaction(name, is_old=is_old)])
+        late.look_for_redactions(ROOM, [broken, redaction(name, is_old=is_old)])
+    assert {name for _, name in store.hidden.places()} == {"$e2"}
+    assert {name for _, name in store.undecrypted.places()} == {"$e4"}
+    # Who only talks of redactions redacts nothing.
+    said = {"type": "x.note", "content": {"redacts": "$e4", "body": "m.room.redaction"}}
+    late.look_for_redactions(ROOM, [Raw(json.dumps(said).encode())])
+    assert {name for _, name in store.undecrypted.places()} == {"$e4"}
+
+
+def test_large_events_count_as_many(monkeypatch: pytest.MonkeyPatch, bob: Party) -> None:
+    limit(monkeypatch, "decrypt", MOST_WAITING=100, MOST_OF_A_ROOM=20)
+    table = bob.crypto.store.undecrypted
+    for number in range(20):
+        bob.code(megolm_event(MALLORY, GroupSession(), 30_000 * "x", number=number))
+    assert len(table.places()) == 2
+    bob = again(bob)
+    assert bob.code(megolm_event(MALLORY, GroupSession(), number=50)) == "missing_key"
+    assert len(bob.crypto.store.undecrypted.places()) == 2
+    bob.code(megolm_event(MALLORY, GroupSession(), 200_000 * "x"), "!other:x")
+    assert len(bob.crypto.store.undecrypted.places()) == 2, "no event is that large"
+    for place, name in bob.crypto.store.undecrypted.places():
+        bob.crypto.decryptor.waits_no_more(place, name)
+    for number in range(30):
+        bob.code(megolm_event(MALLORY, GroupSession(), number=number))
+    assert len(bob.crypto.store.undecrypted.places()) == 20

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
 _MOST_DEVICES = 250
+_MOST_PAUSED = 10_000
 _TIMEOUT_MS = 10_000
 # A device that has no key to give, or whose homeserver is away, is not asked again so soon.
 _PAUSE_SECONDS = 60.0
@@ -87,10 +88,12 @@ class Claims:
         self._crypto.store.flush()
 
     def _pause(self, device: Device) -> None:
-        _, before = self._paused.get(device.curve25519, (0.0, 0.0))
+        now = self._crypto.client.host.loop.time()
+        _, before = self._paused.pop(device.curve25519, (0.0, 0.0))
         pause = min(before * 2 or _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
-        until = self._crypto.client.host.loop.time() + pause
-        self._paused[device.curve25519] = (until, pause)
+        self._paused[device.curve25519] = (now + pause, pause)
+        while len(self._paused) > _MOST_PAUSED:
+            del self._paused[next(iter(self._paused))]
         self._log(f"device {device.device_id} of {device.user_id} gave no valid one-time key")
 
     def _log(self, text: str, code: str | None = None) -> None:

@@ -10,6 +10,7 @@ from msgspec import Raw
 from vodozemac import MegolmMessage
 
 from libmatrix.crypto.account import MEGOLM
+from libmatrix.crypto.hidden import weight_of
 from libmatrix.crypto.late import waiting_place
 from libmatrix.crypto.records import RoomKey
 from libmatrix.crypto.room_keys import OpenKey
@@ -25,6 +26,7 @@ _MOST_WAITING = 10_000
 _MOST_OF_A_ROOM = 1_000
 # The specification's largest event has 65,536.
 _MOST_BYTES = 100_000
+_SIZES = "SELECT first, length(value) FROM undecrypted_event"
 # What nobody encrypts: the homeserver has to check who may redact.
 _NEVER_ENCRYPTED = frozenset({"m.room.redaction", "m.room.encrypted"})
 
@@ -111,8 +113,9 @@ class Decryptor:
     def __init__(self, crypto: Crypto) -> None:
         self._crypto = crypto
         self._store = crypto.store
-        # How many events of each room wait for their keys.
+        # What the events of each room that wait for their keys count, by their size.
         self._waiting: Counter[str] | None = None
+        self._total = 0
         # Given anew because their key came.
         self.is_late = False
         # What the last event says that the policy keeps from the host.
@@ -260,23 +263,44 @@ class Decryptor:
         waiting = self._count_waiting()
         is_full = (
             len(raw) > _MOST_BYTES
-            or waiting.total() >= _MOST_WAITING
+            or self._total >= _MOST_WAITING
             or waiting[room_id] >= _MOST_OF_A_ROOM
         )
         # No real id has the mark that divides the two.
         if is_full or "|" in session_id or table.get(place, head.event_id) is not None:
             return
-        waiting[room_id] += 1
+        self._weigh(room_id, len(raw), 1)
         table.put(place, head.event_id, bytes(raw))
 
     def waits_no_more(self, place: str, event_id: str) -> None:
         """Forgets an event that waited."""
-        if self._store.undecrypted.get(place, event_id) is not None:
-            self._count_waiting()[place.rpartition("|")[0]] -= 1
+        raw = self._store.undecrypted.get(place, event_id)
+        if raw is not None:
+            self._count_waiting()
+            self._weigh(place.rpartition("|")[0], len(raw), -1)
             self._store.undecrypted.delete(place, event_id)
+
+    def redacted(self, room_id: str, event_id: str) -> None:
+        """An event must not be given any more, whatever comes."""
+        self._crypto.hidden.redacted(room_id, event_id)
+        if self._count_waiting()[room_id] > 0:
+            for place, name in self._store.undecrypted.places():
+                if name == event_id and place.rpartition("|")[0] == room_id:
+                    self.waits_no_more(place, name)
+
+    def has_waiting(self, room_id: str) -> bool:
+        """Whether events of a room wait for their keys, or are hidden."""
+        return self._count_waiting()[room_id] > 0 or self._crypto.hidden.has(room_id)
+
+    def _weigh(self, room_id: str, size: int, sign: int) -> None:
+        assert self._waiting is not None
+        self._waiting[room_id] += sign * weight_of(size)
+        self._total += sign * weight_of(size)
 
     def _count_waiting(self) -> Counter[str]:
         if self._waiting is None:
-            places = self._store.undecrypted.places()
-            self._waiting = Counter(place.rpartition("|")[0] for place, _ in places)
+            self._waiting = Counter()
+            # What is not in the file yet was counted when it came.
+            for place, size in self._store.disk.rows(_SIZES):
+                self._weigh(place.rpartition("|")[0], size, 1)
         return self._waiting

@@ -63,12 +63,12 @@ class KeyRequests:
             self._quota.remove(place)
             self._done.append(kept.decode().partition(" ")[0])
 
-    def _load(self) -> Iterator[tuple[str, Key]]:
+    def _load(self) -> Iterator[tuple[str, Key, int]]:
         rows = [
             (kept.decode().rpartition(" ")[2], place) for place, kept in self._asked.all().items()
         ]
         for _, place in sorted(rows):
-            yield place[0], place
+            yield place[0], place, 1
 
     async def answer(self) -> None:
         """Asks for what is missing, takes back what came, gives what was asked for."""

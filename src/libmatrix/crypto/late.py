@@ -6,8 +6,9 @@ Their key has come, or their sender is trusted now.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Raw
 
 from libmatrix import frames
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
     from libmatrix.sync.post import Post
 
 _MARKS = Marks(is_historic=False)
+_REDACTION = b"m.room.redaction"
+
+
+class _Redacts(msgspec.Struct):
+    redacts: Any = None
+
+
+class _Redaction(msgspec.Struct):
+    """Before room version 11 the field is at the top."""
+
+    type: str
+    content: _Redacts
+    redacts: Any = None
+
+
+_decode_redaction = msgspec.json.Decoder(_Redaction).decode
 
 
 class Late:
@@ -71,6 +88,21 @@ class Late:
         mark = next(Syncer.marks)
         self._marks[mark] = forget
         client.host.outbox.add(frames.MARK, client.context, client.handle, extra=mark)
+
+    def look_for_redactions(self, room_id: str, raws: list[Raw]) -> None:
+        """What was redacted while it waited is not given any more."""
+        decryptor = self._crypto.decryptor
+        if not decryptor.has_waiting(room_id):
+            return
+        for data in map(bytes, raws):
+            if _REDACTION in data:
+                try:
+                    event = _decode_redaction(data)
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    continue
+                for redacted in (event.redacts, event.content.redacts):
+                    if event.type == _REDACTION.decode() and isinstance(redacted, str):
+                        decryptor.redacted(room_id, redacted)
 
     def consumed(self, mark: int) -> None:
         """The host has consumed what came before a mark."""

@@ -263,7 +263,7 @@ class Crypto(Parts):
         )
         self.late.is_held = True
         try:
-            shown = self.to_device.receive(response.to_device.events)
+            shown = await self.to_device.receive(response.to_device.events)
             changes.before_commit.append(self.to_device.committed)
             changes.before_commit.append(self._after_commit)
             if self._fresh_senders:

@@ -193,10 +193,10 @@ class Olm:
                 self._strangers.remove((place, session_id))
                 self._store.stranger_sessions.delete(place, session_id)
 
-    def _load_strangers(self) -> Iterator[tuple[str, Key]]:
+    def _load_strangers(self) -> Iterator[tuple[str, Key, int]]:
         rows = self._store.stranger_sessions.all()
         for _, key in sorted((since, key) for key, since in rows.items()):
-            yield _user_of(key[0]), key
+            yield _user_of(key[0]), key, 1
 
     # -- sessions -----------------------------------------------------------------------------
 

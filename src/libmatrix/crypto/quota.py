@@ -15,26 +15,29 @@ class Quota(Generic[P]):
     """
 
     def __init__(
-        self, most_of_one: int, most: int, load: Callable[[], Iterable[tuple[str, P]]]
+        self, most_of_one: int, most: int, load: Callable[[], Iterable[tuple[str, P, int]]]
     ) -> None:
-        """`load` gives owners and places that are there already, the oldest first; asked once."""
+        """`load` gives owners, places and weights that are there, the oldest first; asked once."""
         self._most_of_one = most_of_one
         self._most = most
-        self._load: Callable[[], Iterable[tuple[str, P]]] | None = load
+        self._load: Callable[[], Iterable[tuple[str, P, int]]] | None = load
         self._owners: dict[P, str] = {}
-        self._places: dict[str, dict[P, None]] = {}
-        # Owners by how many places they have; and the greatest such number.
+        # Places with their weights; of each owner, and the weight of all.
+        self._places: dict[str, dict[P, int]] = {}
+        self._weights: dict[str, int] = {}
+        self._total = 0
+        # Owners by the weight they have; and the greatest such number.
         self._sizes: dict[int, dict[str, None]] = {}
         self._largest = 0
 
-    def add(self, owner: str, place: P) -> list[P]:
+    def add(self, owner: str, place: P, weight: int = 1) -> list[P]:
         """Counts a place as the newest; gives those that have to go."""
         self._fill()
-        self._put(owner, place)
+        self._put(owner, place, weight)
         gone = []
-        while len(self._places[owner]) > self._most_of_one:
+        while self._weights.get(owner, 0) > self._most_of_one:
             gone.append(self._drop_oldest(owner))
-        while len(self._owners) > self._most:
+        while self._total > self._most:
             gone.append(self._drop_oldest(next(iter(self._sizes[self._largest]))))
         return gone
 
@@ -44,9 +47,7 @@ class Quota(Generic[P]):
         owner = self._owners.pop(place, None)
         if owner is None:
             return False
-        before = len(self._places[owner])
-        del self._places[owner][place]
-        self._resize(owner, before)
+        self._resize(owner, -self._places[owner].pop(place))
         return True
 
     def of(self, owner: str) -> list[P]:
@@ -75,25 +76,27 @@ class Quota(Generic[P]):
     def _fill(self) -> None:
         load, self._load = self._load, None
         if load is not None:
-            for owner, place in load():
-                self._put(owner, place)
+            for owner, place, weight in load():
+                self._put(owner, place, weight)
 
-    def _put(self, owner: str, place: P) -> None:
+    def _put(self, owner: str, place: P, weight: int) -> None:
         self.remove(place)
-        places = self._places.setdefault(owner, {})
-        places[place] = None
+        self._places.setdefault(owner, {})[place] = weight
         self._owners[place] = owner
-        self._resize(owner, len(places) - 1)
+        self._resize(owner, weight)
 
     def _drop_oldest(self, owner: str) -> P:
         place = next(iter(self._places[owner]))
         self.remove(place)
         return place
 
-    def _resize(self, owner: str, before: int) -> None:
-        now = len(self._places[owner])
+    def _resize(self, owner: str, more: int) -> None:
+        before = self._weights.pop(owner, 0)
+        now = before + more
+        self._total += more
         self._sizes.get(before, {}).pop(owner, None)
         if now:
+            self._weights[owner] = now
             self._sizes.setdefault(now, {})[owner] = None
         else:
             del self._places[owner]

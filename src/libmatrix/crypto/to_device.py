@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
 ENCRYPTED = "m.room.encrypted"
+# Events that are handled before others have their turn.
+_TURN = 100
 # Devices in one request.
 _MOST_DEVICES = 250
 # What is between devices alone: the host never sees it.
@@ -86,11 +89,13 @@ class ToDevice:
 
     # -- in -----------------------------------------------------------------------------------
 
-    def receive(self, events: list[Raw]) -> Shown:
+    async def receive(self, events: list[Raw]) -> Shown:
         """Handles a sync's events; returns what the host may see of them, in clear."""
         shown: list[Raw] = []
         devices: dict[int, str | None] = {}
-        for raw in events:
+        for number, raw in enumerate(events, 1):
+            if not number % _TURN:
+                await asyncio.sleep(0)
             try:
                 head = read_event(bytes(raw))
                 found = self._open(head) if head.type == ENCRYPTED else self._read(head)

@@ -70,8 +70,8 @@ class UnusedKeys:
         len(self._quota)
         return self._senders.get(name, set())
 
-    def _load(self) -> Iterator[tuple[str, Key]]:
+    def _load(self) -> Iterator[tuple[str, Key, int]]:
         rows = sorted((since, place) for place, since in self._table.all().items())
         for _, (sender, name) in rows:
             self._senders.setdefault(name, set()).add(sender)
-            yield sender, (sender, name)
+            yield sender, (sender, name), 1

@@ -81,9 +81,9 @@ class Withheld:
         for gone in self._quota.add(sender, place):
             self._table.delete(*gone)
 
-    def _load(self) -> Iterator[tuple[str, Key]]:
+    def _load(self) -> Iterator[tuple[str, Key, int]]:
         rows: list[tuple[int, Key]] = []
         for place, data in self._table.all().items():
             rows.append((_decode(data).since_ms, place))
         for _, place in sorted(rows):
-            yield place[1], place
+            yield place[1], place, 1

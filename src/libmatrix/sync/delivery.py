@@ -305,8 +305,10 @@ class Delivery:
 
     def _look_over(self, room_id: str, raws: list[Raw], *, is_filled: bool) -> None:
         """Shows events to those who look for their own among them."""
-        if self.has_verifications and self._crypto is not None:
-            self._crypto.verifications.take_clear(room_id, raws)
+        if self._crypto is not None:
+            self._crypto.late.look_for_redactions(room_id, raws)
+            if self.has_verifications:
+                self._crypto.verifications.take_clear(room_id, raws)
         if self._threads is not None:
             self._threads.see(room_id, raws)
         if (self.has_echoes or is_filled) and self._client.doubts:
