@@ -1,4 +1,6 @@
-"""Where the fixtures for all tests are."""
+"""Where the fixtures for all tests are, and what holds for all generated examples."""
+
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "tests.support.answered",
@@ -8,3 +10,11 @@ pytest_plugins = [
     "tests.support.parties",
     "tests.support.sender",
 ]
+
+# A busy machine is slow, and fixtures are made so that many examples can use them.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tests")

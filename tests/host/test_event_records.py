@@ -116,7 +116,7 @@ def records_of_core(program: Path, raws: list[bytes], folder: Path) -> list[tupl
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.lists(events(), min_size=1, max_size=25))
 def test_both_make_the_same_record(
     program: Path, tmp_path_factory: pytest.TempPathFactory, raws: list[bytes]

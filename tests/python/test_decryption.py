@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from vodozemac import GroupSession
 
@@ -241,9 +241,7 @@ def changed(event: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[st
     return copied
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_nothing_malformed_harms_the_rest(parties: tuple[Party, Party], data: Any) -> None:
     """Any part of a to-device or timeline event may be anything: the sound ones still arrive."""
@@ -275,9 +273,7 @@ def test_nothing_malformed_harms_the_rest(parties: tuple[Party, Party], data: An
     assert bob.code(fresh) is None
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100)
 @given(cut=st.integers(0, 400), byte=st.integers(0, 255))
 def test_a_damaged_ciphertext_is_refused(parties: tuple[Party, Party], cut: int, byte: int) -> None:
     from libmatrix.crypto.signatures import decode_base64, encode_base64

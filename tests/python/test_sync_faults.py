@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libmatrix.table_gen import EVENTS
@@ -115,9 +115,7 @@ def host() -> Iterator[RuntimeHost]:
         yield running
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), WRONG), min_size=1, max_size=4))
 def test_anything_anywhere(
     host: RuntimeHost, changes: list[tuple[tuple[int, tuple[Any, ...]], Any]]

@@ -134,7 +134,7 @@ def test_start_of_a_third_device_is_nothing_to_us() -> None:
     assert pair.a.state == "ready" and not pair.a.outbox
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_message_at_any_time_never_verifies(data: st.DataObject) -> None:
     """An end that gets whatever comes cancels or goes on; without the real other end it never
