@@ -226,7 +226,7 @@ class IdentityExistsError(MatrixError):
     CODE = "E_IDENTITY_EXISTS"
 
     def __init__(self) -> None:
-        super().__init__("the account has an identity; take its keys over, or reset it")
+        super().__init__("the account has an identity: verify_own_device, or reset_cross_signing")
 
 
 class IdentityMismatchError(MatrixError):

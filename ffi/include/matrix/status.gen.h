@@ -45,7 +45,10 @@ typedef enum matrix_status {
     MATRIX_E_INVALID_RESPONSE = -13,
     /** The server could not be reached, or the connection broke. */
     MATRIX_E_CONNECTION = -14,
-    /** The server's certificate is not trusted, or TLS failed. */
+    /**
+     * The server's certificate is not trusted, or TLS failed. The client option ca_file names
+     * authorities of one's own.
+     */
     MATRIX_E_TLS = -15,
     /** The proxy could not be used. */
     MATRIX_E_PROXY = -16,
