@@ -90,18 +90,20 @@
  * SENDING
  *
  * What goes into a room's timeline is kept in the client's store (option store_path) before it is
- * tried. Each sentence has a test of its name in tests/python/test_sending.py or
+ * tried. Each sentence has a test of its name in tests/python/test_sending*.py or
  * tests/faults/test_kill_sender.py.
  *
  *  1. queued_survives_a_kill: a send whose `queued` event was delivered arrives, after a crash or a
  *     restart too; all it needs is a client with the same store that is logged in.
- *  2. order_of_a_room_is_kept: in a room, in the order of the calls; rooms side by side.
+ *  2. order_of_a_room_is_kept: in a room, in the order of the calls; rooms side by side. A call
+ *     that has to ask the homeserver first, as matrix_send_reply(), counts as made when the answer
+ *     is there.
  *  3. same_transaction_until_taken: an attempt that came to nothing is repeated as it was, and the
  *     homeserver takes it once.
  *  4. uncertain_is_never_resent: 12 hours after an attempt of unknown outcome it ends with
  *     E_SEND_UNCERTAIN.
- *  5. refusal_blocks_nothing: what the homeserver refuses for good calls back, and the next one
- *     goes.
+ *  5. refusal_blocks_nothing: what the homeserver refuses for good, or alone fails at, calls back,
+ *     and the next one goes.
  *  6. shutdown_keeps_sends: E_SHUTDOWN, or a closed client, means that it is still stored.
  *  7. unheard_outcome_comes_again: an outcome that a `send` subscription was to hear is told again
  *     after a crash; one that has no request any more waits for a subscription.
@@ -124,6 +126,8 @@
  *     E_INVALID_HANDLE.
  *  6. cursors_are_bounded: a client has at most 256, one more is E_QUEUE_FULL; each holds two pages
  *     at most.
+ *  7. begins_with_an_event_or_at_a_moment: with the option event_id that event comes first; with
+ *     timestamp the one that is nearest, in the cursor's direction.
  *
  * FORK, SIGNALS, EXIT
  *
