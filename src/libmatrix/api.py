@@ -219,7 +219,7 @@ class Api:
 
     def _make_fields(self, token: str | None, body: bytes | None) -> Fields:
         """The header fields of all requests with a token, with or without a body."""
-        from libmatrix.http.client import Fields, HttpError
+        from libmatrix.http.client import Fields
 
         items = {"Accept": "application/json"}
         if token is not None:
@@ -230,17 +230,15 @@ class Api:
             self._fields.clear()
         try:
             fields = self._fields[token, body is not None] = Fields(items)
-        except HttpError as error:
-            raise TransportError(error.message, code=error.code) from None
+        except Exception as error:
+            raise _of_transport(error) from None
         return fields
 
     async def _request(self, method: str, url: str, **how: Any) -> HttpResponse:
-        from libmatrix.http.client import HttpError
-
         try:
             return await self._connection().request(method, url, **how)
-        except HttpError as error:
-            raise TransportError(error.message, code=error.code, sent=error.sent) from None
+        except Exception as error:
+            raise _of_transport(error) from None
 
     def _connection(self) -> HttpClient:
         if self._http is None:
@@ -285,6 +283,15 @@ class Retries:
         if (error.retry_after_ms or 0) > _LONGEST_PAUSE_MS:
             return None
         return self._backoff.failed(error.retry_after_ms)
+
+
+def _of_transport(error: Exception) -> Exception:
+    """The error that an error of HTTP is; others as they are."""
+    from libmatrix.http.client import HttpError
+
+    if not isinstance(error, HttpError):
+        return error
+    return TransportError(error.message, code=error.code, sent=error.sent)
 
 
 def _not_this_one(error: TransportError, *, sent: bool) -> TransportError:

@@ -15,7 +15,7 @@ from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, is_defect, map_arguments, map_error, places
 from libmatrix.host import Host
 from libmatrix.table_gen import OPERATIONS, Input, Output
-from libmatrix.tasks import Runner
+from libmatrix.tasks import Runner, run_by_hand
 
 Handler = Callable[[Client, Any], Coroutine[Any, Any, Output]]
 
@@ -45,7 +45,7 @@ class Requests:
             decode, function = self._handlers.get(name) or self._load(name)
             self._host.starting_request = request
             coroutine = function(client, decode(body))
-            waits_for = coroutine.send(None)
+            waits_for = run_by_hand(coroutine)
         except StopIteration as end:
             self._outbox.add(frames.RESULT, client.context, request, _encode(end.value), frames.OK)
         except msgspec.MsgspecError as error:

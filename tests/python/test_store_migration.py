@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from libmatrix.errors import StoreError
+from libmatrix.store.schema import _MIGRATIONS
 from libmatrix.store.state import State
+from tests.support.runtime_host import RuntimeHost
 
+_COUNTED_BY_SQLITE = 6
 FILE = "libmatrix.sqlite3"
 SCHEMA_1 = """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -90,3 +93,25 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert connection.execute("SELECT count(*) FROM room").fetchone() == (1,)
     connection.close()
+
+
+def test_sends_of_an_older_schema_keep_their_numbers(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE)
+    # The schema in which SQLite itself counted the sends.
+    for script in _MIGRATIONS[:_COUNTED_BY_SQLITE]:
+        connection.executescript(script)
+    draft = {"kind": "event", "type": "m.x", "txn_id": "t", "queued_ms": 1, "content": {}}
+    rows = [(7, "!r", data(draft)), (9, "!r", data(draft))]
+    connection.executemany("INSERT INTO send (send_id, room_id, draft) VALUES (?, ?, ?)", rows)
+    connection.execute("DELETE FROM send WHERE send_id = 9")
+    connection.execute("PRAGMA application_id = 1836348024")
+    connection.execute(f"PRAGMA user_version = {_COUNTED_BY_SQLITE}")
+    connection.commit()
+    connection.close()
+    with RuntimeHost() as host:
+        client = host.client(store_path=str(tmp_path), access_token="t", user_id="@me:x")
+        (kept,) = host.call(client, "sends")["sends"]
+        assert (kept["send_id"], kept["txn_id"]) == (7, "t")
+        host.submit(client, "send_text", room_id="!other", body="hi")
+        found = host.call(client, "sends")["sends"]
+        assert [send["send_id"] for send in found] == [7, 10]

@@ -9,6 +9,7 @@ Redirects are answers unless asked for. Nothing of the process environment count
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -245,7 +246,8 @@ class HttpClient:
         """Runs the job within the total time limit, with a place among the connections."""
         job.limit_ms = self._settings.request_timeout_ms if timeout_ms is None else timeout_ms
         if job.limit_ms:
-            job.deadline = asyncio.get_running_loop().time() + job.limit_ms / 1000
+            # The loop's clock, of which the loop need not be asked.
+            job.deadline = time.monotonic() + job.limit_ms / 1000
         if job.chunks is not None or streaming:
             # Both ends may have to be waited for.
             async with _within(job):

@@ -106,23 +106,23 @@ class Exchange:
 
     # -- what the request awaits --------------------------------------------------------------
 
-    async def _wait(self) -> None:
+    def _news(self) -> Signal:
         self._signal = signal = Signal()
-        await signal
+        return signal
 
     async def head(self) -> None:
         """Returns when status and headers are known."""
         while not self.head_complete:
             if self.error is not None:
                 raise self.error
-            await self._wait()
+            await self._news()
 
     async def body(self) -> bytes:
         """The whole body, still in its Content-Encoding."""
         while not self.finished:
             if self.error is not None:
                 raise self.error
-            await self._wait()
+            await self._news()
         return self._collector.take()
 
     async def next_chunk(self) -> bytes | None:
@@ -132,7 +132,7 @@ class Exchange:
                 raise self.error
             if self.finished:
                 return None
-            await self._wait()
+            await self._news()
         chunk = self._chunks.popleft()
         self.queued -= len(chunk)
         return chunk

@@ -61,7 +61,7 @@ class Job:
         self.head = head
         self.fields = fields
         self.limit = limit
-        # By the loop's clock, when all of it must be over, and how long that is from the start.
+        # When all of it must be over, by the loop's clock, and how long that is from the start.
         self.deadline: float | None = None
         self.limit_ms = 0
         self.payload = b""

@@ -1,6 +1,7 @@
 """Connections between requests: kept for the next one, closed when nobody comes."""
 
 import asyncio
+import time
 
 from libmatrix.http.connection import Connection
 from libmatrix.http.dial import Dialer, Route
@@ -32,8 +33,7 @@ class Pool:
             if connection.lost or connection.closing:
                 idle.pop()
                 continue
-            age = asyncio.get_running_loop().time() - connection.idle_since
-            if young and age > _YOUNG_SECONDS:
+            if young and time.monotonic() - connection.idle_since > _YOUNG_SECONDS:
                 return None
             return idle.pop()
         return None

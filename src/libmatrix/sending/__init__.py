@@ -6,6 +6,7 @@ when the homeserver has taken it, and raise when it never will.
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from libmatrix.client import Client
 
 _encode = msgspec.json.Encoder().encode
+# Of this process alone.
+_RUN = os.urandom(12).hex() + "-"
+_numbers = itertools.count(1)
 
 
 async def send_event(
@@ -58,4 +62,4 @@ async def redact(
 
 def make_txn_id() -> str:
     """A transaction id that no other send has."""
-    return os.urandom(16).hex()
+    return f"{_RUN}{next(_numbers):x}"

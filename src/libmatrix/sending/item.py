@@ -148,7 +148,7 @@ def check_size(sender: str, room_id: str, draft: Draft) -> None:
     names = [("event type", draft.type), ("room id", room_id)]
     names.append(("state key" if draft.kind == "state" else "event id", draft.key))
     for what, text in names:
-        if len(text.encode()) > _MOST_NAME_BYTES:
+        if 4 * len(text) > _MOST_NAME_BYTES and len(text.encode()) > _MOST_NAME_BYTES:
             raise TooLargeError(f"the {what} is larger than {_MOST_NAME_BYTES} bytes")
     if len(draft.content) < MOST_BYTES - _MOST_OTHER_BYTES:
         return

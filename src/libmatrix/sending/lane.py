@@ -57,16 +57,13 @@ class Lane:
         self._resting: asyncio.Future[None] | None = None
         # How often in a row the homeserver has failed at the first send.
         self._faults = 0
-        # The last attempt has not got as far as the homeserver.
-        self._is_cut_off = False
         self._runner: Runner | None = None
+        self._is_starting = self._is_cancelled = False
 
     def add(self, item: Item) -> None:
         """Sends it after those that are there."""
         self._items.append(item)
-        if self._runner is None:
-            self._runner = Runner(self._queue.loop, self._run(), self._ended)
-            self._runner.start()
+        self._go_on()
 
     def remove(self, item: Item) -> None:
         """It is over."""
@@ -77,11 +74,6 @@ class Lane:
         elif item in self._items:
             self._items.remove(item)
 
-    def reachable(self) -> None:
-        """Ends its rest if that is because nobody could be reached."""
-        if self._is_cut_off:
-            self.hurry()
-
     def hurry(self) -> bool:
         """Ends its rest; whether there was one."""
         if self._resting is None or self._resting.done():
@@ -89,34 +81,49 @@ class Lane:
         self._resting.set_result(None)
         return True
 
-    def cancel(self) -> asyncio.Task[None] | None:
-        """Stops it, also in the middle of a request; returns its task."""
-        if self._runner is None:
-            return None
-        self._runner.cancel()
-        return self._runner.as_task()
+    def cancel(self) -> None:
+        """Stops it, also in the middle of a request."""
+        self._is_cancelled = True
+        if self._runner is not None:
+            self._runner.cancel()
+
+    @property
+    def ending(self) -> asyncio.Task[None] | None:
+        """The task that is over when it has stopped."""
+        return None if self._runner is None else self._runner.as_task()
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Begins with the next send, unless one is being tried."""
+        while self._runner is None and self._items and not self._is_cancelled:
+            # Each by itself: one that had to become a task does not make the next one a task.
+            self._runner = Runner(self._queue.loop, self._run(), self._ended)
+            self._is_starting = True
+            self._runner.start()
+            self._is_starting = False
+        if self._runner is None and not self._is_cancelled:
+            self._queue.lane_ended(self._room_id)
 
     def _ended(self, _: None, error: BaseException | None) -> None:
         self._runner = None
         if error is not None and not isinstance(error, asyncio.CancelledError):
             self._queue.client.log.record("error", "send", places(error), InternalError.CODE)
+        if not self._is_starting:
+            self._go_on()
 
     async def _run(self) -> None:
         valve = self._queue.valve
-        while self._items:
-            await valve.enter()
-            try:
-                # What was there may have been cancelled meanwhile.
-                pause_ms = await self._step(self._items[0]) if self._items else 0
-                if self._faults >= _MOST_FAULTS and await self._pass():
-                    pause_ms = 0
-            finally:
-                valve.leave()
-            if pause_ms and self._items:
-                await self._rest(pause_ms / 1000)
-        self._queue.lane_ended(self._room_id)
+        await valve.enter()
+        try:
+            # What was there may have been cancelled meanwhile.
+            pause_ms = await self._step(self._items[0]) if self._items else 0
+            if self._faults >= _MOST_FAULTS and await self._pass():
+                pause_ms = 0
+        finally:
+            valve.leave()
+        if pause_ms and self._items:
+            await self._rest(pause_ms / 1000)
 
     async def _rest(self, seconds: float) -> None:
         self._resting = self._queue.loop.create_future()
@@ -149,7 +156,7 @@ class Lane:
             return 0
         item.is_in_flight = False
         self._backoff.succeeded()
-        self._is_cut_off = False
+        queue.cut_off.discard(self)
         queue.valve.succeeded()
         queue.reachable()
         if item.draft.kind == "state" and item.draft.type == ENCRYPTION:
@@ -220,7 +227,10 @@ class Lane:
         verdict = judge(error)
         if self._items and item is self._items[0]:
             self._faults = self._faults + 1 if error.http_status == 500 else 0
-        self._is_cut_off = isinstance(error, TransportError) and not error.sent
+        if isinstance(error, TransportError) and not error.sent:
+            self._queue.cut_off.add(self)
+        else:
+            self._queue.cut_off.discard(self)
         item.is_unknown = item.is_unknown or (item.is_out and verdict.may_be_sent)
         if verdict.what == "permanent":
             self._queue.finish(item, error=error, is_final=error is not item.ending)

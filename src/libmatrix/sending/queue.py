@@ -46,6 +46,8 @@ class SendQueue:
         self.valve = Valve(self.loop)
         self.doubts = client.doubts = Doubts(self)
         self._lanes: dict[str, Lane] = {}
+        # Those of which the last attempt has not got as far as the homeserver.
+        self.cut_off: set[Lane] = set()
         self._items: dict[int, Item] = {}
         self._places: dict[tuple[str, ...], Item] = {}
         # Outcomes of an earlier run that nobody has heard yet.
@@ -145,7 +147,7 @@ class SendQueue:
 
     def lane_ended(self, room_id: str) -> None:
         """Nothing waits in a room any more."""
-        del self._lanes[room_id]
+        self.cut_off.discard(self._lanes.pop(room_id))
 
     # -- the end of a send --------------------------------------------------------------------
 
@@ -257,8 +259,8 @@ class SendQueue:
 
     def reachable(self) -> None:
         """The homeserver has answered: who waits because nobody did need not any more."""
-        for lane in self._lanes.values():
-            lane.reachable()
+        for lane in list(self.cut_off):
+            lane.hurry()
 
     # -- the session --------------------------------------------------------------------------
 
@@ -296,6 +298,7 @@ class SendQueue:
         for lane in self._lanes.values():
             lane.cancel()
         self._lanes.clear()
+        self.cut_off.clear()
         error = NotLoggedInError()
         error.message = "the client was logged out before it was sent"
         self._end_all(error)
@@ -314,7 +317,9 @@ class SendQueue:
         self._is_closed = True
         self.valve.close()
         self.doubts.close()
-        tasks = [task for lane in self._lanes.values() if (task := lane.cancel()) is not None]
+        for lane in self._lanes.values():
+            lane.cancel()
+        tasks = [lane.ending for lane in self._lanes.values() if lane.ending is not None]
         for item in self._items.values():
             if item.timer is not None:
                 item.timer.cancel()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from libmatrix.client import Client
 
 _OWNER = "send_owner"
+# Numbers below it may have been taken; as many are at once.
+_NUMBERS = "send_numbers"
+_MOST_NUMBERS = 1_000
 _RETRY_SECONDS = 1.0
 # What is over may be written a little later, many at once: lost, it would only be repeated.
 _LAZY_SECONDS = 0.05
@@ -63,7 +66,9 @@ class SendStore:
         self._outcomes: list[tuple[bytes, int, int]] = []
         self._deletes: list[tuple[int]] = []
         self._owner: Owner | None = None
-        self._last_id = self._read_last_id()
+        self._last_id = self._numbers = self._read_last_id()
+        # That many numbers may be taken; whether the store is to be told.
+        self._has_numbers = False
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -96,14 +101,17 @@ class SendStore:
             raise StoreError(f"the store holds what libmatrix did not write: {error}") from None
 
     def _read_last_id(self) -> int:
-        found = self._store.rows("SELECT seq FROM sqlite_sequence WHERE name = 'send'")
-        return int(found[0][0]) if found else 0
+        found = self._store.meta(_NUMBERS)
+        return int(found) if found else 0
 
     # -- writing ------------------------------------------------------------------------------
 
     def new_id(self) -> int:
         """A number that no send of this store had."""
         self._last_id += 1
+        if self._last_id > self._numbers:
+            self._numbers = self._last_id + _MOST_NUMBERS
+            self._has_numbers = True
         return self._last_id
 
     def insert(self, item: Item) -> None:
@@ -158,6 +166,7 @@ class SendStore:
         """The store is being emptied: what was to be written is void."""
         self._inserts, self._tries, self._outcomes, self._deletes = [], [], [], []
         self._owner = None
+        self._numbers = 0
 
     def close(self) -> None:
         """Writes what has gathered, for the last time."""
@@ -167,8 +176,9 @@ class SendStore:
     def _flush_urgent(self) -> None:
         """Writes what has gathered; one send alone leaves what is not urgent for later."""
         self._is_scheduled = False
-        is_alone = len(self._inserts) == 1 and not self._tries and self._owner is None
-        if not is_alone or self._late >= _MOST_LATE or self._is_closed:
+        is_alone = len(self._inserts) == 1 and not self._tries
+        is_plain = self._owner is None and not self._has_numbers and not self._is_closed
+        if not is_alone or not is_plain or self._late >= _MOST_LATE:
             self.flush()
             return
         inserts, self._inserts = self._inserts, []
@@ -185,7 +195,7 @@ class SendStore:
         failure = self._try(lambda: self._write(inserts))
         if failure is None:
             self._tries, self._outcomes, self._deletes = [], [], []
-            self._owner = None
+            self._owner, self._has_numbers = None, False
         elif self._tries or self._late:
             # What was there already has to be brought up to date some time.
             self._timer = self._loop.call_later(_RETRY_SECONDS, self.flush)
@@ -237,6 +247,8 @@ class SendStore:
 
     def _write(self, inserts: list[Item]) -> None:
         with self._store.transaction() as writer:
+            if self._has_numbers:
+                writer.meta(_NUMBERS, str(self._numbers).encode())
             if self._owner is not None:
                 writer.meta(_OWNER, _encode(self._owner))
             if inserts:

@@ -73,6 +73,17 @@ _MIGRATIONS = (
     _crypto_tables(_LIMITED) + "DELETE FROM withheld_key;",
     # Events that are not shown before their sender is trusted.
     _crypto_tables(_HIDDEN),
+    # AUTOINCREMENT writes a page of its own for each send; numbers are taken many at a time.
+    """
+    CREATE TABLE sends (
+        send_id INTEGER PRIMARY KEY, room_id TEXT NOT NULL, draft BLOB NOT NULL,
+        tried_ms INTEGER, frozen BLOB, outcome BLOB, ended_ms INTEGER
+    );
+    INSERT INTO sends SELECT * FROM send;
+    INSERT INTO meta SELECT 'send_numbers', CAST(CAST(seq AS TEXT) AS BLOB) FROM sqlite_sequence;
+    DROP TABLE send;
+    ALTER TABLE sends RENAME TO send;
+    """,
 )
 
 ROOM_TABLES = ("room", "state", "account_data", "members_loaded")
