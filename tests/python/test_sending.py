@@ -201,3 +201,20 @@ def test_a_store_that_cannot_be_written(server: SendServer, tmp_path: Path) -> N
         sender.limit_store(pages=1_000_000)
         sender.event_id(sender.send("two"))
     assert server.bodies() == ["one", "two"]
+
+
+def test_a_defect_ends_the_send_that_it_meets(
+    server: SendServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from libmatrix.sending.lane import Lane
+
+    async def fails(*_: object) -> int:
+        raise RuntimeError("a defect")
+
+    with Sender(server) as sender:
+        with monkeypatch.context() as patch:
+            patch.setattr(Lane, "_step", fails)
+            requests = [sender.send("one"), sender.send("two")]
+            assert [sender.code(request) for request in requests] == ["E_INTERNAL"] * 2
+        sender.event_id(sender.send("three"))
+    assert server.bodies() == ["three"]

@@ -109,6 +109,9 @@ class Lane:
         self._runner = None
         if error is not None and not isinstance(error, asyncio.CancelledError):
             self._queue.client.log.record("error", "send", places(error), InternalError.CODE)
+            if self._items:
+                # Or it would be tried for ever.
+                self._queue.finish(self._items[0], error=map_error(error))
         if not self._is_starting:
             self._go_on()
 
