@@ -292,6 +292,20 @@ def test_users_who_only_send_keys_are_not_followed_for_ever(
     assert users == {BOB, ALICE, member.user_id} | expected
 
 
+def test_a_stranger_who_was_verified_is_none(monkeypatch: pytest.MonkeyPatch, bob: Party) -> None:
+    """The verification was asked for by the stranger, without an identity."""
+    limit(monkeypatch, "devices", MOST_STRANGERS=2)
+    verified = Party("@verified:x")
+    acquaint_by_key(bob, verified)
+    device = bob.crypto.devices.of(verified.user_id)["D"]
+    device.is_verified = True
+    bob.crypto.devices.put(device)
+    for number in range(5):
+        acquaint_by_key(bob, Party(f"@s{number}:evil"))
+    assert bob.crypto.devices.of(verified.user_id)["D"].is_verified
+    assert (verified.user_id, "") in bob.crypto.store.users.places()
+
+
 def acquaint_by_key(bob: Party, other: Party) -> None:
     """A user whom Bob does not know sends him a key."""
     keys = {other.user_id: {"D": other.crypto.account.device_keys()}}

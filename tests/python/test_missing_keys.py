@@ -10,6 +10,8 @@ import pytest
 from msgspec import Raw
 from vodozemac import GroupSession
 
+from libmatrix.crypto.key_file import read_key_file
+from libmatrix.crypto.key_transfer import export_keys
 from libmatrix.crypto.trust_levels import Policy
 from tests.support.parties import (
     ALICE,
@@ -236,3 +238,26 @@ def test_large_events_count_as_many(monkeypatch: pytest.MonkeyPatch, bob: Party)
     for number in range(30):
         bob.code(megolm_event(MALLORY, GroupSession(), number=number))
     assert len(bob.crypto.store.undecrypted.places()) == 20
+
+
+def test_keys_that_are_forgotten_meanwhile_are_missing_in_a_key_file(bob: Party) -> None:
+    """Strangers' keys give way while the others are being written."""
+    keys = bob.crypto.room_keys
+    for _ in range(120):
+        keys.take_own(ROOM, GroupSession().session_key.to_base64())
+    places = keys.places()
+    gone = {places[0], places[-1], *places[70:80]}
+    told: list[int] = []
+
+    def report(number: int, total: int) -> None:
+        told.append(number)
+        for place in gone if number else {places[0]}:
+            keys._forget(*place)
+
+    count, text = bob.run(
+        export_keys(bob.crypto, "secret", path=None, room_id=None, rounds=10, report=report)
+    )
+    assert count == 120 - len(gone) and told[-1] == 120
+    assert text is not None
+    found = json.loads(read_key_file(text.encode(), "secret"))
+    assert {each["session_id"] for each in found} == {name for _, name in set(places) - gone}

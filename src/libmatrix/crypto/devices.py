@@ -149,9 +149,12 @@ class Devices:
         while len(self._strangers) > _MOST_STRANGERS:
             user_id, room_id = next(iter(self._strangers.items()))
             identity = self.identity(user_id)
-            is_verified = identity is not None and identity.was_verified
+            is_known = identity is not None and identity.was_verified
+            is_known |= any(
+                each.is_verified or each.is_blocked for each in self.of(user_id).values()
+            )
             self._no_stranger(user_id)
-            if not is_verified and not self._is_member(room_id, user_id):
+            if not is_known and not self._is_member(room_id, user_id):
                 self._forget(user_id)
 
     def _forget(self, user_id: str) -> None:
