@@ -91,6 +91,43 @@ def test_what_may_have_arrived_and_is_given_up_is_uncertain(
     assert messages(scene) == ["old"]
 
 
+@pytest.mark.parametrize("syncs", [False, True])
+def test_what_the_homeserver_fails_at_for_ever_holds_nothing(
+    stage: Path, homeserver: Homeserver, syncs: bool
+) -> None:
+    """It answers 500 to one message alone, which it has taken in truth: a sync would tell."""
+    scene = make_scene(homeserver)
+    send = "client:send_text(%s, %s, {{ txn_id = '{0}' }}, matrix.ignore) and {{}}"
+
+    def fail(asked: Request, answer: Answer) -> Answer:
+        is_it = "/send/" in asked.path and asked.body["body"] == "poison"
+        return Answer({"errcode": "M_UNKNOWN", "error": "oh"}, 500) if is_it else answer
+
+    with (
+        between(homeserver.url, fail) as failing,
+        driver(stage, homeserver, scene.alice, homeserver=failing.url) as host,
+    ):
+        if syncs:
+            host.sync()
+        host.hear("send")
+        for body in ("poison", "one", "two"):
+            host.do(send.format(body), scene.room_id, body)
+
+        def hurried() -> bool:
+            host.get("client:retry_sends()")
+            return "two" in over(host)
+
+        host.until(hurried)
+        if syncs:
+            host.sync()
+        outcomes = sends_over(host, 3)
+        assert outcomes["poison"]["state"] == ("sent" if syncs else "failed")
+        if not syncs:
+            assert outcomes["poison"]["failure"]["code"] == "E_SEND_UNCERTAIN"
+        assert outcomes["one"]["state"] == outcomes["two"]["state"] == "sent"
+    assert messages(scene) == ["poison", "one", "two"]
+
+
 def leave_uncertain(stage: Path, scene: Scene, store: Path) -> None:
     """Of two messages the first gets there, and nobody hears of it."""
 
@@ -117,11 +154,11 @@ def sends_over(host: Driver, count: int) -> dict[str, dict[str, Any]]:
     """What became of so many sends, by transaction id."""
     if not host.heard("send"):
         host.hear("send")
-    over = ("sent", "failed")
+    host.until(lambda: len(over(host)) == count)
+    return over(host)
 
-    def found() -> dict[str, dict[str, Any]]:
-        heard = host.heard("send")
-        return {event["txn_id"]: event for event in heard if event["state"] in over}
 
-    host.until(lambda: len(found()) == count)
-    return found()
+def over(host: Driver) -> dict[str, dict[str, Any]]:
+    """What became of the sends that are over by now, by transaction id."""
+    heard = host.heard("send")
+    return {each["txn_id"]: each for each in heard if each["state"] in ("sent", "failed")}
