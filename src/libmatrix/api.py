@@ -13,6 +13,7 @@ from libmatrix.auth import discovery
 from libmatrix.auth.discovery import check_base_url, check_server_name, is_url
 from libmatrix.backoff import Backoff, retry_after_ms
 from libmatrix.errors import (
+    BROKEN_JSON,
     ChallengeError,
     HomeserverError,
     MatrixError,
@@ -303,7 +304,7 @@ def decode(body: bytes, answer: type[T]) -> T:
     """An answer's body as a struct. The error names the place, no values."""
     try:
         return msgspec.json.decode(body, type=answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except BROKEN_JSON as error:
         text = str(error) if isinstance(error, msgspec.MsgspecError) else "not valid JSON"
         raise ResponseError(f"the homeserver's answer: {text}") from None
 
@@ -312,7 +313,7 @@ def refusal(status: int, headers: dict[str, str], body: bytes) -> MatrixError:
     """The error an answer stands for."""
     try:
         found = _decode_refusal(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         found = _Refusal()
     retry = retry_after_ms(headers, found.retry_after_ms)
     code = found.errcode

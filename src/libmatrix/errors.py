@@ -36,6 +36,9 @@ import msgspec
 from libmatrix import descriptors
 from libmatrix.table_gen import Error
 
+# What decoding raises at text from elsewhere: it is broken, or no UTF-8, or nested too deep.
+BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 
 class MatrixError(Exception):
     """What an operation raises to fail; it reaches the host as an `error` record."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from libmatrix.errors import (
+    BROKEN_JSON,
     ArgumentError,
     DiscoveryError,
     MatrixError,
@@ -85,7 +86,7 @@ async def versions(api: Api, base_url: str) -> frozenset[str]:
     answer = await api.fetch("GET", url, max_bytes=1024 * 1024)
     try:
         found: Any = msgspec.json.decode(answer.body) if answer.status == 200 else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         found = None
     listed = found.get("versions") if isinstance(found, dict) else None
     if not isinstance(listed, list):
@@ -118,7 +119,7 @@ async def _well_known(api: Api, server_name: str) -> str | None:
 def _base_url(server_name: str, body: bytes) -> str:
     try:
         found: Any = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         raise PromptError(f"{server_name} answered with what is no JSON") from None
     for key in ("m.homeserver", "base_url"):
         found = found.get(key) if isinstance(found, dict) else None

@@ -13,7 +13,14 @@ from libmatrix.auth.login import begin, wanted_device
 from libmatrix.auth.oauth_metadata import CODE_GRANT, DEVICE_GRANT, REFRESH_GRANT, Metadata, fetch
 from libmatrix.auth.renewal import Grant
 from libmatrix.auth.session import Hidden, OAuth, Session, expiry
-from libmatrix.errors import ArgumentError, MatrixError, OAuthError, ResponseError, TokenEndedError
+from libmatrix.errors import (
+    BROKEN_JSON,
+    ArgumentError,
+    MatrixError,
+    OAuthError,
+    ResponseError,
+    TokenEndedError,
+)
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -84,7 +91,7 @@ def refusal(status: int, body: bytes) -> MatrixError:
     """The error that an answer of the authorization server stands for."""
     try:
         found = msgspec.json.decode(body, type=_Refusal)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         found = _Refusal()
     if not isinstance(found.error, str) or not found.error:
         return OAuthError(f"the authorization server answered {status}", http_status=status)

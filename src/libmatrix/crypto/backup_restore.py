@@ -10,7 +10,13 @@ from msgspec import Raw
 from libmatrix.api import make_path
 from libmatrix.crypto.backup_keys import BackupKey, SealedSession
 from libmatrix.crypto.taking import Report, Taken, take_keys
-from libmatrix.errors import HomeserverError, MatrixError, MissingSecretError, NoBackupError
+from libmatrix.errors import (
+    BROKEN_JSON,
+    HomeserverError,
+    MatrixError,
+    MissingSecretError,
+    NoBackupError,
+)
 
 if TYPE_CHECKING:
     from libmatrix.crypto.backup import BackupInfo
@@ -147,7 +153,7 @@ class BackupRestore:
             if room_id is not None:
                 return {room_id: msgspec.json.decode(answer, type=_Room).sessions}
             rooms = msgspec.json.decode(answer, type=_Rooms).rooms
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except BROKEN_JSON as error:
             raise MatrixError(f"the key backup: {error}", code="E_INVALID_RESPONSE") from None
         return {room: found.sessions for room, found in rooms.items()}
 
@@ -157,7 +163,7 @@ class BackupRestore:
             raw = msgspec.json.decode(data, type=_Session).session_data
             sealed = msgspec.json.decode(raw, type=SealedSession)
             session = msgspec.json.decode(key.decrypt(sealed), type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except BROKEN_JSON as error:
             raise ValueError(str(error)) from None
         exported = {**session, "room_id": room_id, "session_id": session_id}
         return self._crypto.room_keys.take_exported(exported, "backup")

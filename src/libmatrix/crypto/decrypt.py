@@ -15,6 +15,7 @@ from libmatrix.crypto.late import waiting_place
 from libmatrix.crypto.records import RoomKey
 from libmatrix.crypto.room_keys import OpenKey
 from libmatrix.crypto.trust_levels import shield_of
+from libmatrix.errors import BROKEN_JSON
 from libmatrix.events.head import EventHead, MalformedEventError, read_event
 from libmatrix.events.record import Decrypted
 
@@ -126,7 +127,7 @@ class Decryptor:
         self.hidden = None
         try:
             content = _decode_content(head.content)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except BROKEN_JSON:
             content = _Megolm()
         if content.algorithm is None and content.ciphertext is None:
             return None

@@ -13,7 +13,7 @@ import msgspec
 
 from libmatrix.crypto.key_file import KeyFileWriter, read_key_file
 from libmatrix.crypto.taking import TURN, Report, Taken, take_keys
-from libmatrix.errors import KeyFileError
+from libmatrix.errors import BROKEN_JSON, KeyFileError
 
 if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
@@ -129,7 +129,7 @@ def _read(passphrase: str, path: str | None, text: str | None) -> list[Any]:
     content = read_key_file(data, passphrase)
     try:
         return msgspec.json.decode(content, type=list[Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         raise ValueError("the key file holds no list of room keys") from None
 
 

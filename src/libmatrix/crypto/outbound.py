@@ -12,7 +12,7 @@ from vodozemac import GroupSession, PickleException
 from libmatrix.crypto.account import MEGOLM
 from libmatrix.crypto.records import OutboundSession, decode_outbound, encode
 from libmatrix.crypto.sharing import Recipients, Sharing
-from libmatrix.errors import EncryptionError, ResponseError
+from libmatrix.errors import BROKEN_JSON, EncryptionError, ResponseError
 from libmatrix.rooms.room import ENCRYPTION
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ async def fetch_settings(crypto: Crypto, room_id: str) -> dict[str, Any] | None:
         raise
     try:
         content = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except BROKEN_JSON:
         raise ResponseError("the homeserver's answer is no content") from None
     return content
 

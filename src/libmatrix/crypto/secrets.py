@@ -24,6 +24,7 @@ from libmatrix.crypto.secret_storage import (
     key_of_passphrase,
 )
 from libmatrix.errors import (
+    BROKEN_JSON,
     HomeserverError,
     MissingSecretError,
     NoSecretStorageError,
@@ -84,7 +85,7 @@ class SecretStorage:
             return None
         try:
             key_id = msgspec.json.decode(content, type=_DefaultKey).key
-        except msgspec.MsgspecError:
+        except BROKEN_JSON:
             # Emptied: there is no other way to take account data back.
             return None
         description = await self._fetch(_KEY + key_id)
@@ -92,7 +93,7 @@ class SecretStorage:
             return None
         try:
             return key_id, msgspec.json.decode(description, type=KeyDescription)
-        except msgspec.MsgspecError:
+        except BROKEN_JSON:
             raise ResponseError("the description of the secret storage's key is broken") from None
 
     async def open(self, recovery_key: str | None, passphrase: str | None) -> str:

@@ -16,7 +16,7 @@ from libmatrix.crypto.account import OLM
 from libmatrix.crypto.key_query import read_device
 from libmatrix.crypto.olm import OlmError, Plaintext
 from libmatrix.crypto.records import Device, encode
-from libmatrix.errors import places
+from libmatrix.errors import BROKEN_JSON, places
 from libmatrix.events.head import EventHead, MalformedEventError, read_event
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class ToDevice:
     def _open(self, head: EventHead) -> tuple[str, Incoming]:
         try:
             content = _decode_olm(head.content)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except BROKEN_JSON:
             raise OlmError("its content is not what it should be") from None
         own = content.ciphertext.get(self._crypto.account.curve25519)
         if content.algorithm != OLM or not isinstance(own, dict):

@@ -14,6 +14,8 @@ from typing import Annotated, Any, TypeGuard
 import msgspec
 from msgspec import Raw
 
+from libmatrix.errors import BROKEN_JSON
+
 DEEPEST = 64
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 
@@ -75,7 +77,6 @@ class MalformedEventError(Exception):
 _state_key_of = attrgetter("state_key")
 _type_of = attrgetter("type")
 
-_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _decode_head = msgspec.json.Decoder(EventHead).decode
 _decode_heads = msgspec.json.Decoder(list[EventHead]).decode
@@ -92,7 +93,7 @@ def read_event(data: bytes, is_tame: bool = False) -> EventHead:
         _check_closely(data)
     try:
         head = _decode_head(data)
-    except _ERRORS as error:
+    except BROKEN_JSON as error:
         raise MalformedEventError(_reason(error)) from None
     if memoryview(head.content)[0] != _BRACE:
         raise MalformedEventError("its content is no object")
@@ -114,7 +115,7 @@ def read_timeline(
     if is_tame:
         try:
             return _decode_briefs(b"[%b]" % b",".join(raws))
-        except _ERRORS:
+        except BROKEN_JSON:
             pass
     return [_try(read_timeline_event, raw, is_tame) for raw in raws]
 
@@ -124,7 +125,7 @@ def read_state(raws: list[Raw], is_tame: bool) -> Sequence[EventHead | Malformed
     if is_tame:
         try:
             heads = _decode_heads(b"[%b]" % b",".join(raws))
-        except _ERRORS:
+        except BROKEN_JSON:
             pass
         else:
             if all(memoryview(head.content)[0] == _BRACE for head in heads):
@@ -188,7 +189,7 @@ def _check_closely(data: bytes) -> None:
         raise MalformedEventError(f"deeper than {DEEPEST} levels")
     try:
         values = [_decode_any(data)]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except BROKEN_JSON as error:
         raise MalformedEventError(_reason(error)) from None
     while values:
         value: Any = values.pop()

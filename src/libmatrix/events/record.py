@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix import frames
+from libmatrix.errors import BROKEN_JSON
 from libmatrix.events.head import EventHead
 from libmatrix.sync.subscriptions import MEMBER, MESSAGE, REACTION, REDACTION
 from libmatrix.table_gen import Event
@@ -115,7 +116,7 @@ def _read_loosely(raw: Raw) -> _Content:
     """What a content that is an object says; fields of another type than theirs are absent."""
     try:
         loose = _decode_loose(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         return _Content()
     return _Content(
         body=_text(loose.body),
@@ -130,7 +131,7 @@ def _read_loosely(raw: Raw) -> _Content:
 def _part(raw: Raw, kind: type[msgspec.Struct]) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind) if raw else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         return None
 
 
@@ -193,7 +194,7 @@ def make_record(
 def _read(raw: Raw) -> _Content:
     try:
         return _decode_content(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         return _read_loosely(raw)
 
 
@@ -220,7 +221,7 @@ def _take_unsigned(record: Event, raw: Raw) -> None:
     """What the homeserver adds to an event."""
     try:
         unsigned = _decode_unsigned(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         return
     record.txn_id = _text(unsigned.transaction_id)
     record.prev_content = unsigned.prev_content or None

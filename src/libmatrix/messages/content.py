@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from libmatrix.errors import ArgumentError, MatrixError
+from libmatrix.errors import BROKEN_JSON, ArgumentError, MatrixError
 from libmatrix.messages.rich_text import clean_html, render_markdown
 
 MENTIONS = "m.mentions"
@@ -133,5 +133,5 @@ def read_map(name: str, value: Raw) -> Content:
     """JSON that a host gave, which must be a map. Raises `ArgumentError`."""
     try:
         return msgspec.json.decode(value, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError):
+    except BROKEN_JSON:
         raise ArgumentError(f"{name}: must be a map") from None

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
-from libmatrix.errors import EncryptionError, MatrixError, NotLoggedInError
+from libmatrix.errors import BROKEN_JSON, EncryptionError, MatrixError, NotLoggedInError
 from libmatrix.events.head import MalformedEventError, read_state
 from libmatrix.events.record import Marks, make_record, unlock
 
@@ -87,5 +87,5 @@ def bundled(event: Event, relation: str) -> Raw | None:
     """What the homeserver tells beside an event about those that relate to it."""
     try:
         return msgspec.json.decode(event.raw, type=_Bundle).unsigned.relations.get(relation)
-    except (msgspec.MsgspecError, RecursionError):
+    except BROKEN_JSON:
         return None

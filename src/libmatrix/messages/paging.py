@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import make_path
-from libmatrix.errors import ArgumentError, ResponseError
+from libmatrix.errors import BROKEN_JSON, ArgumentError, ResponseError
 from libmatrix.messages.content import read_map
 from libmatrix.messages.fetched import make_records
 from libmatrix.sync.response import salvage
@@ -95,7 +95,7 @@ def require_chunk(found: list[Raw], body: bytes) -> None:
     try:
         if not found:
             msgspec.json.decode(body, type=_Chunk)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         raise ResponseError("the homeserver's answer holds no list of events") from None
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
-from libmatrix.errors import ArgumentError
+from libmatrix.errors import BROKEN_JSON, ArgumentError
 from libmatrix.messages.content import read_map
 from libmatrix.messages.fetched import make_records
 from libmatrix.messages.paging import check_limit
@@ -95,7 +95,7 @@ def _criteria(arguments: SearchMessagesArguments) -> dict[str, Any]:
 def _record(client: Client, found: _Result, user_id: str) -> SearchResult | None:
     try:
         room_id = msgspec.json.decode(found.result, type=_Place).room_id
-    except msgspec.MsgspecError:
+    except BROKEN_JSON:
         return None
 
     def records(raws: list[Raw]) -> list[Event]:

@@ -13,13 +13,14 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec import Raw
 
+from libmatrix.errors import BROKEN_JSON
+
 if TYPE_CHECKING:
     from libmatrix.client import Client
 
 _MOST_KEPT = 1_024
 # Encrypted events say it in clear as well.
 _MARK = b'"m.thread"'
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Relation(msgspec.Struct, gc=False):
@@ -65,7 +66,7 @@ class ThreadEnds:
                 continue
             try:
                 event = _decode(data)
-            except _BROKEN:
+            except BROKEN_JSON:
                 continue
             relation = event.content.relation
             is_one = relation.rel_type == "m.thread" and event.state_key is None

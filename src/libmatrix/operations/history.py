@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from libmatrix.api import decode, make_path
 from libmatrix.client import Client
-from libmatrix.errors import ArgumentError, HomeserverError
+from libmatrix.errors import BROKEN_JSON, ArgumentError, HomeserverError
 from libmatrix.messages import cursors
 from libmatrix.messages.cursors import Cursor
 from libmatrix.messages.edits import is_valid
@@ -177,7 +177,7 @@ def _thread(client: Client, room_id: str, root: Event, user_id: str) -> Thread:
     raw = bundled(root, "m.thread")
     try:
         told = msgspec.json.decode(raw, type=_Thread) if raw is not None else _Thread()
-    except msgspec.MsgspecError:
+    except BROKEN_JSON:
         told = _Thread()
     latest = make_records(
         client, room_id, [told.latest_event] if told.latest_event else [], user_id

@@ -6,7 +6,7 @@ import msgspec
 
 from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.errors import ArgumentError, HomeserverError
+from libmatrix.errors import BROKEN_JSON, ArgumentError, HomeserverError
 from libmatrix.messages import typing_notices
 from libmatrix.table_gen import (
     FullyReadArguments,
@@ -74,7 +74,7 @@ async def fully_read(client: Client, arguments: FullyReadArguments) -> FullyRead
         kept = await _fetch_marker(client, room_id)
     try:
         return FullyReadResult(event_id=msgspec.json.decode(kept, type=_Marker).event_id)
-    except msgspec.MsgspecError:
+    except BROKEN_JSON:
         return FullyReadResult()
 
 

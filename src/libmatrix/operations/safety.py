@@ -10,7 +10,7 @@ import msgspec
 
 from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.errors import ArgumentError, HomeserverError
+from libmatrix.errors import BROKEN_JSON, ArgumentError, HomeserverError
 from libmatrix.table_gen import (
     IgnoredUsersArguments,
     IgnoredUsersResult,
@@ -117,7 +117,7 @@ async def _path(client: Client) -> str:
 def _map(data: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError):
+    except BROKEN_JSON:
         return {}
 
 

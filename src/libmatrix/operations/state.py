@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from libmatrix.api import make_path
 from libmatrix.client import Client
-from libmatrix.errors import ArgumentError
+from libmatrix.errors import BROKEN_JSON, ArgumentError
 from libmatrix.events.head import read_event
 from libmatrix.rooms.creation import as_map
 from libmatrix.rooms.permissions import DEFAULTS, Permissions, read_permissions
@@ -156,7 +156,7 @@ async def _fetch_member(client: Client, room_id: str, user_id: str) -> Raw | Non
 def _membership(content: Raw) -> str:
     try:
         return msgspec.json.decode(content, type=_Membership).membership
-    except msgspec.MsgspecError:
+    except BROKEN_JSON:
         return "leave"
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import make_path
-from libmatrix.errors import HomeserverError, MatrixError, ResponseError
+from libmatrix.errors import BROKEN_JSON, HomeserverError, MatrixError, ResponseError
 from libmatrix.rooms.members import fetch_members
 from libmatrix.rooms.state_events import fetch_content, is_missing
 
@@ -29,7 +29,6 @@ _BEST = 4
 Directs = dict[str, Raw]
 
 _encode = msgspec.json.Encoder().encode
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _JoinedRooms(msgspec.Struct):
@@ -51,7 +50,7 @@ async def fetch_direct(client: Client) -> Directs:
         raise
     try:
         return {user: raw.copy() for user, raw in msgspec.json.decode(body, type=Directs).items()}
-    except _BROKEN:
+    except BROKEN_JSON:
         client.log.record("warning", "direct", "m.direct is no map; it counts as empty")
         return {}
 
@@ -60,7 +59,7 @@ def rooms_of(raw: Raw | None) -> list[str]:
     """The rooms listed for a user, each once; what is no room id is passed over."""
     try:
         value: Any = msgspec.json.decode(raw) if raw else None
-    except _BROKEN:
+    except BROKEN_JSON:
         return []
     rooms = value if isinstance(value, list) else []
     return list(dict.fromkeys(r for r in rooms if isinstance(r, str) and r.startswith("!")))

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
-from libmatrix.errors import HomeserverError, MatrixError, ResponseError
+from libmatrix.errors import BROKEN_JSON, HomeserverError, MatrixError, ResponseError
 from libmatrix.table_gen import Membership, RoomPreview
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ _MEMBERSHIPS = frozenset(get_args(Membership))
 _V1 = "/_matrix/client/v1"
 _EARLY = "/_matrix/client/unstable/im.nheko.summary"
 _MOST = (1 << 63) - 1
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Chunk(msgspec.Struct, gc=False):
@@ -78,7 +77,7 @@ def read_chunks(client: Client, chunks: Sequence[Raw]) -> list[Chunk]:
     for index, raw in enumerate(chunks):
         try:
             found.append(msgspec.json.decode(raw, type=Chunk))
-        except _BROKEN:
+        except BROKEN_JSON:
             text = f"room {index} of a list was left out: it is none"
             client.log.record("warning", "directory", text, "E_INVALID_RESPONSE")
     return found

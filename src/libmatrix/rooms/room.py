@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from libmatrix.errors import BROKEN_JSON
 from libmatrix.events.head import EventHead, content
 from libmatrix.rooms.names import make_name
 from libmatrix.sync.response import Summary
@@ -174,7 +175,7 @@ def decode_tags(data: Raw | bytes) -> dict[str, dict[str, Any]]:
     """The tags in the content of m.tag; none when they are not what they should be."""
     try:
         return msgspec.json.decode(data, type=_Tags).tags
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         return {}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from libmatrix.errors import ArgumentError
+from libmatrix.errors import BROKEN_JSON, ArgumentError
 from libmatrix.events.head import EventHead, content
 from libmatrix.rooms.previews import whole
 from libmatrix.table_gen import SpaceChild, SpaceParent
@@ -16,7 +16,6 @@ CHILD = "m.space.child"
 PARENT = "m.space.parent"
 _LONGEST_ORDER = 50
 _LATEST = 1 << 63
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Link(msgspec.Struct, gc=False):
@@ -71,13 +70,13 @@ def told_children(raw: Raw) -> list[ChildEvent]:
     """What hierarchy tells of a space's children; what is no such event is passed over."""
     try:
         events = msgspec.json.decode(raw, type=list[Raw]) if raw else []
-    except _BROKEN:
+    except BROKEN_JSON:
         return []
     found = []
     for event in events:
         try:
             found.append(msgspec.json.decode(event, type=ChildEvent))
-        except _BROKEN:
+        except BROKEN_JSON:
             continue
     return found
 

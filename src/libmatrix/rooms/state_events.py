@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import make_path
-from libmatrix.errors import HomeserverError, ResponseError
+from libmatrix.errors import BROKEN_JSON, HomeserverError, ResponseError
 from libmatrix.events.head import EventHead, MalformedEventError, read_event
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def fetch_events(client: Client, room_id: str) -> list[Raw]:
     body = await client.api.call("GET", make_path("rooms", room_id, "state"))
     try:
         events = msgspec.json.decode(body, type=list[Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         raise ResponseError("the homeserver's answer is no list of events") from None
     sound = []
     for index, raw in enumerate(events):

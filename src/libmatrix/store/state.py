@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.auth.session import Session
-from libmatrix.errors import StoreError
+from libmatrix.errors import BROKEN_JSON, StoreError
 from libmatrix.events.head import EventHead
 from libmatrix.rooms.room import (
     MEMBER,
@@ -118,7 +118,7 @@ class State:
         """Takes everything from the store. Raises `StoreError`."""
         try:
             self._load(self._store)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except BROKEN_JSON as error:
             raise StoreError(f"the store holds what libmatrix did not write: {error}") from None
         self.is_stale = False
 
@@ -348,7 +348,7 @@ def direct_rooms(content: bytes) -> frozenset[str]:
     """The rooms in the content of m.direct; what is not as it should be is passed over."""
     try:
         users: Any = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         return frozenset()
     if not isinstance(users, dict):
         return frozenset()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from libmatrix.errors import BROKEN_JSON
 from libmatrix.events.head import EventHead, MalformedEventError, read_event
 from libmatrix.log import Log
 from libmatrix.rooms.room import RoomState, decode_tags
@@ -53,8 +54,6 @@ _decode_typing = msgspec.json.Decoder(_Typing).decode
 _decode_presence = msgspec.json.Decoder(_Presence).decode
 _decode_marked = msgspec.json.Decoder(_Marked).decode
 
-_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
 
 class Malformed:
     """Tells what had to be left out of a sync, and counts it."""
@@ -95,7 +94,7 @@ class Extras:
                     self._take_receipts(room_id, head)
                 elif head.type == "m.typing":
                     self._take_typing(room_id, head)
-            except _ERRORS as error:
+            except BROKEN_JSON as error:
                 self._malformed(f"{place} was left out: {error}")
 
     def take_presence(self, events: list[Raw]) -> None:
@@ -105,7 +104,7 @@ class Extras:
         for head, place, _ in self._read(events, "presence"):
             try:
                 said = _decode_presence(head.content)
-            except _ERRORS as error:
+            except BROKEN_JSON as error:
                 self._malformed(f"{place} was left out: {error}")
                 continue
             is_own = head.sender == self._user_id
@@ -207,6 +206,6 @@ def _take_marks(room: RoomState, head: EventHead) -> None:
             room.tags = decode_tags(head.content)
         elif head.type in (_MARKED_UNREAD, _EARLY_MARKED_UNREAD):
             room.is_marked_unread = _decode_marked(head.content).unread
-    except _ERRORS:
+    except BROKEN_JSON:
         # Who wrote it there can read it as it is; the room keeps what it had.
         return

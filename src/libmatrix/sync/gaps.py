@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import make_path
-from libmatrix.errors import MatrixError, ResponseError
+from libmatrix.errors import BROKEN_JSON, MatrixError, ResponseError
 from libmatrix.sync.response import JoinedRoom, LeftRoom, SyncResponse, salvage
 
 if TYPE_CHECKING:
@@ -99,5 +99,5 @@ async def _fill(client: Client, room_id: str, news: JoinedRoom | LeftRoom, since
 def _id(raw: Raw) -> str:
     try:
         return msgspec.json.decode(raw, type=_Id).event_id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         return ""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Raw, Struct
 
-from libmatrix.errors import ResponseError
+from libmatrix.errors import BROKEN_JSON, ResponseError
 
 T = TypeVar("T", bound=Struct)
 
@@ -123,7 +123,7 @@ def decode_sync(body: bytes) -> tuple[SyncResponse, list[str]]:
     broken: list[str] = []
     try:
         response = _decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         response, broken = salvage(body, SyncResponse)
     if not response.next_batch:
         raise ResponseError("the answer to sync has no next_batch")
@@ -145,7 +145,7 @@ def _salvage(data: bytes, kind: type[T], place: str, broken: list[str]) -> T:
     """An object of which at least the sound parts are kept."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         pass
     members = dict(_members(data, place, broken))
     hints = get_type_hints(kind)
@@ -173,7 +173,7 @@ def _salvage_value(data: bytes, hint: Any, place: str, broken: list[str]) -> Any
         return _salvage(data, kinds[0], place, broken)
     try:
         return msgspec.json.decode(data, type=hint)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN_JSON:
         broken.append(place)
         return None
 
@@ -186,7 +186,7 @@ def _members(data: bytes, place: str, broken: list[str]) -> Iterator[tuple[str, 
             if key is None or part[key.end() :].lstrip()[:1] != b":":
                 raise ValueError
             name = msgspec.json.decode(key.group(), type=str)
-        except (ValueError, msgspec.MsgspecError):
+        except (ValueError, *BROKEN_JSON):
             broken.append(f"{place}: a member without a name")
             continue
         yield name, part[key.end() :].lstrip()[1:].strip()

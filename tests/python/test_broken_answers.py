@@ -1,0 +1,90 @@
+"""Whatever a homeserver answers, no operation ends with an error of our own making."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+import msgspec
+import pytest
+
+from libmatrix.table_gen import OPERATIONS
+from tests.support.runtime_host import Frame, RuntimeHost
+from tests.support.scripted import Answer, Request, ScriptedServer
+from tests.support.sync_script import SESSION
+
+DEPTH = 2_000
+BODIES = {
+    "html": b"<html>",
+    "not UTF-8": b'{"a":"\xff"}',
+    "a list": b"[]",
+    "a deep member": b'{"a":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
+}
+# What each of them may be about.
+GIVEN = {
+    "room_id": "!a:x",
+    "room_id_or_alias": "!a:x",
+    "space_id": "!s:x",
+    "event_id": "$e",
+    "user_id": "@b:x",
+    "user_ids": ["@b:x"],
+    "via": ["x"],
+    "alias": "#a:x",
+    "room_alias": "#a:x",
+    "geo_uri": "geo:1,2",
+    "url": "mxc://x/y",
+    "content": {},
+    "answers": ["a", "b"],
+    "timeout_ms": 1_000,
+}
+# It goes on until it is stopped.
+ENDLESS = {"sync_loop_start"}
+# What is sent is tried again until the homeserver says something that can be understood.
+SENDING = {"messages", "polls", "room_settings", "spaces", "state"}
+
+
+def value_of(name: str, kind: Any) -> Any:
+    """Something that an argument may be."""
+    if name in GIVEN:
+        return GIVEN[name]
+    if typing.get_origin(kind) is typing.Literal:
+        return typing.get_args(kind)[0]
+    if typing.get_origin(kind) is list:
+        return ["a"]
+    return {int: 1, float: 1.0, bool: True, msgspec.Raw: {}}.get(kind, "a")
+
+
+def arguments_of(operation: str) -> dict[str, Any]:
+    """What is required, and how long to wait."""
+    fields = msgspec.structs.fields(OPERATIONS[operation].arguments)
+    wanted = [each for each in fields if each.required or each.name == "timeout_ms"]
+    return {each.name: value_of(each.name, each.type) for each in wanted}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_no_answer_is_a_defect(name: str) -> None:
+    asked: set[str] = set()
+
+    def answer(request: Request) -> Answer:
+        asked.add(request.headers["authorization"].removeprefix("Bearer "))
+        return Answer(BODIES[name])
+
+    with ScriptedServer(answer) as server, RuntimeHost() as host:
+        waiting = {}
+        for operation in sorted(set(OPERATIONS) - ENDLESS):
+            session = {**SESSION, "access_token": operation}
+            client = host.client(server.url, encryption=True, **session)
+            request = host.submit(client, operation, **arguments_of(operation))
+            if OPERATIONS[operation].area in SENDING:
+                waiting[operation] = (client, request)
+            else:
+                check(host.wait(request), operation)
+        for operation, (client, request) in waiting.items():
+            host.until(lambda: request in host.results or operation in asked)  # noqa: B023
+            host.send("cancel", client, request)
+            check(host.wait(request), operation)
+        assert not [each for each in host.logs if each.get("code") == "E_INTERNAL"]
+
+
+def check(frame: Frame, operation: str) -> None:
+    assert frame.is_ok or frame.payload["code"] != "E_INTERNAL", (operation, frame.payload)
