@@ -190,6 +190,10 @@ class RuntimeHost:
     def __init__(self) -> None:
         self.bridge = FakeBridge()
         self.runtime = Runtime(self.bridge)
+        self._ahead = 0.0
+        loop = self.runtime._loop
+        now = loop.time
+        loop.time = lambda: now() + self._ahead  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self.runtime.run, daemon=True)
         self._thread.start()
         self._last = 100
@@ -288,10 +292,8 @@ class RuntimeHost:
         return found
 
     def pass_time(self, seconds: float) -> None:
-        """Puts the clock of the runtime's loop forward."""
-        loop = self.runtime._loop
-        now = loop.time
-        loop.time = lambda: now() + seconds  # type: ignore[method-assign]
+        """Puts the clock of the runtime's loop forward; what is due comes with the next message."""
+        self._ahead += seconds
 
     def settle(self, seconds: float = 0.2) -> None:
         """Dispatches until nothing has come for so long."""
