@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,17 @@ def test_what_cannot_be_decrypted_says_why(host: RuntimeHost, homeserver: Homese
     assert not lost[0]["encryption"]["is_decrypted"]
 
 
+def secrets_of(crypto: Any) -> list[str]:
+    """What nobody may see of a client's keys."""
+    places = crypto.room_keys.places()
+    return [
+        *(crypto.room_keys.export(*place)["session_key"] for place in places),
+        crypto.store.key.hex(),
+        encode_base64(crypto.store.key),
+        json.loads(crypto.store.values.get("account") or b"")["pickle"],
+    ]
+
+
 def test_no_secret_is_logged(homeserver: Homeserver, tmp_path: Path) -> None:
     """A whole conversation at level trace: restart and all."""
     people = [homeserver.account() for _ in range(2)]
@@ -115,15 +127,7 @@ def test_no_secret_is_logged(homeserver: Homeserver, tmp_path: Path) -> None:
                 other.wait_message("what-nobody-else-may-read")
                 secrets.append(json.loads(talker.call("export_session")["session"])["access_token"])
                 crypto = host.runtime._clients[talker.client].crypto
-                secrets += [
-                    crypto.room_keys.export(*at)["session_key"] for at in crypto.room_keys.places()
-                ]
-                secrets += [
-                    crypto.store.key.hex(),
-                    encode_base64(crypto.store.key),
-                    talker.account.password,
-                ]
-                secrets.append(json.loads(crypto.store.values.get("account") or b"")["pickle"])
+                secrets += [talker.account.password, *host.inside(partial(secrets_of, crypto))]
             logs += host.logs
     text = json.dumps(logs)
     assert len(logs) > 10 and len(secrets) > 12
@@ -252,6 +256,14 @@ def test_a_deleted_device_and_a_member_who_left_end_a_session(
     assert bob.wait_message("fourth")["encryption"]["session_id"] != used[2]
 
 
+def forget_sessions(crypto: Any) -> None:
+    """All those with other devices."""
+    for place in crypto.store.olm_sessions.places():
+        crypto.store.olm_sessions.delete(*place)
+    crypto.olm.forget_cached()
+    crypto.store.flush()
+
+
 def test_a_wedged_session_is_made_anew(homeserver: Homeserver, tmp_path: Path) -> None:
     """A store from before comes back: what is sent by the lost session cannot be read, once."""
     people = [homeserver.account() for _ in range(2)]
@@ -266,18 +278,14 @@ def test_a_wedged_session_is_made_anew(homeserver: Homeserver, tmp_path: Path) -
         alice.sync()
         bob.sync()
         # What Bob knew of sessions with devices is gone.
-        machine = crypto.crypto
-        for place in machine.store.olm_sessions.places():
-            machine.store.olm_sessions.delete(*place)
-        machine.olm.forget_cached()
-        machine.store.flush()
+        host.inside(lambda: forget_sessions(crypto.crypto))
         alice.call("discard_room_key", room_id=room_id)
         alice.send(room_id, "lost")
         sessions = host.runtime._clients[alice.client].crypto.store.olm_sessions
-        known = len(sessions.places())
+        known = host.inside(sessions.count)
         bob.wait_event(lambda event: event.get("encryption", {}).get("code") == "missing_key")
         # Bob makes another session, and Alice uses it.
-        alice.sync_until(lambda: len(sessions.places()) > known)
+        alice.sync_until(lambda: host.inside(sessions.count) > known)
         alice.call("discard_room_key", room_id=room_id)
         alice.send(room_id, "found")
         bob.wait_message("found")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -290,6 +291,19 @@ class RuntimeHost:
             assert time.monotonic() < deadline, self.logs[-20:]
             self.step(0.02)
         return found
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """What a function gives; the thread of the runtime calls it, whose objects are its own."""
+        found: Future[T] = Future()
+
+        def call() -> None:
+            try:
+                found.set_result(work())
+            except BaseException as error:
+                found.set_exception(error)
+
+        self.runtime._loop.call_soon_threadsafe(call)
+        return found.result(20.0)
 
     def pass_time(self, seconds: float) -> None:
         """Puts the clock of the runtime's loop forward; what is due comes with the next message."""
