@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.package.places import ROOT, Member, run
+from tests.package.places import CACHE, ROOT, Member, run
 from tests.support.pages import commands
 
 pytestmark = pytest.mark.package
@@ -24,6 +24,11 @@ def sources(tmp_path: Path) -> Path:
     return tmp_path / "sources"
 
 
+def headers(version: str) -> str:
+    """Those that the build has fetched: the machine's Lua may be without."""
+    return f"LUA_INCDIR={CACHE / 'lua' / version}"
+
+
 @pytest.mark.homeserver
 @pytest.mark.parametrize("version", ["5.1", "5.4"])
 def test_a_lua_program_runs_with_it(
@@ -34,7 +39,9 @@ def test_a_lua_program_runs_with_it(
     shown = commands("packaging", "luarocks", prefix=prefix)
     here = f"--lua-version {version} --tree {tmp_path / 'rocks'}"
     assert "--lua-version 5.4 " in shown
-    run("sh", "-c", shown.replace("--lua-version 5.4", here), cwd=sources)
+    text = shown.replace("--lua-version 5.4", here).rstrip()
+    built = run("sh", "-c", f"{text} {headers(version)}", cwd=sources)
+    assert f"-I{CACHE / 'lua' / version} " in built
     module = tmp_path / "rocks/lib/lua" / version / "matrix.so"
     assert module.is_file()
     environment = {"LUA_CPATH": f"{module.parent}/?.so", "PATH": "/usr/bin:/bin"}
@@ -51,4 +58,4 @@ def test_a_lua_program_runs_with_it(
 def test_a_missing_library_is_named(sources: Path, tmp_path: Path) -> None:
     rocks = ("luarocks", "--lua-version", "5.4", "--tree", tmp_path / "rocks")
     with pytest.raises(AssertionError, match=r"matrix/matrix\.h"):
-        run(*rocks, "make", ROCKSPEC, f"MATRIX_DIR={tmp_path}", cwd=sources)
+        run(*rocks, "make", ROCKSPEC, f"MATRIX_DIR={tmp_path}", headers("5.4"), cwd=sources)
