@@ -393,3 +393,4 @@ def test_many_messages_at_once_leave_others_their_turn(bob: Party) -> None:
     bob.take(*({"type": "x.note", "sender": MALLORY, "content": {}} for _ in range(1_000)))
     assert len(turns) >= 10
     other.cancel()
+    bob.run(asyncio.sleep(0))
