@@ -144,9 +144,8 @@ class CryptoStore:
         self.stranger_sessions = self._table("stranger_session")
         # Olm messages of a sync that is not committed: hash, and what they said.
         self.received = self._table("olm_received", is_sealed=True)
-        # Inbound Megolm sessions by room and session id.
+        # Inbound Megolm sessions by room and session id; those that the backup does not have.
         self.room_keys = self._table("room_key")
-        # Those of them that the server's backup does not have.
         self.unsaved_keys = self._table("unsaved_room_key")
         # Those that others sent and that nothing was decrypted with: sender, place.
         self.unused_keys = self._table("unused_room_key")
@@ -165,9 +164,8 @@ class CryptoStore:
         self.users = self._table("tracked_user")
         self.devices = self._table("device")
         self.identities = self._table("identity")
-        # Room keys asked for, by room and session id.
+        # Room keys asked for, by room and session id. Private cross-signing keys and such, by name.
         self.key_requests = self._table("key_request")
-        # Secrets, as private cross-signing keys, by name.
         self.secrets = self._table("secret", is_sealed=True)
         # Rooms that are encrypted, and how: never forgotten.
         self.rooms = self._table("encrypted_room")
