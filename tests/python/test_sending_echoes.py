@@ -176,7 +176,7 @@ def test_one_outcome_of_what_is_on_its_way(
         assert [each.txn_id for each in server.sendings] == ["t1"] * (number + 1)
         gate.set()
         sender.event_id(second)
-        sender.host.settle()
+        sender.consume()
         assert [end[:2] for end in ends(sender)] == [("t1", "sent"), ("t2", "sent")]
         assert sender.states()[-1] == ("t2", "sent")
     assert rows(tmp_path) == []
@@ -212,7 +212,7 @@ def test_an_unknown_of_an_earlier_run(server: SendServer, tmp_path: Path) -> Non
         sender.until(lambda: ends(sender))
         assert ends(sender) == [("t1", "sent", "$echo")]
         assert sender.host.events[-1].payload["is_restored"] is True
-        sender.host.settle()
+        sender.consume()
     assert rows(tmp_path) == []
 
 
@@ -262,7 +262,7 @@ def test_what_is_too_old_is_settled_by_the_first_sync(server: SendServer, tmp_pa
         syncs.add(echo_of(taken))
         sender.call("sync_once")
         assert sender.event_id(joined) == "$echo"
-        sender.host.settle()
+        sender.consume()
         assert [end for end in ends(sender) if end[0] == "t1"] == [("t1", "sent", "$echo")]
     assert [each.txn_id for each in server.sendings[count:]] == ["t2"]
     assert rows(tmp_path) == []
@@ -279,7 +279,7 @@ def test_what_the_first_sync_does_not_bring_is_uncertain(
         sender.call("sync_once")
         sender.until(lambda: ("t1", "failed") in sender.states())
         assert ("t1", "failed", "E_SEND_UNCERTAIN") in ends(sender)
-        sender.host.settle()
+        sender.consume()
     assert rows(tmp_path) == []
 
 
@@ -349,7 +349,7 @@ def test_what_is_held_can_be_ended(
         sender.until(lambda: ("t1", "failed") in sender.states())
         if sender.call("account")["is_logged_in"]:
             sender.call("sync_once")
-        sender.host.settle()
+        sender.consume()
         assert [each for each in ends(sender) if each[0] == "t1"] == [
             ("t1", "failed", "E_SEND_UNCERTAIN")
         ]

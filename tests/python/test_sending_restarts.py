@@ -30,7 +30,7 @@ def test_goes_on_after_a_restart(server: SendServer, tmp_path: Path) -> None:
         sender.until(lambda: len(sender.states()) == 5)
         assert sender.states() == [(f"t{number}", "sent") for number in range(5)]
         assert all(event.payload["is_restored"] for event in sender.host.events)
-        sender.host.settle()
+        sender.consume()
     assert server.bodies() == list("01234")
     assert rows(tmp_path) == []
 
@@ -45,7 +45,8 @@ def test_unheard_outcome_comes_again(server: SendServer, tmp_path: Path) -> None
     with Sender(server, tmp_path) as sender:
         sender.subscribe()
         sender.event_id(sender.send("two", txn_id="u"))
-        sender.host.settle()
+        sender.until(lambda: ("t", "sent") in sender.states())
+        sender.consume()
         assert ("t", "sent") in sender.states()
     assert server.bodies() == ["one", "two"]
     assert rows(tmp_path) == []
@@ -152,7 +153,7 @@ def test_logout_drops_what_waits(server: SendServer, tmp_path: Path) -> None:
         sender.call("logout")
         assert sender.code(uncertain) == "E_SEND_UNCERTAIN"
         assert sender.code(waiting) == "E_NOT_LOGGED_IN"
-        sender.host.settle()
+        sender.consume()
     assert rows(tmp_path) == []
 
 
@@ -168,7 +169,7 @@ def test_another_users_sends_are_dropped(server: SendServer, tmp_path: Path) -> 
         sender.subscribe()
         sender.until(lambda: len(sender.states()) == 2)
         assert {e.payload["failure"]["code"] for e in sender.host.events} == {"E_NOT_LOGGED_IN"}
-        sender.host.settle()
+        sender.consume()
     assert server.sendings == []
     assert rows(tmp_path) == []
 

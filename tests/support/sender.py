@@ -63,6 +63,12 @@ class Sender:
         """Dispatches until something holds, and gives it."""
         return self.host.until(holds)
 
+    def consume(self) -> None:
+        """Has the runtime know that the host has consumed all that it was given."""
+        self.host.settle()
+        # Answered after what was said before.
+        self.call("account")
+
     def event_id(self, request: int) -> str:
         frame = self.host.wait(request)
         assert frame.is_ok, frame.payload
