@@ -63,8 +63,12 @@ def make_path(*parts: str, prefix: str = _PREFIX) -> str:
     return prefix + "".join(["/" + _quote(part) for part in parts])
 
 
-@functools.lru_cache(maxsize=512)
 def _quote(part: str) -> str:
+    return part if part.isascii() and part.isalnum() else _escape(part)
+
+
+@functools.lru_cache(maxsize=512)
+def _escape(part: str) -> str:
     """The same rooms and types come again and again."""
     return quote(part, safe="")
 

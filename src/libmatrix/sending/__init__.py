@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder().encode
 # Of this process alone.
-_RUN = os.urandom(12).hex() + "-"
+_RUN = os.urandom(12).hex()
 _numbers = itertools.count(1)
 
 
