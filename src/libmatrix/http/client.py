@@ -9,7 +9,6 @@ Redirects are answers unless asked for. Nothing of the process environment count
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -109,6 +108,8 @@ class HttpClient:
         self._proxies = ProxyRules(settings.proxy, environment)
         connect, stall = settings.connect_timeout_ms / 1000, settings.stall_timeout_ms / 1000
         self._pool = Pool(Dialer(self._trust, connect, stall))
+        # Of its first request, and so of all.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._places = asyncio.Semaphore(settings.max_connections)
         # By the origin, the encoding, and the names of the caller's fields.
         self._plans: dict[tuple[Origin, str, frozenset[str]], _Plan] = {}
@@ -246,8 +247,8 @@ class HttpClient:
         """Runs the job within the total time limit, with a place among the connections."""
         job.limit_ms = self._settings.request_timeout_ms if timeout_ms is None else timeout_ms
         if job.limit_ms:
-            # The loop's clock, of which the loop need not be asked.
-            job.deadline = time.monotonic() + job.limit_ms / 1000
+            loop = self._loop = self._loop or asyncio.get_running_loop()
+            job.deadline = loop.time() + job.limit_ms / 1000
         if job.chunks is not None or streaming:
             # Both ends may have to be waited for.
             async with _within(job):

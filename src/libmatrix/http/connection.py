@@ -1,7 +1,6 @@
 """One HTTP/1.1 connection: an asyncio protocol around the llhttp parser of `httptools`."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import cast
 
@@ -94,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()  # nobody asked: not to be trusted with the next request
             return
         exchange.answered = True
-        self._last_data = time.monotonic()
+        self._last_data = self._loop.time()
         self._wire_bytes += size
         try:
             self._parser.feed_data(self._buffer[:size])
@@ -195,7 +194,7 @@ class Connection(asyncio.BufferedProtocol):
         chunk = await exchange.next_chunk()
         if self._reading_paused and exchange.queued < HIGH_WATER // 2:
             self._reading_paused = False
-            self._last_data = time.monotonic()
+            self._last_data = self._loop.time()
             if self._transport is not None and not self.lost:
                 self._transport.resume_reading()
         return chunk
@@ -216,12 +215,17 @@ class Connection(asyncio.BufferedProtocol):
         """Whether the transport is on its way out."""
         return self._transport is None or self._transport.is_closing()
 
+    @property
+    def idle_seconds(self) -> float:
+        """How long it has rested."""
+        return self._loop.time() - self.idle_since
+
     def rest(self) -> None:
         """The exchange is over and the connection goes back to the pool."""
         self._exchange = self._deadline = self._late = None
         self._stop_stall_timer()
         self.served += 1
-        self.idle_since = time.monotonic()
+        self.idle_since = self._loop.time()
 
     def close(self) -> None:
         """Closes politely (TLS says goodbye)."""
@@ -288,7 +292,7 @@ class Connection(asyncio.BufferedProtocol):
         exchange = self._exchange
         if exchange is None or exchange.over:
             return
-        silent = time.monotonic() - self._last_data
+        silent = self._loop.time() - self._last_data
         if self._reading_paused or silent < self._stall_seconds:
             wait = self._stall_seconds if self._reading_paused else self._stall_seconds - silent
             self._stall_timer = self._loop.call_later(wait, self._check_stall)
@@ -301,7 +305,7 @@ class Connection(asyncio.BufferedProtocol):
         exchange, deadline = self._exchange, self._deadline
         if exchange is None or deadline is None or self._late is None:
             return
-        if time.monotonic() < deadline:
+        if self._loop.time() < deadline:
             self._deadline_timer = self._loop.call_at(deadline, self._check_deadline)
         else:
             exchange.fail(self._late())

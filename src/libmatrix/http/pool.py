@@ -1,7 +1,6 @@
 """Connections between requests: kept for the next one, closed when nobody comes."""
 
 import asyncio
-import time
 
 from libmatrix.http.connection import Connection
 from libmatrix.http.dial import Dialer, Route
@@ -33,7 +32,7 @@ class Pool:
             if connection.lost or connection.closing:
                 idle.pop()
                 continue
-            if young and time.monotonic() - connection.idle_since > _YOUNG_SECONDS:
+            if young and connection.idle_seconds > _YOUNG_SECONDS:
                 return None
             return idle.pop()
         return None
