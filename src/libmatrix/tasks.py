@@ -8,13 +8,11 @@ that is set; what waits for anything else becomes a task there and then.
 from __future__ import annotations
 
 import asyncio
+import threading
 import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
 from typing import Any, cast
-
-# A coroutine is being run by hand, so there is no task; to ask asyncio is slower.
-_is_by_hand = False
 
 # What came of a coroutine: a value, or an error.
 Ended = Callable[[Any, BaseException | None], None]
@@ -22,20 +20,29 @@ Ended = Callable[[Any, BaseException | None], None]
 _Coroutine = Coroutine[Any, Any, Any]
 
 
+class _Here(threading.local):
+    """Of this thread."""
+
+    # A coroutine is being run by hand, so there is no task; to ask asyncio is slower.
+    is_by_hand = False
+
+
+_here = _Here()
+
+
 def run_by_hand(coroutine: _Coroutine) -> Any:
     """Runs a coroutine up to its next wait and returns that; raises as its `send`."""
-    global _is_by_hand
-    outer, _is_by_hand = _is_by_hand, True
+    outer, _here.is_by_hand = _here.is_by_hand, True
     try:
         return coroutine.send(None)
     finally:
-        _is_by_hand = outer
+        _here.is_by_hand = outer
 
 
 @types.coroutine
 def in_task() -> Generator[None, None, None]:
     """Makes sure that there is a task, as `asyncio.timeout` needs one."""
-    if _is_by_hand or asyncio.current_task() is None:
+    if _here.is_by_hand or asyncio.current_task() is None:
         yield
 
 
@@ -67,7 +74,7 @@ class Signal:
         """Returns when it is set."""
         if self.is_set:
             return
-        if _is_by_hand or asyncio.current_task() is None:
+        if _here.is_by_hand or asyncio.current_task() is None:
             yield self
         else:
             yield from self.future(asyncio.get_running_loop())
@@ -149,7 +156,7 @@ class Runner:
     def _go_on(self) -> None:
         if self._task is not None:
             return
-        if not _is_by_hand and asyncio.current_task(self._loop) is not None:
+        if not _here.is_by_hand and asyncio.current_task(self._loop) is not None:
             # Not within somebody else's task, for whose it would take it.
             self._loop.call_soon(self._go_on)
             return

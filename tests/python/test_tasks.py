@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,32 @@ def test_limits_of_time_are_all_for_what_may_not_be_a_task() -> None:
     source = Path(__file__).parents[2] / "src" / "libmatrix"
     found = {file.name for file in source.rglob("*.py") if "asyncio.timeout(" in file.read_text()}
     assert found == {"tasks.py"}
+
+
+def test_each_thread_runs_its_own_by_hand() -> None:
+    """What runs in a task of one thread is not taken for what another runs by hand."""
+    waits, goes_on = threading.Event(), threading.Event()
+
+    async def waits_for_the_other() -> None:
+        waits.set()
+        assert goes_on.wait(20)
+
+    thread = threading.Thread(target=lambda: run(both))
+
+    async def both() -> None:
+        await waits_for_the_other()
+        stop()
+
+    thread.start()
+    assert waits.wait(20)
+    signal = Signal()
+
+    async def in_a_task() -> str:
+        asyncio.get_running_loop().call_soon(signal.set)
+        return await wait(signal)
+
+    try:
+        assert asyncio.run(in_a_task()) == "done"
+    finally:
+        goes_on.set()
+        thread.join(20)
