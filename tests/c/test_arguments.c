@@ -96,31 +96,20 @@ static const struct field options[] = {{.name = "blob", .type = FIELD_BYTES},
                                        {.name = "factor", .type = FIELD_DOUBLE}};
 static const struct operation operation = {"ping", {arguments, 8}, {options, 2}, false};
 
-static void every_type(void) {
-    matrix_map *map = map_of("{\"x\":1,\"deep\":[\"red\"]}"),
-               *bad = map_of("{\"deep\":[\"blue\"]}");
-    matrix_map *in = map_of("{\"blob\":\"AQI=\",\"factor\":2}"),
-               *wrong = map_of("{\"blob\":\"A?\"}");
-    union core_argument good[] = {{.boolean = true},
-                                  {.integer = -5},
-                                  {.number = 0.5},
-                                  {.bytes = {"\1\2", 2}},
-                                  {.string = "{\"a\": [null]}"},
-                                  {.integer = 2},
-                                  {.map = map},
-                                  {.string = "[{\"x\":3}]"}};
+/** An argument of another value is refused, and the reason says which. */
+static void refuse_one(const union core_argument good[8], matrix_map *in, int index,
+                       union core_argument value, const char *reason) {
     union core_argument broken[8];
 
-    CHECK_OK(core_submit(client, &operation, good, in, matrix_ignore, NULL, NULL));
-    CHECK_STATUS(core_submit(client, &operation, good, wrong, matrix_ignore, NULL, NULL),
+    memcpy(broken, good, sizeof broken);
+    broken[index] = value;
+    CHECK_STATUS(core_submit(client, &operation, broken, in, matrix_ignore, NULL, NULL),
                  MATRIX_E_INVALID_ARGUMENT);
-    CHECK_TEXT(matrix_map_error(wrong), "blob: must be base64 text");
-#define REFUSE(index, value, reason)                                                               \
-    memcpy(broken, good, sizeof good);                                                             \
-    broken[index] = (union core_argument)value;                                                    \
-    CHECK_STATUS(core_submit(client, &operation, broken, in, matrix_ignore, NULL, NULL),           \
-                 MATRIX_E_INVALID_ARGUMENT);                                                       \
-    CHECK_TEXT(matrix_map_error(in), reason)
+    CHECK_TEXT(matrix_map_error(in), reason);
+}
+
+static void refuse_each(const union core_argument good[8], matrix_map *in, matrix_map *bad) {
+#define REFUSE(index, value, reason) refuse_one(good, in, index, (union core_argument)value, reason)
     REFUSE(1, {.integer = 6}, "count: must be from -5 to 5");
     REFUSE(1, {.integer = -6}, "count: must be from -5 to 5");
     REFUSE(7, {.string = "[{\"x\":4}]"}, "points[0].x: must be at most 3");
@@ -136,6 +125,27 @@ static void every_type(void) {
     REFUSE(7, {.string = "{}"}, "points: must be a list");
     REFUSE(7, {.string = "[5]"}, "points[0]: must be a map");
 #undef REFUSE
+}
+
+static void every_type(void) {
+    matrix_map *map = map_of("{\"x\":1,\"deep\":[\"red\"]}"),
+               *bad = map_of("{\"deep\":[\"blue\"]}");
+    matrix_map *in = map_of("{\"blob\":\"AQI=\",\"factor\":2}"),
+               *wrong = map_of("{\"blob\":\"A?\"}");
+    union core_argument good[] = {{.boolean = true},
+                                  {.integer = -5},
+                                  {.number = 0.5},
+                                  {.bytes = {"\1\2", 2}},
+                                  {.string = "{\"a\": [null]}"},
+                                  {.integer = 2},
+                                  {.map = map},
+                                  {.string = "[{\"x\":3}]"}};
+
+    CHECK_OK(core_submit(client, &operation, good, in, matrix_ignore, NULL, NULL));
+    CHECK_STATUS(core_submit(client, &operation, good, wrong, matrix_ignore, NULL, NULL),
+                 MATRIX_E_INVALID_ARGUMENT);
+    CHECK_TEXT(matrix_map_error(wrong), "blob: must be base64 text");
+    refuse_each(good, in, bad);
     matrix_map_free(map);
     matrix_map_free(bad);
     matrix_map_free(in);

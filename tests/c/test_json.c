@@ -267,14 +267,15 @@ static unsigned dice(unsigned sides) {
     return (random_state >> 16) % sides;
 }
 
+static const char *const words[] = {"",
+                                    "a",
+                                    "\xc3\xa9\xf0\x9f\x98\x80",
+                                    "quote\"back\\slash",
+                                    "\n\t\x01\x7f",
+                                    "a somewhat longer text, to be copied"};
+
 /* Any JSON of our own making: what goes in comes out, byte for byte. */
 static void write_random(struct buffer *buffer, int depth) {
-    static const char *const words[] = {"",
-                                        "a",
-                                        "\xc3\xa9\xf0\x9f\x98\x80",
-                                        "quote\"back\\slash",
-                                        "\n\t\x01\x7f",
-                                        "a somewhat longer text, to be copied"};
     unsigned count = dice(5);
 
     switch (dice(depth > 8 ? 4 : 6)) {
