@@ -22,12 +22,12 @@ pytestmark = [
 
 ROOT = Path(__file__).resolve().parents[2]
 USER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from tests.support.homeserver import homeserver
 with homeserver(Path(sys.argv[1]), tls=False) as server:
     print(server.url, flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 
