@@ -115,3 +115,21 @@ def test_sends_of_an_older_schema_keep_their_numbers(tmp_path: Path) -> None:
         host.submit(client, "send_text", room_id="!other", body="hi")
         found = host.call(client, "sends")["sends"]
         assert [send["send_id"] for send in found] == [7, 10]
+
+
+def columns(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """The columns of each table of a store that was just opened."""
+    State(str(folder)).close()
+    connection = sqlite3.connect(folder / FILE)
+    query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    tables = [name for (name,) in connection.execute(query)]
+    found = {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in tables}
+    connection.close()
+    return found
+
+
+def test_a_new_store_has_the_tables_of_one_that_was_brought_up_to_date(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    make_version_1(old)
+    assert columns(new) == columns(old)

@@ -41,9 +41,7 @@ def _crypto_tables(names: Iterable[str]) -> str:
     )
 
 
-# What brings the schema from each version to the next; only ever appended to.
-_MIGRATIONS = (
-    """
+_FIRST = """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE room (room_id TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE state (
@@ -54,37 +52,47 @@ _MIGRATIONS = (
         room_id TEXT NOT NULL, type TEXT NOT NULL, content BLOB NOT NULL,
         PRIMARY KEY (room_id, type)
     ) WITHOUT ROWID;
-    """,
-    # Rooms whose members are all in state; and what rooms tell is read anew from their state.
     """
-    CREATE TABLE members_loaded (room_id TEXT PRIMARY KEY) WITHOUT ROWID;
+_MEMBERS = "CREATE TABLE members_loaded (room_id TEXT PRIMARY KEY) WITHOUT ROWID;"
+
+
+def _send_table(name: str, numbers: str = "") -> str:
+    return f"""
+    CREATE TABLE {name} (
+        send_id INTEGER PRIMARY KEY {numbers}, room_id TEXT NOT NULL, draft BLOB NOT NULL,
+        tried_ms INTEGER, frozen BLOB, outcome BLOB, ended_ms INTEGER
+    );
+    """
+
+
+# What brings the schema from each version to the next; only ever appended to.
+_MIGRATIONS = (
+    _FIRST,
+    # Rooms whose members are all in state; and what rooms tell is read anew from their state.
+    f"""
+    {_MEMBERS}
     INSERT INTO meta SELECT 'is_outdated', x'31' FROM (SELECT 1) WHERE EXISTS (SELECT 1 FROM room);
     """,
     # Encryption; crypto/store.py says what each table holds.
     _crypto_tables(_CRYPTO),
     # What waits to be sent; with an outcome what is over and the host has not heard of yet.
-    """
-    CREATE TABLE send (
-        send_id INTEGER PRIMARY KEY AUTOINCREMENT, room_id TEXT NOT NULL, draft BLOB NOT NULL,
-        tried_ms INTEGER, frozen BLOB, outcome BLOB, ended_ms INTEGER
-    );
-    """,
+    _send_table("send", "AUTOINCREMENT"),
     # Room keys and Olm sessions that strangers may have sent; and who said why there is no key.
     _crypto_tables(_LIMITED) + "DELETE FROM withheld_key;",
     # Events that are not shown before their sender is trusted.
     _crypto_tables(_HIDDEN),
     # AUTOINCREMENT writes a page of its own for each send; numbers are taken many at a time.
-    """
-    CREATE TABLE sends (
-        send_id INTEGER PRIMARY KEY, room_id TEXT NOT NULL, draft BLOB NOT NULL,
-        tried_ms INTEGER, frozen BLOB, outcome BLOB, ended_ms INTEGER
-    );
+    _send_table("sends")
+    + """
     INSERT INTO sends SELECT * FROM send;
     INSERT INTO meta SELECT 'send_numbers', CAST(CAST(seq AS TEXT) AS BLOB) FROM sqlite_sequence;
     DROP TABLE send;
     ALTER TABLE sends RENAME TO send;
     """,
 )
+
+# A new store has it at once: SQLite keeps much of the memory that migrations take.
+_NEW = (_FIRST, _MEMBERS, _crypto_tables((*_CRYPTO, *_LIMITED, *_HIDDEN)), _send_table("send"))
 
 ROOM_TABLES = ("room", "state", "account_data", "members_loaded")
 TABLES = ("meta", "send", *ROOM_TABLES, *_CRYPTO, *_LIMITED, *_HIDDEN)
@@ -98,7 +106,7 @@ def prepare(connection: sqlite3.Connection, path: Path | None) -> None:
     """
     connection.execute("BEGIN EXCLUSIVE")
     version = _check_version(connection, path)
-    for script in _MIGRATIONS[version:]:
+    for script in _MIGRATIONS[version:] if version else _NEW:
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
