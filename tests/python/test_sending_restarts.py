@@ -6,6 +6,10 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import msgspec
+from msgspec import Raw
+
+from tests.support.runtime_host import CONTEXT
 from tests.support.send_server import (
     DROP,
     LOSE,
@@ -189,3 +193,37 @@ def test_uncertain_is_another_devices(server: SendServer, tmp_path: Path) -> Non
         assert ends["t0"]["failure"]["code"] == "E_SEND_UNCERTAIN"
         assert ends["t1"]["state"] == "sent"
     assert [sending.token for sending in server.taken] == ["token", "new"]
+
+
+def test_what_was_heard_is_forgotten_beside_the_next_send(
+    server: SendServer, tmp_path: Path
+) -> None:
+    with Sender(server, tmp_path) as sender:
+        host = sender.host
+        host.consumes = False
+        sender.subscribe()
+        sender.event_id(sender.send("one"))
+
+        def both_in_one_turn() -> None:
+            (mark,) = sender.queue._marked
+            host.runtime._host.take_messages()
+            # Nobody need be asked whether the room is encrypted.
+            body = Raw(msgspec.json.encode({"room_id": A, "event_id": "$1", "key": "two"}))
+            host.runtime._request(CONTEXT, sender.client, host.handle(), "send_reaction", body)
+            sender.queue.consumed(mark)
+            host.runtime._host.end_messages()
+
+        def kept(of: str = "1") -> list[int]:
+            found = sender.queue.client.state.disk.rows(f"SELECT send_id FROM send WHERE {of}")
+            return [send_id for (send_id,) in found]
+
+        (first,) = sender.until(lambda: host.inside(lambda: kept("outcome IS NOT NULL")))
+        # Nothing else has to be written: the answer to the second does not come.
+        gate = threading.Event()
+        server.deed = lambda _: Deed(gate=gate)
+        host.inside(both_in_one_turn)
+        try:
+            sender.until(lambda: first not in host.inside(kept))
+            assert len(sender.call("sends")["sends"]) == 1
+        finally:
+            gate.set()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from libmatrix.sending.queue import SendQueue
 from tests.support.runtime_host import RuntimeHost
 from tests.support.send_server import ME, TAKE, Deed, Sending, SendServer
 
@@ -44,15 +44,17 @@ class Sender:
 
     def limit_store(self, pages: int) -> None:
         """The store's file may not grow beyond that, as on a full disk."""
-        runtime, has_limit = self.host.runtime, threading.Event()
 
         def limit() -> None:
-            with runtime._clients[self.client].state.disk.reading() as connection:
+            with self.queue.client.state.disk.reading() as connection:
                 connection.execute(f"PRAGMA max_page_count = {pages}")
-            has_limit.set()
 
-        runtime._loop.call_soon_threadsafe(limit)
-        assert has_limit.wait(20)
+        self.host.inside(limit)
+
+    @property
+    def queue(self) -> SendQueue:
+        """Only for work inside the runtime."""
+        return self.host.runtime._clients[self.client].sends
 
     def states(self) -> list[tuple[str, str]]:
         """Transaction id and state of the events so far."""

@@ -182,7 +182,10 @@ class SendStore:
             self.flush()
             return
         inserts, self._inserts = self._inserts, []
-        self._end_batch(inserts, self._try(lambda: self._store.write(_INSERT, self._row(*inserts))))
+        failure = self._try(lambda: self._store.write(_INSERT, self._row(*inserts)))
+        if self._late:
+            self._schedule_late()
+        self._end_batch(inserts, failure)
 
     def flush(self) -> None:
         """Writes what has gathered."""
