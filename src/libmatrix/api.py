@@ -125,11 +125,11 @@ class Api:
         is_own = with_token and token is None
         if is_own:
             self._client.require_login()
-        payload = None if body is None else _encode(body)
-        retries = Retries(method) if may_repeat else None
-        has_renewed = sent = False
         if query:
             path += "?" + urlencode(query)
+        payload = None if body is None else _encode(body)
+        retries = Retries(method, _MOST_RETRIES if may_repeat else 0)
+        has_renewed = sent = False
         while True:
             try:
                 base_url = self.base_url or await self.locate()
@@ -146,23 +146,23 @@ class Api:
                 return response.body
             refused = refusal(response.status, response.headers, response.body)
             if is_own and token is not None and isinstance(refused, UnknownTokenError):
-                try:
-                    if not await self._renew(token, refused, has_renewed):
-                        raise refused
-                except TransportError as error:
-                    raise _not_this_one(error, sent=sent) from None
+                await self._renew(token, refused, is_final=has_renewed, sent=sent)
                 has_renewed = True
-                continue
-            pause_ms = retries.pause_ms(refused) if retries is not None else None
-            if pause_ms is None:
-                raise refused
-            sent = sent or refused.http_status in _BUSY
-            await asyncio.sleep(pause_ms / 1000)
+            else:
+                await retries.wait(refused)
+                sent = sent or refused.http_status in _BUSY
 
-    async def _renew(self, token: str, error: UnknownTokenError, has_renewed: bool) -> bool:
-        """Whether a request that was refused may go again, with another token."""
+    async def _renew(
+        self, token: str, refused: UnknownTokenError, *, is_final: bool, sent: bool
+    ) -> None:
+        """Sees to it that there is another token; raises `refused` where there is none."""
         renewal = self._client.renewal
-        return await renewal.refused(token, is_soft=error.soft_logout, is_final=has_renewed)
+        try:
+            found = await renewal.refused(token, is_soft=refused.soft_logout, is_final=is_final)
+        except TransportError as error:
+            raise _not_this_one(error, sent=sent) from None
+        if not found:
+            raise refused
 
     @property
     def knows_homeserver(self) -> bool:
@@ -274,16 +274,24 @@ class Api:
 class Retries:
     """Whether and when a request that was turned away is made again."""
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, most: int = _MOST_RETRIES) -> None:
         self._method = method
+        self._most = most
         self._backoff = Backoff(500, 5_000)
+
+    async def wait(self, error: MatrixError) -> None:
+        """Waits for the next attempt; raises the error where there is none."""
+        pause_ms = self.pause_ms(error)
+        if pause_ms is None:
+            raise error
+        await asyncio.sleep(pause_ms / 1000)
 
     def pause_ms(self, error: MatrixError) -> int | None:
         """How long to wait before the next attempt; None to give up."""
         status = error.http_status
         # 429 says that nothing was done; a PUT carries what makes the server take it once.
         is_busy = status == 429 or (status in _BUSY and self._method in _REPEATABLE)
-        if not is_busy or self._backoff.failures >= _MOST_RETRIES:
+        if not is_busy or self._backoff.failures >= self._most:
             return None
         if (error.retry_after_ms or 0) > _LONGEST_PAUSE_MS:
             return None

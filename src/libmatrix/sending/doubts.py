@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from libmatrix.errors import MatrixError, UncertainSendError
+from libmatrix.errors import BROKEN_JSON, MatrixError, UncertainSendError
 from libmatrix.sending.item import Item
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Doubts:
                 continue
             try:
                 event = _decode(text)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except BROKEN_JSON:
                 continue
             place = room_id, event.unsigned.transaction_id, event.type
             item, _ = self._watched.get(place, (None, 0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from libmatrix.errors import StoreError
+from libmatrix.errors import BROKEN_JSON, StoreError
 from libmatrix.sending.item import Draft, Frozen, Item, now_ms
 from libmatrix.table_gen import SendUpdate
 from libmatrix.tasks import Signal
@@ -97,7 +97,7 @@ class SendStore:
                 items.append(item)
             owner = self._store.meta(_OWNER)
             return items, untold, _decode_owner(owner) if owner else (None, None)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except BROKEN_JSON as error:
             raise StoreError(f"the store holds what libmatrix did not write: {error}") from None
 
     def _read_last_id(self) -> int:
