@@ -25,6 +25,8 @@ USER = """
 import signal, sys
 from pathlib import Path
 from tests.support.homeserver import homeserver
+# Who runs the tests in the background may have had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with homeserver(Path(sys.argv[1]), tls=False) as server:
     print(server.url, flush=True)
     signal.pause()
@@ -57,6 +59,10 @@ def test_server_ends_with_its_user(tmp_path: Path, number: signal.Signals) -> No
         url = user.stdout.readline().strip()
         assert not is_gone(url)
         user.send_signal(number)
+        try:
+            user.wait(60)
+        finally:
+            user.kill()
     until(lambda: is_gone(url))
 
 
