@@ -87,17 +87,23 @@ def run_until_killed(
 def kill_and_finish(
     program: Path, env: dict[str, str], store: Path, kills: int, messages: int, seconds: float
 ) -> Story:
-    """Kills it so often, then lets it come to its end."""
+    """Kills it so often, then lets it come to its end. `seconds`: the longest that one may run."""
     dice, story = dice_of_this_run(), Story()
     options = json.dumps({"store_path": str(store), "user_id": env["MATRIX_USER_ID"]})
 
-    def command_until(promised: int) -> list[str]:
-        last = story.next + max(promised - len(story.queued), 1)
+    def command_until(promised: int, least: int = 1) -> list[str]:
+        last = story.next + max(promised - len(story.queued), least)
         return [str(program), str(story.next), str(last), options]
 
-    for kill in range(kills):
-        command = command_until(messages * (kill + 1) // (kills + 1))
-        run_until_killed(command, env, dice, story, seconds)
+    longest = seconds
+    for _ in range(3 * kills):
+        killed = story.kills
+        if killed == kills:
+            break
+        command = command_until(messages * (killed + 1) // (kills + 1), messages // (kills + 1))
+        run_until_killed(command, env, dice, story, longest)
+        # On a quick machine one may come to its end before it is killed.
+        longest = min(longest * 1.5, seconds) if story.kills > killed else longest / 2
     began = time.monotonic()
     ended = subprocess.run(
         command_until(messages),
