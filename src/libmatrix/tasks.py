@@ -79,8 +79,8 @@ class Signal:
         else:
             yield from self.future(asyncio.get_running_loop())
 
-    def then(self, wake: Callable[[], None] | None) -> None:
-        """Who is to be told instead of who was."""
+    def then(self, wake: Callable[[], None]) -> None:
+        """What is called when it is set."""
         self._wake = wake
 
     def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
