@@ -87,7 +87,7 @@
                  (T.equal room.room_id room_id)
                  (T.equal room.join_rule :public))
                (matrix.check (bob:join-room alias))
-               (T.equal (. (matrix.check (bob:joined-rooms)) :room_ids 1) room_id)
+               (T.equal (people.has_joined bob room_id) true)
                (matrix.check (alice:delete-room-alias alias))
                (T.equal (people.code (bob:resolve-room-alias alias)) :M_NOT_FOUND)))))
 

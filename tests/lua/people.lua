@@ -111,6 +111,16 @@ function people.room(client, room_id)
   return nil
 end
 
+-- Whether the homeserver says that the user has joined a room; it lists them in no order.
+function people.has_joined(client, room_id)
+  for _, joined in ipairs(matrix.check(client:joined_rooms()).room_ids) do
+    if joined == room_id then
+      return true
+    end
+  end
+  return false
+end
+
 -- Syncs until a room is as it should be: fits(room) holds. Gives the room.
 function people.room_until(client, room_id, fits)
   local found
