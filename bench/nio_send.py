@@ -34,7 +34,7 @@ async def main(url: str, count: int, rooms: list[str]) -> None:
     await send(client, rooms[0], 0)
     start = time.perf_counter()
     await send_all(client, rooms[0], range(count))
-    tell("sequential", start, count)
+    tell("one by one", start, count)
     start = time.perf_counter()
     step = len(rooms)
     ways = [send_all(client, room, range(at, count, step)) for at, room in enumerate(rooms)]

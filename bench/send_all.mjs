@@ -22,7 +22,7 @@ export async function sendAll(send) {
     await send(rooms[0], content(0));
     let start = performance.now();
     await inRoom(rooms[0], 0, 1);
-    tell("sequential", start);
+    tell("one by one", start);
     start = performance.now();
     await Promise.all(rooms.map((room, at) => inRoom(room, at, rooms.length)));
     tell("parallel", start);

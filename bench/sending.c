@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * sending URL STORE COUNT ROOM…: messages one after the other in the first room, then as many in
- * all rooms side by side. Prints a line for each. MATRIX_TOKEN, MATRIX_USER_ID. Every message is
- * kept in the store before it is tried.
+ * sending URL STORE COUNT ROOM…: messages to the first room, each submitted when the one before it
+ * was answered; then as many to that room and to all rooms side by side, submitted at once. Prints
+ * a line for each. MATRIX_TOKEN, MATRIX_USER_ID. Every message is kept in the store before it is
+ * tried.
  */
 #include "../tests/host/c/check.h"
 #include "clock.h"
@@ -44,9 +45,30 @@ static void tell(const char *name, int64_t start, int count) {
     printf("{\"name\":\"%s\",\"per_second\":%.1f}\n", name, count / seconds);
 }
 
+static void one_by_one(const char *room_id, int count) {
+    int64_t start = clock_ns(CLOCK_MONOTONIC);
+
+    for (got = 0; got < count;) {
+        int before = got;
+
+        send_to(room_id, got);
+        pump(context, &got, before + 1);
+    }
+    tell("one by one", start, count);
+}
+
+static void at_once(const char *name, char **room_ids, int rooms, int count) {
+    int64_t start = clock_ns(CLOCK_MONOTONIC);
+
+    got = 0;
+    for (int i = 0; i < count; i++)
+        send_to(room_ids[i % rooms], i);
+    pump(context, &got, count);
+    tell(name, start, count);
+}
+
 int main(int argc, char **argv) {
     int count, rooms = argc - 4;
-    int64_t start;
 
     CHECK(argc > 4);
     count = atoi(argv[3]);
@@ -56,21 +78,9 @@ int main(int argc, char **argv) {
     send_to(argv[4], 0);
     pump(context, &got, 1);
 
-    start = clock_ns(CLOCK_MONOTONIC);
-    for (got = 0; got < count;) {
-        int before = got;
-
-        send_to(argv[4], got);
-        pump(context, &got, before + 1);
-    }
-    tell("sequential", start, count);
-
-    start = clock_ns(CLOCK_MONOTONIC);
-    got = 0;
-    for (int i = 0; i < count; i++)
-        send_to(argv[4 + i % rooms], i);
-    pump(context, &got, count);
-    tell("parallel", start, count);
+    one_by_one(argv[4], count);
+    at_once("in order", argv + 4, 1, count);
+    at_once("parallel", argv + 4, rooms, count);
     CHECK_OK(matrix_shutdown(context, -1));
     return 0;
 }
