@@ -30,7 +30,7 @@ from libmatrix.errors import (
 from libmatrix.store.seal import Vault
 from libmatrix.sync.subscriptions import Subscriptions
 from libmatrix.table_gen import ClientOptions, Output
-from libmatrix.tasks import Runner, in_task
+from libmatrix.tasks import Runner
 
 if TYPE_CHECKING:
     from libmatrix.context import Context
@@ -211,7 +211,6 @@ class Client:
 
         Raises `NotLoggedInError`, and `EncryptionError` where there can be no keys.
         """
-        await in_task()
         self.require_encryption()
         session = self.require_login()
         if session.user_id is None or session.device_id is None:
@@ -233,7 +232,7 @@ class Client:
         return self._syncer
 
     def lock(self, name: str) -> asyncio.Lock:
-        """For what must not be done twice at a time, as read, change, write. Needs a task."""
+        """For what must not be done twice at a time, as read, change, write."""
         lock = self._locks.get(name)
         if lock is None:
             lock = self._locks[name] = asyncio.Lock()

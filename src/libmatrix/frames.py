@@ -91,9 +91,9 @@ class Outbox:
         if len(parts) > _MOST_PARTS or self._size > _MOST_BYTES:
             self.flush()
         else:
-            self.flush_soon()
+            self._flush_soon()
 
-    def flush_soon(self) -> None:
+    def _flush_soon(self) -> None:
         """Posts in the loop's next turn what is queued by then."""
         if not self._is_scheduled:
             self._is_scheduled = True

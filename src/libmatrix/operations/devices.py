@@ -29,7 +29,6 @@ from libmatrix.table_gen import (
     UserDevicesArguments,
     UserDevicesResult,
 )
-from libmatrix.tasks import in_task
 
 if TYPE_CHECKING:
     from libmatrix.table_gen import DeviceTrustLevel
@@ -62,7 +61,6 @@ async def own_devices(client: Client, arguments: OwnDevicesArguments) -> OwnDevi
 
 async def own_device(client: Client, arguments: OwnDeviceArguments) -> OwnDeviceResult:
     """Tells about one of the user's devices."""
-    await in_task()
     own = await _own_id(client)
     device_id = own if arguments.device_id is None else arguments.device_id
     found = await client.api.get(_Device, make_path("devices", device_id))
@@ -182,7 +180,6 @@ async def _delete(
     client.require_login()
     if wanted.auth_timeout_ms <= 0:
         raise ArgumentError("auth_timeout_ms: must be above 0")
-    await in_task()
     own = await _own_id(client)
     stages: dict[str, dict[str, Any]] = {"m.login.dummy": {}}
     if wanted.password is not None:

@@ -18,7 +18,6 @@ from libmatrix.table_gen import (
     PingProgress,
     PingResult,
 )
-from libmatrix.tasks import in_task
 
 _PACKAGES = (
     "_cffi_backend",
@@ -46,7 +45,6 @@ async def ping(client: Client, arguments: PingArguments) -> PingResult:
     _check(arguments)
     report = client.reporter()
     ask = client.asker()
-    await in_task()
     _keep_busy(arguments.busy_ms / 1000)
     for done in range(1, arguments.progress_count + 1):
         report(PingProgress(done=done, total=arguments.progress_count))

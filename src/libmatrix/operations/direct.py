@@ -22,14 +22,12 @@ from libmatrix.table_gen import (
     RemoveDirectRoomArguments,
     RemoveDirectRoomResult,
 )
-from libmatrix.tasks import in_task
 
 
 async def direct_room(client: Client, arguments: DirectRoomArguments) -> DirectRoomResult:
     """Finds or makes the room to talk with a user."""
     user_id = arguments.user_id
     await _check_other(client, user_id)
-    await in_task()
     # Who asks twice at a time gets one room.
     async with client.lock(f"{direct.DIRECT} {user_id}"):
         found = await direct.find_direct(client, user_id)

@@ -34,7 +34,7 @@ from libmatrix.table_gen import (
     LoginOauthDeviceResult,
     LoginOauthResult,
 )
-from libmatrix.tasks import in_task, time_limit
+from libmatrix.tasks import time_limit
 
 _USUAL_INTERVAL = 5
 _MOST_INTERVAL = 300
@@ -125,7 +125,6 @@ async def _begin(
     check: Callable[[Metadata], str],
 ) -> _Flow:
     """Who logs in, and where; `check` gives the endpoint of a flow that the server can do."""
-    await in_task()
     await client.api.check()
     device_id = oauth.choose_device(client, arguments.device_id)
     metadata = await fetch(client)

@@ -18,7 +18,6 @@ from libmatrix.table_gen import (
     SetTypingArguments,
     SetTypingResult,
 )
-from libmatrix.tasks import in_task
 
 _SHORTEST_MS, _LONGEST_MS = 1_000, 120_000
 _FULLY_READ = "m.fully_read"
@@ -33,7 +32,6 @@ async def set_typing(client: Client, arguments: SetTypingArguments) -> SetTyping
     client.require_login()
     if not _SHORTEST_MS <= arguments.timeout_ms <= _LONGEST_MS:
         raise ArgumentError(f"timeout_ms: must be {_SHORTEST_MS} to {_LONGEST_MS}")
-    await in_task()
     if arguments.is_typing:
         await typing_notices.start(client, arguments.room_id, arguments.timeout_ms)
     else:

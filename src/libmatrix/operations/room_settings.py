@@ -44,7 +44,6 @@ from libmatrix.table_gen import (
     UnpinEventArguments,
     UnpinEventResult,
 )
-from libmatrix.tasks import in_task
 
 _ALIAS = "m.room.canonical_alias"
 _PINNED = "m.room.pinned_events"
@@ -103,7 +102,6 @@ async def set_canonical_alias(
         check_alias(alias)
     for index, other in enumerate(others or (), 1):
         check_alias(other, f"alt_aliases[{index}]")
-    await in_task()
     async with client.lock(room_id + _ALIAS):
         content = await fetch_map(client, room_id, _ALIAS)
         _put(content, "alias", alias)
@@ -166,7 +164,6 @@ async def set_power_levels(
 ) -> SetPowerLevelsResult:
     """Changes levels, and leaves the others."""
     changes = power_levels.changes(arguments)
-    await in_task()
     async with client.lock(arguments.room_id + _POWER):
         content = await power_levels.changed(client, arguments.room_id, changes)
         event_id = await send_state(client, arguments.room_id, _POWER, "", content)
@@ -178,7 +175,6 @@ async def set_power_level(client: Client, arguments: SetPowerLevelArguments) -> 
     room_id, user_id = arguments.room_id, arguments.user_id
     check_user_id(user_id)
     power_levels.check_level(arguments.level, "level")
-    await in_task()
     async with client.lock(room_id + _POWER):
         content = await power_levels.with_user(client, room_id, user_id, arguments.level)
         if content is None:
@@ -216,7 +212,6 @@ async def unpin_event(client: Client, arguments: UnpinEventArguments) -> UnpinEv
 async def _change_pinned(
     client: Client, room_id: str, event_id: str, *, is_pinned: bool
 ) -> list[str]:
-    await in_task()
     async with client.lock(room_id + _PINNED):
         content = await fetch_map(client, room_id, _PINNED)
         pinned = _texts(content.get("pinned"))

@@ -25,7 +25,6 @@ from libmatrix.table_gen import (
     UnignoreUserArguments,
     UnignoreUserResult,
 )
-from libmatrix.tasks import in_task
 
 _LIST = "m.ignored_user_list"
 
@@ -61,7 +60,6 @@ async def ignore_user(client: Client, arguments: IgnoreUserArguments) -> IgnoreU
         raise ArgumentError("user_id: a user id is like @user:server")
     if user_id == await client.syncer.user_id():
         raise ArgumentError("user_id: one cannot ignore oneself")
-    await in_task()
     async with _lock(client):
         content = await _fetch(client)
         users = _users(content)
@@ -73,7 +71,6 @@ async def ignore_user(client: Client, arguments: IgnoreUserArguments) -> IgnoreU
 async def unignore_user(client: Client, arguments: UnignoreUserArguments) -> UnignoreUserResult:
     """Takes a user off the list."""
     client.require_login()
-    await in_task()
     async with _lock(client):
         content = await _fetch(client)
         users = _users(content)

@@ -40,7 +40,6 @@ from libmatrix.table_gen import (
     WhoamiArguments,
     WhoamiResult,
 )
-from libmatrix.tasks import in_task
 
 _SSO = ("m.login.sso", "m.login.cas")
 
@@ -54,7 +53,6 @@ class _Flows(msgspec.Struct):
 
 async def login_flows(client: Client, arguments: LoginFlowsArguments) -> LoginFlowsResult:
     """The homeserver's ways to log in."""
-    await in_task()
     await client.api.check()
     answer = await client.api.call("GET", make_path("login"), with_token=False)
     raw = decode(answer, _Flows).flows
@@ -102,7 +100,6 @@ async def login_password(client: Client, arguments: LoginPasswordArguments) -> L
     """Logs in with a password."""
     client.require_logout()
     identifier = _identifier(arguments)
-    await in_task()
     fields = {
         "type": "m.login.password",
         "identifier": identifier,
@@ -129,7 +126,6 @@ def _identifier(arguments: LoginPasswordArguments) -> dict[str, str]:
 async def login_token(client: Client, arguments: LoginTokenArguments) -> LoginTokenResult:
     """Logs in with a login token."""
     client.require_logout()
-    await in_task()
     fields = {
         "type": "m.login.token",
         "token": arguments.token,
@@ -148,7 +144,6 @@ async def register_account(
     ask = client.asker()
     if arguments.auth_timeout_ms <= 0:
         raise ArgumentError("auth_timeout_ms: must be above 0")
-    await in_task()
     await client.api.check()
     body = device_fields(client, arguments.device_id, arguments.device_display_name)
     for key, value in (("username", arguments.user), ("password", arguments.password)):
@@ -212,7 +207,6 @@ async def refresh_session(
     """Renews the access token now."""
     if client.require_login().refresh_token is None:
         raise ArgumentError("the session has no refresh token")
-    await in_task()
     if not await client.renewal.renew():
         raise UnknownTokenError("the refresh token is not valid")
     return RefreshSessionResult(expires_in_ms=_left(client.session))
@@ -221,7 +215,6 @@ async def refresh_session(
 async def export_session(client: Client, arguments: ExportSessionArguments) -> ExportSessionResult:
     """The session as one text."""
     session = client.require_login()
-    await in_task()
     homeserver = await client.api.locate()
     if session.user_id is None or session.device_id is None:
         answer = await client.api.get(_Whoami, make_path("account", "whoami"))
@@ -249,7 +242,6 @@ async def logout(client: Client, arguments: LogoutArguments) -> LogoutResult:
 
         if arguments.everywhere:
             raise ArgumentError("everywhere: a session by OAuth 2.0 can end itself only")
-        await in_task()
         await revoke(client, session)
     client.logged_out()
     client.log.record("info", "session", "logged out")

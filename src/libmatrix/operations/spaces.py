@@ -44,7 +44,6 @@ from libmatrix.table_gen import (
     SpaceParentsResult,
     SpaceRoom,
 )
-from libmatrix.tasks import in_task
 
 _V1 = "/_matrix/client/v1"
 # Only who may change the space has something to say in it.
@@ -115,7 +114,6 @@ async def add_space_parent(
     """Says which space a room belongs to; there is one main one."""
     room_id, space_id = arguments.room_id, arguments.space_id
     _check_link(space_id, room_id, arguments.via)
-    await in_task()
     content: dict[str, Any] = {"via": arguments.via or await via_servers(client, space_id)}
     if not arguments.canonical:
         event_id = await send_state(client, room_id, PARENT, space_id, content)

@@ -15,14 +15,12 @@ from libmatrix.table_gen import (
     SsoUrlArguments,
     SsoUrlResult,
 )
-from libmatrix.tasks import in_task
 
 _LONGEST_ID = 255
 
 
 async def sso_url(client: Client, arguments: SsoUrlArguments) -> SsoUrlResult:
     """The URL to open in a browser."""
-    await in_task()
     url = await _url(client, arguments.redirect_url, arguments.identity_provider)
     return SsoUrlResult(url=url)
 
@@ -31,7 +29,6 @@ async def login_sso(client: Client, arguments: LoginSsoArguments) -> LoginSsoRes
     """Has the host open a browser and waits until it is back with a login token."""
     client.require_logout()
     ask = client.asker()
-    await in_task()
     await client.api.check()
     async with Listener() as listener:
         back = f"{listener.url}?{urlencode({'state': listener.state})}"

@@ -14,14 +14,12 @@ from libmatrix.table_gen import (
     UploadFilterArguments,
     UploadFilterResult,
 )
-from libmatrix.tasks import in_task
 
 
 async def sync_once(client: Client, arguments: SyncOnceArguments) -> SyncOnceResult:
     """One sync; its events are in the host's queue before the result."""
     client.require_login()
     client.syncer.require_no_loop()
-    await in_task()
     return await client.syncer.once(arguments)
 
 
@@ -34,7 +32,6 @@ async def sync_loop_start(client: Client, arguments: SyncLoopStartArguments) -> 
 
 async def sync_loop_stop(client: Client, arguments: SyncLoopStopArguments) -> SyncLoopStopResult:
     """Ends the loop; answers when it has ended."""
-    await in_task()
     return SyncLoopStopResult(was_running=await client.syncer.stop())
 
 
