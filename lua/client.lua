@@ -31,7 +31,7 @@ local function method(operation)
     end
     local task = not callback and tasks.current()
     if not callback and not task then
-      error(name .. ": needs a callback outside matrix.run and matrix.spawn", 2)
+      error(name .. ": needs a callback outside matrix.run and matrix.spawn (a coroutine of one's own is no task)", 2)
     end
     local request, code, message = calls.submit(self, operation, map, callback or task.coroutine, on_progress)
     if not request then

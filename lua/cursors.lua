@@ -169,7 +169,7 @@ function Cursor.next(cursor, callback)
   end
   if not event and not is_done(cursor) then
     if not tasks.current() then
-      error("next: needs a callback outside matrix.run and matrix.spawn", 2)
+      error("next: needs a callback outside matrix.run and matrix.spawn (a coroutine of one's own is no task)", 2)
     end
     while not event and not is_done(cursor) and not cursor.error do
       read(cursor)

@@ -93,19 +93,19 @@ local function is_busy()
   return busy and core.is_active(busy, loop)
 end
 
-local function number(name, value, default)
+local function number(what, name, value, default)
   if value == nil then
     return default
   end
   if type(value) ~= "number" or value ~= value then
-    error(name .. ": expected number, got " .. check.type_name(value), 3)
+    error(what .. ": " .. name .. ": expected number, got " .. check.type_name(value), 3)
   end
   return math.floor(math.max(-1, math.min(value, 2147483647)))
 end
 
 -- Waits until the runtime has started, in slices: true, or nil and an error.
 function dispatch.wait_ready(timeout_ms)
-  timeout_ms = number("timeout_ms", timeout_ms, -1)
+  timeout_ms = number("wait_ready", "timeout_ms", timeout_ms, -1)
   local deadline = core.clock() + timeout_ms * 1000
   while true do
     local left = timeout_ms < 0 and SLICE or math.ceil((deadline - core.clock()) / 1000)
@@ -120,8 +120,8 @@ end
 
 -- matrix.dispatch([timeout_ms [, budget_us]]): runs the callbacks that are due; how many ran.
 function dispatch.dispatch(timeout_ms, budget_us)
-  timeout_ms = number("timeout_ms", timeout_ms, 0)
-  budget_us = number("budget_us", budget_us, 0)
+  timeout_ms = number("dispatch", "timeout_ms", timeout_ms, 0)
+  budget_us = number("dispatch", "budget_us", budget_us, 0)
   if is_busy() then
     error("dispatch: it is running already; not to be called inside a callback", 2)
   end
@@ -152,7 +152,7 @@ end
 
 -- matrix.shutdown([timeout_ms]): ends the context; what is open calls back before this returns.
 function dispatch.shutdown(timeout_ms)
-  timeout_ms = number("timeout_ms", timeout_ms, -1)
+  timeout_ms = number("shutdown", "timeout_ms", timeout_ms, -1)
   if is_busy() then
     error("shutdown: not to be called inside a callback", 2)
   end

@@ -6,7 +6,7 @@ local errors = {}
 local metatable = { __name = "matrix.error" }
 
 function metatable.__tostring(self)
-  local text = tostring(self.code)
+  local text = (self.where and self.where .. ": " or "") .. tostring(self.code)
   if self.message and self.message ~= "" then
     text = text .. ": " .. self.message
   end
@@ -14,6 +14,10 @@ function metatable.__tostring(self)
     text = text .. " (HTTP " .. tostring(self.http_status) .. ")"
   end
   return text
+end
+
+function metatable.__concat(left, right)
+  return tostring(left) .. tostring(right)
 end
 
 -- Makes an error of a table with code and message.
@@ -24,6 +28,15 @@ end
 -- A payload that says no.
 function errors.payload(record)
   return { ok = false, error = errors.new(record) }
+end
+
+-- Raises an error that travels in payloads; `level` counts as in error() and says what `where` becomes.
+function errors.raise(problem, level)
+  local place = debug and debug.getinfo(level + 1, "Sl")
+  if place and place.currentline > 0 then
+    problem.where = place.short_src .. ":" .. place.currentline
+  end
+  error(problem, 0)
 end
 
 -- Raises what a call of the core was refused with. `level` counts as in error(). Mistakes of the program are

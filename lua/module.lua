@@ -59,13 +59,13 @@ end
 -- A callback that does nothing, for calls whose outcome does not matter.
 function matrix.ignore() end
 
--- The payload if it is ok; else its error is raised.
+-- The payload if it is ok; else its error is raised, with the place of this call as `where`.
 function matrix.check(payload)
   if type(payload) ~= "table" or payload.ok == nil then
     error("check: expected a payload, got " .. check.type_name(payload), 2)
   end
   if not payload.ok then
-    error(payload.error, 0)
+    errors.raise(payload.error, 2)
   end
   return payload
 end

@@ -164,7 +164,7 @@ function matrix.respond(question, answer) end
 ---A callback that does nothing, for calls whose outcome does not matter.
 function matrix.ignore() end
 
----The payload if it is ok; else its error is raised.
+---The payload if it is ok; else its error is raised; its field `where` then says where.
 ---@generic T: matrix.Payload
 ---@param payload T
 ---@return T

@@ -169,6 +169,21 @@ T.test("an error is a payload with code and message, and prints", function()
     T.equal(type(payload.error.message), "string")
     T.matches(tostring(payload.error), "^E_NOT_LOGGED_IN: ")
     T.equal(T.raises("E_NOT_LOGGED_IN", matrix.check, payload), payload.error)
+    T.equal("not sent: " .. payload.error, "not sent: " .. tostring(payload.error))
+    T.equal(payload.error .. "!", tostring(payload.error) .. "!")
+  end)
+end)
+
+T.test("an error that check raises says which check", function()
+  T.with_client(function(client)
+    local payload = client:whoami()
+    local function checked()
+      local answer = matrix.check(payload)
+      return answer
+    end
+    local problem = T.raises("E_NOT_LOGGED_IN", checked)
+    T.matches(problem.where, "calls%.lua:%d+$")
+    T.matches(tostring(problem), "calls%.lua:%d+: E_NOT_LOGGED_IN: ")
   end)
 end)
 
