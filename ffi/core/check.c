@@ -42,6 +42,13 @@ bool core_reason(struct reason *reason, const char *format, ...) {
     return false;
 }
 
+void core_reason_known(struct reason *reason, const char *name) {
+    size_t used = strlen(reason->text);
+    const char *before = strstr(reason->text, "; known are ") ? ", " : "; known are ";
+
+    snprintf(reason->text + used, sizeof reason->text - used, "%s%s", before, name);
+}
+
 static const char *wrong_value(yyjson_val *value, int depth) {
     const char *wrong = NULL;
     yyjson_val *item;
@@ -301,6 +308,19 @@ static bool check_required(const matrix_map *map, const struct fields *fields,
     return true;
 }
 
+static bool unknown_key(const char *key, const struct fields *required,
+                        const struct fields *optional, struct reason *reason) {
+    const struct fields *const all[] = {required, optional};
+
+    core_reason(reason, "%.200s: is not a known key", key);
+    for (size_t table = 0; table < 2; table++) {
+        for (size_t index = 0; all[table] && index < all[table]->count; index++) {
+            core_reason_known(reason, all[table]->items[index].name);
+        }
+    }
+    return false;
+}
+
 bool core_check_map(const matrix_map *map, const struct fields *required,
                     const struct fields *optional, struct reason *reason) {
     size_t index;
@@ -310,7 +330,7 @@ bool core_check_map(const matrix_map *map, const struct fields *required,
         const struct field *field = find_field(required, entry);
         field = field ? field : find_field(optional, entry);
         if (!field) {
-            return core_reason(reason, "%.200s: is no known key", entry->key);
+            return unknown_key(entry->key, required, optional, reason);
         }
         if (!is_absent(field, entry) && !check_entry(field, entry, reason)) {
             return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
+#include <string.h>
 
 #include "inbox.h"
 #include "map.h"
@@ -66,8 +67,18 @@ static bool has_text(const matrix_map *options, const char *name) {
     return entry && entry->type == MATRIX_TYPE_STRING;
 }
 
-/* A session says where its homeserver is, and a store may hold one. */
+static bool is_blank(const matrix_map *options, const char *name) {
+    const struct map_entry *entry = core_map_find(options, name);
+
+    return entry && entry->type == MATRIX_TYPE_STRING && entry->json_size == strlen("\"\"");
+}
+
+/* A session says where its homeserver is, and a store may hold one. An empty store_path, as of an
+ * unset variable, would be the working directory. */
 static bool check_options(const matrix_map *options, struct reason *reason) {
+    if (is_blank(options, "store_path")) {
+        return core_reason(reason, "store_path: is empty; without one the store is in memory");
+    }
     return core_check_map(options, NULL, &matrix_client_options, reason) &&
            (has_text(options, "homeserver") || has_text(options, "session") ||
             has_text(options, "store_path") || core_reason(reason, "homeserver: is missing"));

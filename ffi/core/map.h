@@ -8,7 +8,7 @@
 #include "json.h"
 #include "tables.h"
 
-#define CORE_REASON_SIZE 256
+#define CORE_REASON_SIZE 1024
 
 /** One key with its value as JSON text, written and checked when it was set. */
 struct map_entry {
@@ -34,6 +34,9 @@ struct reason {
 /** Writes a reason; returns false so that checks can return it. */
 bool core_reason(struct reason *reason, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/** Adds one of the names that were possible to a reason. */
+void core_reason_known(struct reason *reason, const char *name);
 
 const struct map_entry *core_map_find(const matrix_map *map, const char *key);
 /** The integer under `key`, or `fallback`. */

@@ -54,7 +54,7 @@ static const char *explain(matrix_status status) {
     case MATRIX_E_INVALID_HANDLE:
         return "is closed, or never existed";
     case MATRIX_E_QUEUE_FULL:
-        return "has too many requests open or waiting";
+        return "has too many requests open or waiting; dispatch or wait for some, then try again";
     case MATRIX_E_TOO_LARGE:
         return "was given more than max_request_bytes";
     case MATRIX_E_TOO_MANY_FILES:

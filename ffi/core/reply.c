@@ -152,7 +152,8 @@ const matrix_error *matrix_reply_error(const matrix_reply *reply) {
         .status = MATRIX_E_INTERNAL, .code = "E_INTERNAL", .message = "the error cannot be read"};
     static const matrix_error none = {.status = MATRIX_E_INVALID_ARGUMENT,
                                       .code = "E_INVALID_ARGUMENT",
-                                      .message = "there is no reply: the call was refused"};
+                                      .message = "there is no reply: the call was refused "
+                                                 "(its map and the log say why)"};
     const matrix_error *error;
 
     if (!reply) {

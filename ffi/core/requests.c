@@ -130,30 +130,32 @@ static matrix_status wait_locked(struct context *context, matrix_request request
     return status;
 }
 
-static matrix_status refuse_wait(matrix_request request, const char *reason) {
-    return core_refuse("wait", request.id, NULL, MATRIX_E_INVALID_ARGUMENT, reason);
-}
-
 matrix_status matrix_wait(matrix_request request, int timeout_ms, matrix_reply **reply) {
+    matrix_reply *taken = NULL;
     struct context *context;
     matrix_status status;
 
     if (core_forked()) {
         return MATRIX_E_FORKED;
     }
-    if (!reply) {
-        return refuse_wait(request, "reply: is NULL");
+    if (reply) {
+        *reply = NULL;
     }
-    *reply = NULL;
     if (!lock_request(request, &context)) {
         return unknown("wait", request);
     }
     if (handle_tag(request.id) == TAG_REQUEST) {
         pthread_mutex_unlock(&context->lock);
-        return refuse_wait(request, "request: was submitted with a callback");
+        return core_refuse("wait", request.id, NULL, MATRIX_E_INVALID_ARGUMENT,
+                           "request: was submitted with a callback");
     }
-    status = wait_locked(context, request, timeout_ms, reply);
+    status = wait_locked(context, request, timeout_ms, &taken);
     pthread_mutex_unlock(&context->lock);
+    if (reply) {
+        *reply = taken;
+    } else {
+        matrix_reply_free(taken);
+    }
     if (status && status != MATRIX_E_TIMEOUT) {
         return core_refuse_status("wait", request.id, NULL, status, "request");
     }

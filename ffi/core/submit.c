@@ -69,7 +69,7 @@ static bool write_number(const struct field *field, double number, struct buffer
 static bool write_enum(const struct field *field, int64_t number, struct buffer *buffer,
                        struct reason *reason) {
     if (number < 1 || (uint64_t)number > field->enumeration->count) {
-        return core_reason(reason, "%s: is none of its values", field->name);
+        return core_reason(reason, "%s: is not one of its values", field->name);
     }
     return write_text(field, field->enumeration->values[number - 1], buffer, reason);
 }
@@ -305,6 +305,11 @@ matrix_status core_submit(matrix_client client, const struct operation *operatio
         return MATRIX_E_FORKED;
     }
     context = handle_tag(client.id) == TAG_CLIENT ? core_slot(handle_slot(client.id)) : NULL;
+    if (context && !callback && !request) {
+        return core_refuse_client(operation->name, client, options,
+                                  "callback: is NULL, and so is request: nobody could take the "
+                                  "reply (matrix_ignore() drops one)");
+    }
     own = context ? make_request(context, callback, user_data) : NULL;
     if (!own) {
         status = context ? MATRIX_E_NO_MEMORY : MATRIX_E_INVALID_HANDLE;
@@ -339,7 +344,7 @@ matrix_status matrix_submit(matrix_client client, const char *operation, matrix_
         return MATRIX_E_FORKED;
     }
     core_reason(&reason,
-                operation ? "operation: %.64s is no known operation" : "operation: is NULL",
+                operation ? "operation: %.64s is not a known operation" : "operation: is NULL",
                 operation);
     return core_refuse_client("submit", client, arguments, reason.text);
 }

@@ -59,6 +59,13 @@ static matrix_status make(struct subscription *subscription, const struct event_
     return status;
 }
 
+static void unknown_kind(const char *kind, struct reason *reason) {
+    core_reason(reason, "kind: %.64s is not a known kind of event", kind);
+    for (size_t index = 0; index < matrix_event_kind_count; index++) {
+        core_reason_known(reason, matrix_event_kinds[index].name);
+    }
+}
+
 static const struct event_kind *check(const char *kind, const matrix_map *filter,
                                       matrix_callback callback, struct reason *reason) {
     const struct event_kind *found = kind ? matrix_find_event_kind(kind) : NULL;
@@ -66,7 +73,7 @@ static const struct event_kind *check(const char *kind, const matrix_map *filter
     if (!kind) {
         core_reason(reason, "kind: is NULL");
     } else if (!found) {
-        core_reason(reason, "kind: %.64s is no known kind of event", kind);
+        unknown_kind(kind, reason);
     } else if (!callback) {
         core_reason(reason, "callback: is NULL");
     } else if (core_check_map(filter, NULL, &found->filter, reason)) {

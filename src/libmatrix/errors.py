@@ -159,8 +159,9 @@ class AlreadyLoggedInError(MatrixError):
     CODE = "E_ALREADY_LOGGED_IN"
 
     def __init__(self, user_id: str | None) -> None:
-        whose = f"that of {user_id}" if user_id else "logged in"
-        super().__init__(f"the client is {whose}; log out or make another client")
+        whose = f" as {user_id}" if user_id else ""
+        text = f"the client is already logged in{whose}; log out or make another client"
+        super().__init__(text)
 
 
 class AlreadyRunningError(MatrixError):

@@ -20,6 +20,16 @@
         }                                                                                          \
     } while (0)
 
+#define CHECK_TEXT_BEGINS(text, beginning)                                                         \
+    do {                                                                                           \
+        const char *text_ = (text);                                                                \
+        if (strncmp(text_, beginning, strlen(beginning)) != 0) {                                   \
+            fprintf(stderr, "%s:%d: \"%s\" does not begin with \"%s\"\n", __FILE__, __LINE__,      \
+                    text_, beginning);                                                             \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
 /** Longer than the shortest budget: a dispatch with a budget of 1 then runs one callback. It is
  * time that budgets measure, so there is nothing else to wait for. */
 static inline void take_time(void) {

@@ -27,12 +27,13 @@ static void accept(const char *operation, const char *arguments) {
 }
 
 static void by_name(void) {
-    refuse("pong", "{}", "operation: pong is no known operation");
+    refuse("pong", "{}", "operation: pong is not a known operation");
     refuse("send_text", "{\"room_id\":\"!a:b\"}", "body: is missing");
     refuse("send_text", "{\"room_id\":null,\"body\":\"x\"}", "room_id: is missing");
     refuse("send_text", "{\"room_id\":7,\"body\":\"x\"}", "room_id: must be a string");
     refuse("send_text", "{\"room_id\":\"!a:b\",\"body\":\"x\",\"bdoy\":1}",
-           "bdoy: is no known key");
+           "bdoy: is not a known key; known are room_id, body, html, thread_id, txn_id, reply_to, "
+           "mentions, mentions_room");
     refuse("create_room", "{\"preset\":\"secret_chat\"}",
            "preset: must be one of private_chat, public_chat, trusted_private_chat");
     refuse("create_room", "{\"preset\":7}", "preset: must be a string");
@@ -68,7 +69,7 @@ static void long_keys(void) {
         key[length] = saved;
     }
     CHECK_STATUS(matrix_ping(client, map, matrix_ignore, NULL, NULL), MATRIX_E_INVALID_ARGUMENT);
-    CHECK(strstr(matrix_map_error(map), "is no known key"));
+    CHECK(strstr(matrix_map_error(map), "is not a known key; known are "));
     matrix_map_free(map);
 }
 
@@ -117,8 +118,8 @@ static void refuse_each(const union core_argument good[8], matrix_map *in, matri
     REFUSE(4, {.string = "{"}, "any: is not valid JSON");
     REFUSE(4, {.string = NULL}, "any: is NULL");
     REFUSE(4, {.string = "[18446744073709551615]"}, "any: has a number beyond 64 bits");
-    REFUSE(5, {.integer = 3}, "hue: is none of its values");
-    REFUSE(5, {.integer = 0}, "hue: is none of its values");
+    REFUSE(5, {.integer = 3}, "hue: is not one of its values");
+    REFUSE(5, {.integer = 0}, "hue: is not one of its values");
     REFUSE(6, {.map = NULL}, "point: is NULL");
     REFUSE(6, {.map = bad}, "deep[0]: must be one of red, green");
     REFUSE(7, {.string = "[{\"y\":3}]"}, "points[0].x: is missing");
@@ -159,7 +160,8 @@ static void client_options(void) {
         {"{\"homeserver\":5}", "homeserver: must be a string"},
         {"{\"homeserver\":\"http://h\",\"request_timeout_ms\":-1}",
          "request_timeout_ms: must be at least 0"},
-        {"{\"homeserver\":\"http://h\",\"acces_token\":\"x\"}", "acces_token: is no known key"},
+        {"{\"homeserver\":\"http://h\",\"store_path\":\"\"}",
+         "store_path: is empty; without one the store is in memory"},
         {"{\"homeserver\":\"http://h\",\"use_environment\":\"y\"}",
          "use_environment: must be a bool"},
     };
@@ -175,6 +177,11 @@ static void client_options(void) {
         matrix_map_free(options);
     }
     CHECK_STATUS(matrix_create_client(context, NULL, &client), MATRIX_E_INVALID_ARGUMENT);
+    options = map_of("{\"homeserver\":\"http://h\",\"acces_token\":\"x\"}");
+    CHECK_STATUS(matrix_create_client(context, options, &client), MATRIX_E_INVALID_ARGUMENT);
+    CHECK_TEXT_BEGINS(matrix_map_error(options), "acces_token: is not a known key; known are ");
+    CHECK(strstr(matrix_map_error(options), ", access_token, "));
+    matrix_map_free(options);
     for (size_t i = 0; i < 2; i++) {
         options = map_of(i ? "{\"session\":\"{}\"}" : "{\"store_path\":\"/x\"}");
         CHECK_OK(matrix_create_client(context, options, &client));

@@ -79,7 +79,6 @@ static void waiting(void) {
     matrix_request called = ping(client, FOREVER, matrix_ignore, NULL);
     matrix_reply *reply = (matrix_reply *)&context;
 
-    CHECK_STATUS(matrix_wait(request, 20000, NULL), MATRIX_E_INVALID_ARGUMENT);
     CHECK_OK(matrix_wait(request, 20000, &reply));
     CHECK_TEXT(matrix_reply_json(reply, NULL), "{\"payload\":[1,2]}");
     matrix_reply_free(reply);
@@ -115,6 +114,26 @@ static void *wait_in_thread(void *argument) {
     }
     matrix_reply_free(reply);
     return NULL;
+}
+
+/* Who only wants it to be over needs no reply; one that nobody could ever take is not accepted. */
+static void replies_that_nobody_wants(void) {
+    matrix_context context = open_context(NULL);
+    matrix_client client = open_client(context);
+    matrix_request request = ping(client, NULL, NULL, NULL);
+    matrix_request slow = ping(client, FOREVER, NULL, NULL);
+    matrix_map *options = matrix_map_new();
+    matrix_reply *reply = NULL;
+
+    CHECK_OK(matrix_wait(request, 20000, NULL));
+    CHECK_STATUS(matrix_wait(request, 0, &reply), MATRIX_E_INVALID_HANDLE);
+    CHECK_STATUS(matrix_wait(slow, 0, NULL), MATRIX_E_TIMEOUT);
+    CHECK_STATUS(matrix_ping(client, options, NULL, NULL, NULL), MATRIX_E_INVALID_ARGUMENT);
+    CHECK_TEXT_BEGINS(matrix_map_error(options), "callback: is NULL, and so is request: ");
+    CHECK_STATUS(matrix_submit(client, "ping", options, NULL, NULL, NULL),
+                 MATRIX_E_INVALID_ARGUMENT);
+    matrix_map_free(options);
+    CHECK_OK(matrix_shutdown(context, -1));
 }
 
 /* Two wait for each; one gets the reply, the other learns that it is gone. */
@@ -182,6 +201,7 @@ int main(void) {
     every_way_to_end();
     errors_are_records();
     waiting();
+    replies_that_nobody_wants();
     waiting_on_many_threads();
     progress_is_the_newest();
     return 0;

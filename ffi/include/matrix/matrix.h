@@ -27,7 +27,7 @@
  *
  * PROMISES
  *
- * Each sentence has a test of its name in tests/host.
+ * Each sentence has a test named after it in tests/host.
  *
  *  1. refused_call_never_calls_back: a function that returns a negative status has done nothing,
  *     and its callback never runs.
@@ -90,7 +90,7 @@
  * SENDING
  *
  * What goes into a room's timeline is kept in the client's store (option store_path) before it is
- * tried. Each sentence has a test of its name in tests/python/test_sending*.py or
+ * tried. Each sentence has a test named after it in tests/python/test_sending*.py or
  * tests/faults/test_kill_sender.py.
  *
  *  1. queued_survives_a_kill: a send whose `queued` event was delivered arrives, after a crash or a
@@ -111,8 +111,8 @@
  * CURSORS
  *
  * matrix_open_cursor() gives a number for matrix_read_cursor() and matrix_close_cursor() of the
- * same client: a place in a room's history that moves as it is read. Each sentence has a test of
- * its name in tests/homeserver/c/cursors.c.
+ * same client: a place in a room's history that moves as it is read. Each sentence has a test named
+ * after it in tests/homeserver/c/cursors.c.
  *
  *  1. every_event_once_in_order: the pages join without a gap or a repetition; a page is empty only
  *     at the end, where the cursor stays, or when a filter left nothing of a hundred pages.
@@ -131,8 +131,10 @@
  *
  * FORK, SIGNALS, EXIT
  *
- * After fork() the child may only exec or _exit. SIGPIPE cannot reach the host from libmatrix. At
- * exit() the runtime gets 500 ms to close its stores; callbacks that are pending then do not run.
+ * After fork() the child may only exec or _exit. SIGPIPE cannot reach the host from libmatrix. A
+ * signal does not end a wait: a program whose handlers only set a flag gives matrix_dispatch() and
+ * matrix_wait() a finite `timeout_ms`, or polls matrix_fd(). At exit() the runtime gets 500 ms to
+ * close its stores; callbacks that are pending then do not run.
  *
  * SHUTTING DOWN
  *
@@ -179,7 +181,7 @@ typedef struct matrix_request {
     uint64_t id;
 } matrix_request;
 
-/** A wish to be given events. */
+/** A subscription to one kind of events. */
 typedef struct matrix_subscription {
     uint64_t id;
 } matrix_subscription;
@@ -205,6 +207,7 @@ typedef struct matrix_reply matrix_reply;
 /** Receives replies, events, progress, questions and log records; runs in dispatch. */
 typedef void (*matrix_callback)(const matrix_reply *reply, void *user_data);
 
+/** What the reply is; 0 for NULL. */
 MATRIX_API matrix_reply_kind matrix_reply_get_kind(const matrix_reply *reply);
 /** True unless the reply carries an error; false for NULL, what a refused call leaves. */
 MATRIX_API bool matrix_reply_ok(const matrix_reply *reply);
@@ -283,8 +286,9 @@ MATRIX_API matrix_status matrix_respond(matrix_context context, uint64_t call_id
                                         matrix_map *answer);
 /**
  * Ends the context: everything still open calls back with what it has or E_SHUTDOWN before this
- * returns, and all handles of the context are void. The runtime gets `timeout_ms` (< 0: 2,000) to
- * finish; what it then still holds ends as E_SHUTDOWN all the same.
+ * returns, and all handles of the context are void. Requests in flight are ended, not waited for:
+ * `timeout_ms` (< 0: 2,000) is what the runtime gets to close its connections and stores; what it
+ * then still holds ends as E_SHUTDOWN all the same.
  */
 MATRIX_API matrix_status matrix_shutdown(matrix_context context, int timeout_ms);
 
@@ -302,8 +306,8 @@ MATRIX_API matrix_status matrix_close_client(matrix_client client);
 
 /**
  * Submits any operation by name with all its arguments in one map; the typed functions of
- * operations.gen.h do the same. `request` may be NULL. Without a callback the reply waits for
- * matrix_wait().
+ * operations.gen.h do the same. Without a callback the reply waits for matrix_wait(); so one of
+ * `callback` and `request` must be given.
  */
 MATRIX_API matrix_status matrix_submit(matrix_client client, const char *operation,
                                        matrix_map *arguments, matrix_callback callback,
@@ -317,9 +321,10 @@ MATRIX_API matrix_status matrix_set_progress_callback(matrix_request request,
  * faster. */
 MATRIX_API matrix_status matrix_cancel(matrix_request request);
 /**
- * Waits for a request that was submitted without a callback; `*reply` is then the caller's.
- * E_TIMEOUT leaves the request as it was. `timeout_ms` < 0 waits without limit. It runs no
- * callbacks: events and log records that came before the result still wait for matrix_dispatch().
+ * Waits for a request that was submitted without a callback; `*reply` is then the caller's. With
+ * `reply` NULL it is freed: for requests that only have to be over. E_TIMEOUT leaves the request as
+ * it was. `timeout_ms` < 0 waits without limit. It runs no callbacks: events and log records that
+ * came before the result still wait for matrix_dispatch().
  */
 MATRIX_API matrix_status matrix_wait(matrix_request request, int timeout_ms, matrix_reply **reply);
 
@@ -345,6 +350,7 @@ typedef struct matrix_version_info {
     const char *yyjson;   /**< the JSON parser it carries */
 } matrix_version_info;
 
+/** The versions of what is loaded; works before matrix_init(). Never NULL. */
 MATRIX_API const matrix_version_info *matrix_version(void);
 
 #include <matrix/operations.gen.h>

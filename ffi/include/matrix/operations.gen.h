@@ -20,8 +20,8 @@
  * logged.
  *
  * `callback` gets one reply in dispatch: the result as a map with the fields listed, or an error.
- * NULL leaves the reply to matrix_wait(). `request` (may be NULL) gets the request, for
- * matrix_cancel(), matrix_wait() and matrix_set_progress_callback().
+ * NULL leaves the reply to matrix_wait(). `request` gets the request, for matrix_wait(),
+ * matrix_cancel() and matrix_set_progress_callback(); it may be NULL where there is a callback.
  *
  * Listed are the errors an operation is known for. Any may also end with the codes of the network
  * and of the runtime (docs/reference/errors.gen.md) and with whatever else the homeserver says.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PRINTS ^\$ */
-/* PRINTS ^E_INVALID_ARGUMENT: thread: is no known key$ */
+/* PRINTS ^E_INVALID_ARGUMENT: thread: is not a known key; known are html,  */
 #include "people.h"
 
 /* LISTING 2 */
