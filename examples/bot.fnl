@@ -47,7 +47,11 @@
 (on-event [invite client :invite]
   (client:join-room invite.room_id matrix.ignore))
 
-(run (when (not (. (client:whoami) :ok))
+(on-event [change client :sync_state]
+  (when (= change.state :unauthorized)
+    (error "the homeserver has ended the session; the next start logs in again")))
+
+(run (when (not (. (client:account) :is_logged_in))
        (matrix.check (client:login-password (os.getenv :MATRIX_USER) (os.getenv :MATRIX_PASSWORD))))
      (matrix.check (client:sync-loop-start)))
 (print "the bot listens")

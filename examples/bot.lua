@@ -56,8 +56,14 @@ client:subscribe("invite", function(invite)
   client:join_room(invite.room_id, matrix.ignore)
 end)
 
+client:subscribe("sync_state", function(change)
+  if change.state == "unauthorized" then
+    error "the homeserver has ended the session; the next start logs in again"
+  end
+end)
+
 matrix.run(function()
-  if not client:whoami().ok then
+  if not client:account().is_logged_in then
     matrix.check(client:login_password(os.getenv "MATRIX_USER", os.getenv "MATRIX_PASSWORD"))
   end
   matrix.check(client:sync_loop_start())

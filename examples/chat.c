@@ -40,7 +40,8 @@ static void print_line(const char *sender, const char *text) {
 static void on_message(const matrix_reply *reply, void *user_data) {
     const matrix_event *event = matrix_reply_as_event(reply, matrix_reply_value(reply));
     (void)user_data;
-    if (strcmp(event->room_id, room_id) == 0 && event->body)
+    /* What was typed here, and so has a txn_id, is on the screen already. */
+    if (strcmp(event->room_id, room_id) == 0 && event->body && !event->txn_id)
         print_line(event->sender, event->new_body ? event->new_body : event->body);
 }
 
@@ -80,19 +81,25 @@ static void on_login(const matrix_reply *reply, void *room) {
         matrix_join_room(client, room, NULL, on_joined, NULL, NULL);
 }
 
-static void read_line(void) {
-    char line[4096];
-    if (!fgets(line, sizeof line, stdin) || strcmp(line, "/quit\n") == 0) {
-        running = false;
-        return;
-    }
-    line[strcspn(line, "\n")] = '\0';
-    if (!line[0])
-        return;
-    if (matrix_send_text(client, room_id, line, NULL, on_sent, NULL, NULL) < 0)
-        fprintf(stderr, "chat: that is no UTF-8\n");
+static void say(const char *line) {
+    matrix_map *options = matrix_map_new();
+    if (matrix_send_text(client, room_id, line, options, on_sent, NULL, NULL) < 0)
+        fprintf(stderr, "chat: %s\n", matrix_map_error(options));
     else
         unsent++;
+    matrix_map_free(options);
+}
+
+static void read_line(void) {
+    char *line = NULL;
+    size_t capacity = 0;
+    if (getline(&line, &capacity, stdin) < 0 || strcmp(line, "/quit\n") == 0)
+        running = false;
+    else
+        line[strcspn(line, "\n")] = '\0';
+    if (running && line[0])
+        say(line);
+    free(line);
 }
 
 static const char *need(const char *name) {

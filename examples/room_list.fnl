@@ -1,6 +1,6 @@
 ;; Logs in, syncs, lists the rooms, shows what was said in them, sends a message if asked.
 ;; MATRIX_HOMESERVER, MATRIX_USER, MATRIX_PASSWORD; optional MATRIX_CA_FILE, MATRIX_ROOM and MATRIX_SEND.
-;; lua -e 'require("matrix").fennel().dofile("room_list.fnl")'
+;; lua -e 'require("matrix").fennel().dofile("room_list.fnl", {correlate = true})'
 (import-macros {: run : with-client : on-event} :matrix.macros)
 (local matrix (require :matrix))
 

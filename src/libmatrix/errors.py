@@ -194,7 +194,7 @@ class UnknownRoomError(MatrixError):
     CODE = "E_UNKNOWN_ROOM"
 
     def __init__(self, room_id: str) -> None:
-        super().__init__(f"no sync has told of the room {room_id}")
+        super().__init__(f"no sync has told this client of the room {room_id}; sync first")
 
 
 class StoreError(MatrixError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -86,7 +87,8 @@ def test_room_list(
     check_room_list(run(command, env), homeserver, account, room_id)
     wrong = run(command, {**env, "MATRIX_PASSWORD": "no"})
     assert (wrong.returncode, wrong.stdout) == (1, "")
-    assert wrong.stderr.startswith("room_list: M_FORBIDDEN: ")
+    place = rf"room_list: \S+room_list\.{kind}:\d+: M_FORBIDDEN: "
+    assert re.match(place, wrong.stderr), wrong.stderr
 
 
 @pytest.mark.parametrize("kind", ["c", "lua", "fnl"])

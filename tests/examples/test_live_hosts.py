@@ -110,8 +110,14 @@ def test_chat_in_a_terminal(compile_example: Callable[[str], Path], room: Room) 
         chat.stdin.write("very hot\nand sweet\n")
         chat.stdin.flush()
         until(lambda: room.bodies()[:2] == ["and sweet", "very hot"], chat)
+        long = "tea " * 2000 + "é"
+        chat.stdin.write(f"{long}\n")
+        chat.stdin.flush()
+        until(lambda: room.bodies()[:1] == [long], chat)
         room.say("it rings: \x1b[2J\x07")
-        assert "\x1b" not in read_until(chat, "it rings:  [2J \n")
+        seen = read_until(chat, "it rings:  [2J \n")
+        assert "\x1b" not in seen
+        assert "very hot" not in seen, "what was typed is not shown again"
         room.say("it rings again: \u009b2J")
         assert "\u009b" not in read_until(chat, "it rings again:  2J\n")
         chat.stdin.write("last words\n/quit\n")

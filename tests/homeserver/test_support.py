@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lua.interpreters import environment
 from tests.support import client
 from tests.support.homeserver import Homeserver
 
@@ -64,6 +65,21 @@ def test_server_ends_with_its_user(tmp_path: Path, number: signal.Signals) -> No
         finally:
             user.kill()
     until(lambda: is_gone(url))
+
+
+def test_served_homeserver_fits_the_examples(tmp_path: Path, stage: Path) -> None:
+    """What it prints, pasted into a shell, is all that the README's program needs."""
+    command = [sys.executable, "-m", "tests.support.homeserver", "--no-tls", "--folder", tmp_path]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout
+        try:
+            printed = "".join(iter(serving.stdout.readline, "# Ctrl-C stops it\n"))
+            program = f"{printed}lua5.4 '{ROOT / 'examples' / 'hello.lua'}'"
+            env = {name: text for name, text in environment(stage, "5.4").items() if name != "HOME"}
+            done = subprocess.run(["sh", "-c", program], env=env, capture_output=True, text=True)
+        finally:
+            serving.terminate()
+    assert (done.stdout, done.stderr) == ("said hello\n", "")
 
 
 def test_bad_answers_are_errors(homeserver: Homeserver) -> None:

@@ -103,7 +103,7 @@ setmetatable(_G, {
 })
 
 if string.find(spec, "%.fnl$") then
-  matrix.fennel().dofile(spec, nil, T)
+  matrix.fennel().dofile(spec, { correlate = true }, T)
 else
   assert(loadfile(spec))(T)
 end

@@ -211,18 +211,29 @@ def _serve(folder: Path, tls: bool) -> None:
     """Runs a server until Ctrl-C, and shows how to use it."""
     print("# starting Synapse", flush=True)
     with homeserver(folder, tls=tls) as server:
-        first, second = server.account(), server.account()
-        print(f"export MATRIX_TEST_HOMESERVER={server.url}")
-        for suffix, account in (("", first), ("2", second)):
-            print(f"export MATRIX_TEST_USER{suffix}={account.user}")
-            print(f"export MATRIX_TEST_PASSWORD{suffix}={account.password}")
-        if server.tls_url:
-            print(f"# with TLS: {server.tls_url}, authority {server.ca_file}")
-        print("# Ctrl-C stops it", flush=True)
+        _show(server, server.account(), server.account())
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 signal.pause()
         print("# stopping", flush=True)
+
+
+def _show(server: Homeserver, first: Account, second: Account) -> None:
+    """What programs and tests are told by the environment."""
+    room_id = server.create_room(first, name="Try it", invite=[second.user_id])
+    server.join(second, room_id)
+    print("# for programs, in another terminal; the second account is in the room too")
+    print(f"export MATRIX_HOMESERVER={server.url} MATRIX_ROOM='{room_id}'")
+    print(f"export MATRIX_USER={first.user} MATRIX_PASSWORD={first.password}")
+    print(f"# second: export MATRIX_USER={second.user} MATRIX_PASSWORD={second.password}")
+    print("# for the tests")
+    print(f"export MATRIX_TEST_HOMESERVER={server.url}")
+    for suffix, account in (("", first), ("2", second)):
+        print(f"export MATRIX_TEST_USER{suffix}={account.user}")
+        print(f"export MATRIX_TEST_PASSWORD{suffix}={account.password}")
+    if server.tls_url:
+        print(f"# with TLS: {server.tls_url}, authority {server.ca_file}")
+    print("# Ctrl-C stops it", flush=True)
 
 
 def main() -> int:
