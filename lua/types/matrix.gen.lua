@@ -91,8 +91,8 @@
 ---@field is_encrypted boolean has an m.room.encryption state event
 ---@field tags? any the user's tags by name, each a map that may hold order
 ---@field is_marked_unread boolean the user marked it as unread
----@field version? string its version, as 12
----@field room_type? string what it is for, as m.space
+---@field version? string its version, such as 12
+---@field room_type? string what it is for, such as m.space
 ---@field predecessor_room_id? string the room that it replaces
 ---@field successor_room_id? string the room that replaced it; nobody talks here any more
 
@@ -101,19 +101,19 @@
 ---@field kind string the kind of subscription it came by
 ---@field room_id string the room it is in
 ---@field event_id string its id
----@field type string its type, as m.room.message
+---@field type string its type, such as m.room.message
 ---@field sender string the user id of who sent it
 ---@field origin_server_ts integer when its server says it was sent, ms since 1970
 ---@field body? string the text of a message
----@field msgtype? string the kind of a message, as m.text
+---@field msgtype? string the kind of a message, such as m.text
 ---@field is_own boolean sent by this user
----@field is_historic boolean from before the client's first sync
+---@field is_historic boolean from before the client's first sync, or from before the user joined the room
 ---@field content any its content
 ---@field raw any the whole event as the homeserver sent it
 ---@field state_key? string of a state event: what it is the state of
 ---@field membership? string of a member event: join, invite, leave, ban or knock
 ---@field redacts? string of a redaction: the event it empties
----@field rel_type? string how it relates to another event, as m.thread or m.replace
+---@field rel_type? string how it relates to another event, such as m.thread or m.replace
 ---@field relates_to? string the event it relates to
 ---@field thread_id? string the root of the thread it is in
 ---@field reply_to? string the event it replies to
@@ -192,7 +192,7 @@
 ---@field sender? string who invites
 ---@field reason? string why
 ---@field is_direct boolean meant as a direct chat
----@field is_historic boolean from before the client's first sync
+---@field is_historic boolean from before the client's first sync, or from before the user joined the room
 ---@field room matrix.Room what is known of the room
 ---@field state any the stripped state events, a list
 
@@ -221,8 +221,8 @@
 ---@field avatar_url? string its picture, an mxc URI
 ---@field joined_member_count integer members who joined
 ---@field join_rule? string who may join, as public or knock
----@field room_type? string what it is for, as m.space
----@field version? string its version, as 12
+---@field room_type? string what it is for, such as m.space
+---@field version? string its version, such as 12
 ---@field encryption? string the algorithm, where it is encrypted and this is told
 ---@field is_world_readable boolean it can be read without joining
 ---@field guest_can_join boolean guests may join
@@ -257,8 +257,8 @@
 ---@field avatar_url? string its picture, an mxc URI
 ---@field joined_member_count integer members who joined
 ---@field join_rule? string who may join, as public or knock
----@field room_type? string what it is for, as m.space
----@field version? string its version, as 12
+---@field room_type? string what it is for, such as m.space
+---@field version? string its version, such as 12
 ---@field encryption? string the algorithm, where it is encrypted and this is told
 ---@field is_world_readable boolean it can be read without joining
 ---@field guest_can_join boolean guests may join
@@ -296,7 +296,7 @@
 ---@class matrix.AccountChange
 ---@field kind string account_data or room_account_data
 ---@field room_id? string the room, for room_account_data
----@field type string its type, as m.direct
+---@field type string its type, such as m.direct
 ---@field content any its content, all of it
 
 ---An event sent to this device alone.
@@ -366,7 +366,7 @@
 ---@field send_id integer its number, of this client's store only
 ---@field txn_id string its transaction id, which the event that comes back by sync has too
 ---@field room_id string the room it goes to
----@field type string the type of the event, as m.room.message
+---@field type string the type of the event, such as m.room.message
 ---@field state matrix.SendState queued: kept, waits; sending: on its way; sent, failed: over
 ---@field event_id? string sent: the event that was made
 ---@field failure? matrix.Error failed: why; queued again: why the last attempt came to nothing
@@ -380,7 +380,7 @@
 ---@field send_id integer its number, of this client's store only
 ---@field txn_id string its transaction id
 ---@field room_id string the room it goes to
----@field type string the type of the event, as m.room.message
+---@field type string the type of the event, such as m.room.message
 ---@field state matrix.SendState queued or sending
 ---@field queued_ts integer when it was queued, ms since 1970
 ---@field attempt integer attempts so far, of this run of the program
@@ -409,7 +409,7 @@
 ---@field method? string the one that has begun
 ---@field emoji matrix.SasEmoji[] seven to compare, if both sides can show them
 ---@field decimals integer[] three numbers to compare instead
----@field cancel_code? string why it was cancelled, as m.user or m.mismatched_sas
+---@field cancel_code? string why it was cancelled, such as m.user or m.mismatched_sas
 ---@field cancel_reason? string one line for people, perhaps of the other side
 ---@field is_cancelled_by_other boolean the other side has cancelled
 ---@field expires_ts integer when its time is over, ms since 1970
@@ -461,7 +461,7 @@
 ---@class matrix.MessageFilter
 ---@field room_id? string only this room
 ---@field sender? string only this user
----@field msgtype? string only messages of this kind, as m.text
+---@field msgtype? string only messages of this kind, such as m.text
 ---@field not_own? boolean leave out what this user sent
 ---@field fill_gaps? boolean fetch what a sync left out of a room, at most 1,000 events for each gap
 ---@field local_echo? boolean also what this client sends, as soon as it is queued: is_local is set, and the event that comes by sync has the same txn_id
@@ -475,7 +475,7 @@
 ---Filter of the event any.
 ---@class matrix.AnyFilter
 ---@field room_id? string only this room
----@field type? string only this type, as m.room.topic
+---@field type? string only this type, such as m.room.topic
 ---@field sender? string only of this user
 ---@field state_key? string only this state key
 ---@field not_own? boolean leave out what this user sent
@@ -485,7 +485,7 @@
 ---Filter of the event state.
 ---@class matrix.StateFilter
 ---@field room_id? string only this room
----@field type? string only this type, as m.room.topic
+---@field type? string only this type, such as m.room.topic
 ---@field sender? string only of this user
 ---@field state_key? string only this state key
 ---@field not_own? boolean leave out what this user sent
@@ -535,16 +535,16 @@
 
 ---Filter of the event account_data.
 ---@class matrix.AccountDataFilter
----@field type? string only this type, as m.room.topic
+---@field type? string only this type, such as m.room.topic
 
 ---Filter of the event room_account_data.
 ---@class matrix.RoomAccountDataFilter
 ---@field room_id? string only this room
----@field type? string only this type, as m.room.topic
+---@field type? string only this type, such as m.room.topic
 
 ---Filter of the event to_device.
 ---@class matrix.ToDeviceFilter
----@field type? string only this type, as m.room.topic
+---@field type? string only this type, such as m.room.topic
 ---@field sender? string only of this user
 ---@field not_own? boolean leave out what this user sent
 
@@ -1215,7 +1215,7 @@ function Client:set_directory_visibility(room_id, visibility) end
 ---@class matrix.PublicRoomsOptions
 ---@field server? string whose directory; the own homeserver's otherwise
 ---@field search_term? string what name, topic or alias must hold
----@field room_types? string[] only rooms of these types, as m.space; an empty one is that of rooms without a type
+---@field room_types? string[] only rooms of these types, such as m.space; an empty one is that of rooms without a type
 ---@field limit? integer rooms in a page, at least 1; the homeserver decides otherwise
 ---@field from_token? string where to begin: the next_batch or prev_batch of another page; all else must be the same
 ---@field include_all_networks? boolean rooms of bridged networks too
@@ -1261,7 +1261,7 @@ function Client:room_summary(room_id_or_alias, options) end
 ---@class matrix.RoomEncryptionPayload: matrix.Payload
 ---@field is_encrypted boolean what is sent there has to be encrypted
 ---@field is_supported boolean this client can send there
----@field algorithm? string how, as m.megolm.v1.aes-sha2
+---@field algorithm? string how, such as m.megolm.v1.aes-sha2
 ---@field rotation_period_ms? integer how long a key is used, ms
 ---@field rotation_period_msgs? integer for how many messages a key is used
 
@@ -1440,7 +1440,7 @@ function Client:timestamp_to_event(room_id, timestamp, options) end
 
 ---Options of relations.
 ---@class matrix.RelationsOptions
----@field rel_type? string only this relation, as m.thread
+---@field rel_type? string only this relation, such as m.thread
 ---@field event_type? string only this type, with rel_type; what is encrypted is m.room.encrypted here
 ---@field direction? matrix.Direction backward: the newest first
 ---@field from_token? string where to begin: a next_batch
@@ -2194,7 +2194,7 @@ function Client:start_poll(room_id, question, answers, options) end
 ---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string the poll
----@param answer_ids string[] ids of the answers, as 1; at most max_selections of them
+---@param answer_ids string[] ids of the answers, such as 1; at most max_selections of them
 ---@param options? matrix.AnswerPollOptions
 ---@return matrix.AnswerPollPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, event_id: string, answer_ids: string[], callback: fun(payload: matrix.AnswerPollPayload)): matrix.Request
@@ -2600,8 +2600,8 @@ function Client:rooms(options) end
 ---@field invite? string[] user ids to invite
 ---@field is_direct? boolean marks the invites as a direct chat
 ---@field encrypted? boolean turns encryption on from the start
----@field room_version? string its version, as 12; the homeserver's default otherwise
----@field room_type? string what it is for, as m.space
+---@field room_version? string its version, such as 12; the homeserver's default otherwise
+---@field room_type? string what it is for, such as m.space
 ---@field federate? boolean users of other servers may join; it cannot be changed later
 ---@field avatar_url? string its picture, an mxc URI
 ---@field join_rule? matrix.JoinRule who may join, beyond the preset
@@ -2665,7 +2665,7 @@ function Client:room_details(room_id) end
 ---
 ---Errors: M_FORBIDDEN, M_UNSUPPORTED_ROOM_VERSION, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
 ---@param room_id string the room
----@param new_version string the version of the new one, as 12
+---@param new_version string the version of the new one, such as 12
 ---@param options? matrix.UpgradeRoomOptions
 ---@return matrix.UpgradeRoomPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, new_version: string, callback: fun(payload: matrix.UpgradeRoomPayload)): matrix.Request
@@ -2912,7 +2912,7 @@ function Client:list_secrets() end
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#sharing)
 ---
 ---Errors: E_TIMEOUT, E_IDENTITY_MISMATCH, E_NO_IDENTITY, E_ENCRYPTION_UNSUPPORTED, E_NOT_LOGGED_IN
----@param name string its name, as m.cross_signing.self_signing
+---@param name string its name, such as m.cross_signing.self_signing
 ---@param options? matrix.RequestSecretOptions
 ---@return matrix.RequestSecretPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, name: string, callback: fun(payload: matrix.RequestSecretPayload)): matrix.Request
@@ -2957,7 +2957,7 @@ function Client:retry_sends() end
 
 ---Outcome of login_flows.
 ---@class matrix.LoginFlowsPayload: matrix.Payload
----@field types string[] types of login, as m.login.password
+---@field types string[] types of login, such as m.login.password
 ---@field identity_providers matrix.SsoProvider[] whom single sign-on may go by
 ---@field has_oauth boolean login_oauth works here
 ---@field flows any the flows as the homeserver sent them
@@ -3121,7 +3121,7 @@ function Client:logout(options) end
 ---@field preset? matrix.Preset its rules; by visibility otherwise
 ---@field visibility? matrix.Visibility in the public directory or not
 ---@field invite? string[] user ids to invite
----@field room_version? string its version, as 12; the homeserver's default otherwise
+---@field room_version? string its version, such as 12; the homeserver's default otherwise
 ---@field join_rule? matrix.JoinRule who may join, beyond the preset
 ---@field allow? string[] for restricted and knock_restricted: ids of rooms and spaces whose members may join
 ---@field history_visibility? matrix.HistoryVisibility who may read what was before, beyond the preset
@@ -3333,7 +3333,7 @@ function Client:login_sso(options) end
 ---
 ---Errors: M_NOT_FOUND, M_FORBIDDEN, E_NOT_LOGGED_IN
 ---@param room_id string the room
----@param type string its type, as m.room.topic
+---@param type string its type, such as m.room.topic
 ---@param options? matrix.StateEventOptions
 ---@return matrix.StateEventPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, type: string, callback: fun(payload: matrix.StateEventPayload)): matrix.Request
@@ -3373,7 +3373,7 @@ function Client:state_events(room_id, options) end
 ---
 ---Errors: M_BAD_JSON, M_FORBIDDEN, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
----@param type string its type, as m.room.topic
+---@param type string its type, such as m.room.topic
 ---@param content any its content, a map
 ---@param options? matrix.SendStateEventOptions
 ---@return matrix.SendStateEventPayload payload only inside `matrix.run`
@@ -3444,7 +3444,7 @@ function Client:may(room_id, options) end
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3useruseridaccount_datatype)
 ---
 ---Errors: M_NOT_FOUND, E_NOT_LOGGED_IN
----@param type string its type, as m.direct
+---@param type string its type, such as m.direct
 ---@param options? matrix.AccountDataOptions
 ---@return matrix.AccountDataPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, type: string, callback: fun(payload: matrix.AccountDataPayload)): matrix.Request
@@ -3571,7 +3571,7 @@ function Client:room_tags(room_id, options) end
 ---
 ---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT
 ---@param room_id string the room
----@param tag string the tag, as m.favourite, m.lowpriority or u.work
+---@param tag string the tag, such as m.favourite, m.lowpriority or u.work
 ---@param options? matrix.SetRoomTagOptions
 ---@return matrix.SetRoomTagPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, tag: string, callback: fun(payload: matrix.SetRoomTagPayload)): matrix.Request
@@ -3586,7 +3586,7 @@ function Client:set_room_tag(room_id, tag, options) end
 ---
 ---Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
 ---@param room_id string the room
----@param tag string the tag, as m.favourite, m.lowpriority or u.work
+---@param tag string the tag, such as m.favourite, m.lowpriority or u.work
 ---@return matrix.DeleteRoomTagPayload payload only inside `matrix.run`
 ---@overload fun(self: matrix.Client, room_id: string, tag: string, callback: fun(payload: matrix.DeleteRoomTagPayload)): matrix.Request
 function Client:delete_room_tag(room_id, tag) end

@@ -347,9 +347,9 @@ class Room(Output):
     avatar_url: str | None = None
     # the user's tags by name, each a map that may hold order
     tags: Raw | None = None
-    # its version, as 12
+    # its version, such as 12
     version: str | None = None
-    # what it is for, as m.space
+    # what it is for, such as m.space
     room_type: str | None = None
     # the room that it replaces
     predecessor_room_id: str | None = None
@@ -366,7 +366,7 @@ class Event(Output):
     room_id: str
     # its id
     event_id: str
-    # its type, as m.room.message
+    # its type, such as m.room.message
     type: str
     # the user id of who sent it
     sender: str
@@ -374,7 +374,7 @@ class Event(Output):
     origin_server_ts: int
     # sent by this user
     is_own: bool
-    # from before the client's first sync
+    # from before the client's first sync, or from before the user joined the room
     is_historic: bool
     # its content
     content: Raw
@@ -386,7 +386,7 @@ class Event(Output):
     is_filled: bool
     # the text of a message
     body: str | None = None
-    # the kind of a message, as m.text
+    # the kind of a message, such as m.text
     msgtype: str | None = None
     # of a state event: what it is the state of
     state_key: str | None = None
@@ -394,7 +394,7 @@ class Event(Output):
     membership: str | None = None
     # of a redaction: the event it empties
     redacts: str | None = None
-    # how it relates to another event, as m.thread or m.replace
+    # how it relates to another event, such as m.thread or m.replace
     rel_type: str | None = None
     # the event it relates to
     relates_to: str | None = None
@@ -536,7 +536,7 @@ class RoomInvite(Output):
     room_id: str
     # meant as a direct chat
     is_direct: bool
-    # from before the client's first sync
+    # from before the client's first sync, or from before the user joined the room
     is_historic: bool
     # what is known of the room
     room: Room
@@ -601,9 +601,9 @@ class RoomPreview(Output):
     avatar_url: str | None = None
     # who may join, as public or knock
     join_rule: str | None = None
-    # what it is for, as m.space
+    # what it is for, such as m.space
     room_type: str | None = None
-    # its version, as 12
+    # its version, such as 12
     version: str | None = None
     # the algorithm, where it is encrypted and this is told
     encryption: str | None = None
@@ -671,9 +671,9 @@ class SpaceRoom(Output):
     avatar_url: str | None = None
     # who may join, as public or knock
     join_rule: str | None = None
-    # what it is for, as m.space
+    # what it is for, such as m.space
     room_type: str | None = None
-    # its version, as 12
+    # its version, such as 12
     version: str | None = None
     # the algorithm, where it is encrypted and this is told
     encryption: str | None = None
@@ -735,7 +735,7 @@ class AccountChange(Output):
 
     # account_data or room_account_data
     kind: str
-    # its type, as m.direct
+    # its type, such as m.direct
     type: str
     # its content, all of it
     content: Raw
@@ -868,7 +868,7 @@ class SendUpdate(Output):
     txn_id: str
     # the room it goes to
     room_id: str
-    # the type of the event, as m.room.message
+    # the type of the event, such as m.room.message
     type: str
     # queued: kept, waits; sending: on its way; sent, failed: over
     state: SendState
@@ -895,7 +895,7 @@ class PendingSend(Output):
     txn_id: str
     # the room it goes to
     room_id: str
-    # the type of the event, as m.room.message
+    # the type of the event, such as m.room.message
     type: str
     # queued or sending
     state: SendState
@@ -955,7 +955,7 @@ class Verification(Output):
     room_id: str | None = None
     # the one that has begun
     method: str | None = None
-    # why it was cancelled, as m.user or m.mismatched_sas
+    # why it was cancelled, such as m.user or m.mismatched_sas
     cancel_code: str | None = None
     # one line for people, perhaps of the other side
     cancel_reason: str | None = None
@@ -1057,7 +1057,7 @@ class MessageFilter(Input, frozen=True, kw_only=True):
     room_id: str | None = None
     # only this user
     sender: str | None = None
-    # only messages of this kind, as m.text
+    # only messages of this kind, such as m.text
     msgtype: str | None = None
     # leave out what this user sent
     not_own: bool = False
@@ -1081,7 +1081,7 @@ class AnyFilter(Input, frozen=True, kw_only=True):
 
     # only this room
     room_id: str | None = None
-    # only this type, as m.room.topic
+    # only this type, such as m.room.topic
     type: str | None = None
     # only of this user
     sender: str | None = None
@@ -1101,7 +1101,7 @@ class StateFilter(Input, frozen=True, kw_only=True):
 
     # only this room
     room_id: str | None = None
-    # only this type, as m.room.topic
+    # only this type, such as m.room.topic
     type: str | None = None
     # only of this user
     sender: str | None = None
@@ -1192,7 +1192,7 @@ class PresenceFilter(Input, frozen=True, kw_only=True):
 class AccountDataFilter(Input, frozen=True, kw_only=True):
     """Filter of the event kind account_data."""
 
-    # only this type, as m.room.topic
+    # only this type, such as m.room.topic
     type: str | None = None
 
 
@@ -1201,14 +1201,14 @@ class RoomAccountDataFilter(Input, frozen=True, kw_only=True):
 
     # only this room
     room_id: str | None = None
-    # only this type, as m.room.topic
+    # only this type, such as m.room.topic
     type: str | None = None
 
 
 class ToDeviceFilter(Input, frozen=True, kw_only=True):
     """Filter of the event kind to_device."""
 
-    # only this type, as m.room.topic
+    # only this type, such as m.room.topic
     type: str | None = None
     # only of this user
     sender: str | None = None
@@ -1686,7 +1686,7 @@ class PublicRoomsArguments(Input, frozen=True, kw_only=True):
     server: str | None = None
     # what name, topic or alias must hold
     search_term: str | None = None
-    # only rooms of these types, as m.space; an empty one is that of rooms without a type
+    # only rooms of these types, such as m.space; an empty one is that of rooms without a type
     room_types: list[str] | None = None
     # rooms in a page, at least 1; the homeserver decides otherwise
     limit: int | None = None
@@ -1741,7 +1741,7 @@ class RoomEncryptionResult(Output, kw_only=True):
     is_encrypted: bool
     # this client can send there
     is_supported: bool
-    # how, as m.megolm.v1.aes-sha2
+    # how, such as m.megolm.v1.aes-sha2
     algorithm: str | None = None
     # how long a key is used, ms
     rotation_period_ms: int | None = None
@@ -1941,7 +1941,7 @@ class RelationsArguments(Input, frozen=True, kw_only=True):
     room_id: str
     # the event
     event_id: str
-    # only this relation, as m.thread
+    # only this relation, such as m.thread
     rel_type: str | None = None
     # only this type, with rel_type; what is encrypted is m.room.encrypted here
     event_type: str | None = None
@@ -2768,7 +2768,7 @@ class AnswerPollArguments(Input, frozen=True, kw_only=True):
     room_id: str
     # the poll
     event_id: str
-    # ids of the answers, as 1; at most max_selections of them
+    # ids of the answers, such as 1; at most max_selections of them
     answer_ids: list[str]
     # transaction id: the homeserver takes an event with it once
     txn_id: str | None = None
@@ -3193,9 +3193,9 @@ class CreateRoomArguments(Input, frozen=True, kw_only=True):
     is_direct: bool = False
     # turns encryption on from the start
     encrypted: bool = False
-    # its version, as 12; the homeserver's default otherwise
+    # its version, such as 12; the homeserver's default otherwise
     room_version: str | None = None
-    # what it is for, as m.space
+    # what it is for, such as m.space
     room_type: str | None = None
     # users of other servers may join; it cannot be changed later
     federate: bool = True
@@ -3272,7 +3272,7 @@ class UpgradeRoomArguments(Input, frozen=True, kw_only=True):
 
     # the room
     room_id: str
-    # the version of the new one, as 12
+    # the version of the new one, such as 12
     new_version: str
     # user ids that may do everything in it as well; from room version 12 on
     additional_creators: list[str] | None = None
@@ -3514,7 +3514,7 @@ class ListSecretsResult(Output, kw_only=True):
 class RequestSecretArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of request_secret."""
 
-    # its name, as m.cross_signing.self_signing
+    # its name, such as m.cross_signing.self_signing
     name: str
     # how long to wait, ms
     timeout_ms: int = 60000
@@ -3577,7 +3577,7 @@ class LoginFlowsArguments(Input, frozen=True, kw_only=True):
 class LoginFlowsResult(Output, kw_only=True):
     """Result of login_flows."""
 
-    # types of login, as m.login.password
+    # types of login, such as m.login.password
     types: list[str]
     # whom single sign-on may go by
     identity_providers: list[SsoProvider]
@@ -3763,7 +3763,7 @@ class CreateSpaceArguments(Input, frozen=True, kw_only=True):
     visibility: Visibility = "private"
     # user ids to invite
     invite: list[str] | None = None
-    # its version, as 12; the homeserver's default otherwise
+    # its version, such as 12; the homeserver's default otherwise
     room_version: str | None = None
     # who may join, beyond the preset
     join_rule: JoinRule | None = None
@@ -3963,7 +3963,7 @@ class StateEventArguments(Input, frozen=True, kw_only=True):
 
     # the room
     room_id: str
-    # its type, as m.room.topic
+    # its type, such as m.room.topic
     type: str
     # its state key
     state_key: str = ""
@@ -4003,7 +4003,7 @@ class SendStateEventArguments(Input, frozen=True, kw_only=True):
 
     # the room
     room_id: str
-    # its type, as m.room.topic
+    # its type, such as m.room.topic
     type: str
     # its content, a map
     content: Raw
@@ -4087,7 +4087,7 @@ class MayResult(Output, kw_only=True):
 class AccountDataArguments(Input, frozen=True, kw_only=True):
     """Arguments and options of account_data."""
 
-    # its type, as m.direct
+    # its type, such as m.direct
     type: str
     # that of a room
     room_id: str | None = None
@@ -4214,7 +4214,7 @@ class SetRoomTagArguments(Input, frozen=True, kw_only=True):
 
     # the room
     room_id: str
-    # the tag, as m.favourite, m.lowpriority or u.work
+    # the tag, such as m.favourite, m.lowpriority or u.work
     tag: str
     # its place among rooms of that tag, from 0 to 1, the smaller the further up
     order: float | None = None
@@ -4229,7 +4229,7 @@ class DeleteRoomTagArguments(Input, frozen=True, kw_only=True):
 
     # the room
     room_id: str
-    # the tag, as m.favourite, m.lowpriority or u.work
+    # the tag, such as m.favourite, m.lowpriority or u.work
     tag: str
 
 

@@ -509,8 +509,8 @@ MATRIX_API matrix_status matrix_set_directory_visibility(matrix_client client, c
  * Options:
  *   server (string): whose directory; the own homeserver's otherwise
  *   search_term (string): what name, topic or alias must hold
- *   room_types (list<string>): only rooms of these types, as m.space; an empty one is that of rooms
- *     without a type
+ *   room_types (list<string>): only rooms of these types, such as m.space; an empty one is that of
+ *     rooms without a type
  *   limit (int): rooms in a page, at least 1; the homeserver decides otherwise
  *   from_token (string): where to begin: the next_batch or prev_batch of another page; all else
  *     must be the same
@@ -562,7 +562,7 @@ MATRIX_API matrix_status matrix_room_summary(matrix_client client, const char *r
  * Result:
  *   is_encrypted (bool): what is sent there has to be encrypted
  *   is_supported (bool): this client can send there
- *   algorithm (string, optional): how, as m.megolm.v1.aes-sha2
+ *   algorithm (string, optional): how, such as m.megolm.v1.aes-sha2
  *   rotation_period_ms (int, optional): how long a key is used, ms
  *   rotation_period_msgs (int, optional): for how many messages a key is used
  *
@@ -770,7 +770,7 @@ MATRIX_API matrix_status matrix_timestamp_to_event(matrix_client client, const c
  *   event_id (string): the event
  *
  * Options:
- *   rel_type (string): only this relation, as m.thread
+ *   rel_type (string): only this relation, such as m.thread
  *   event_type (string): only this type, with rel_type; what is encrypted is m.room.encrypted here
  *   direction (direction, default "backward"): backward: the newest first; one of backward, forward
  *   from_token (string): where to begin: a next_batch
@@ -1591,7 +1591,8 @@ MATRIX_API matrix_status matrix_start_poll(matrix_client client, const char *roo
  * Arguments:
  *   room_id (string): the room
  *   event_id (string): the poll
- *   answer_ids (list<string>, secret): ids of the answers, as 1; at most max_selections of them
+ *   answer_ids (list<string>, secret): ids of the answers, such as 1; at most max_selections of
+ *     them
  *
  * Options:
  *   txn_id (string): transaction id: the homeserver takes an event with it once
@@ -2067,8 +2068,8 @@ MATRIX_API matrix_status matrix_rooms(matrix_client client, matrix_map *options,
  *   invite (list<string>): user ids to invite
  *   is_direct (bool, default false): marks the invites as a direct chat
  *   encrypted (bool, default false): turns encryption on from the start
- *   room_version (string): its version, as 12; the homeserver's default otherwise
- *   room_type (string): what it is for, as m.space
+ *   room_version (string): its version, such as 12; the homeserver's default otherwise
+ *   room_type (string): what it is for, such as m.space
  *   federate (bool, default true): users of other servers may join; it cannot be changed later
  *   avatar_url (string): its picture, an mxc URI
  *   join_rule (join_rule): who may join, beyond the preset; one of public, invite, knock,
@@ -2136,7 +2137,7 @@ MATRIX_API matrix_status matrix_room_details(matrix_client client, const char *r
  *
  * Arguments:
  *   room_id (string): the room
- *   new_version (string): the version of the new one, as 12
+ *   new_version (string): the version of the new one, such as 12
  *
  * Options:
  *   additional_creators (list<string>): user ids that may do everything in it as well; from room
@@ -2401,7 +2402,7 @@ MATRIX_API matrix_status matrix_list_secrets(matrix_client client, matrix_map *o
  * https://spec.matrix.org/latest/client-server-api/#sharing
  *
  * Arguments:
- *   name (string): its name, as m.cross_signing.self_signing
+ *   name (string): its name, such as m.cross_signing.self_signing
  *
  * Options:
  *   timeout_ms (int, default 60000): how long to wait, ms
@@ -2466,7 +2467,7 @@ MATRIX_API matrix_status matrix_retry_sends(matrix_client client, matrix_map *op
  * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3login
  *
  * Result:
- *   types (list<string>): types of login, as m.login.password
+ *   types (list<string>): types of login, such as m.login.password
  *   identity_providers (list<sso_provider>): whom single sign-on may go by
  *   has_oauth (bool): login_oauth works here
  *   flows (json): the flows as the homeserver sent them
@@ -2637,7 +2638,7 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
  *   visibility (visibility, default "private"): in the public directory or not; one of private,
  *     public
  *   invite (list<string>): user ids to invite
- *   room_version (string): its version, as 12; the homeserver's default otherwise
+ *   room_version (string): its version, such as 12; the homeserver's default otherwise
  *   join_rule (join_rule): who may join, beyond the preset; one of public, invite, knock,
  *     restricted, knock_restricted, private
  *   allow (list<string>): for restricted and knock_restricted: ids of rooms and spaces whose
@@ -2863,7 +2864,7 @@ MATRIX_API matrix_status matrix_login_sso(matrix_client client, matrix_map *opti
  *
  * Arguments:
  *   room_id (string): the room
- *   type (string): its type, as m.room.topic
+ *   type (string): its type, such as m.room.topic
  *
  * Options:
  *   state_key (string, default ""): its state key
@@ -2907,7 +2908,7 @@ MATRIX_API matrix_status matrix_state_events(matrix_client client, const char *r
  *
  * Arguments:
  *   room_id (string): the room
- *   type (string): its type, as m.room.topic
+ *   type (string): its type, such as m.room.topic
  *   content (json): its content, a map
  *
  * Options:
@@ -2983,7 +2984,7 @@ MATRIX_API matrix_status matrix_may(matrix_client client, const char *room_id, m
  * https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3useruseridaccount_datatype
  *
  * Arguments:
- *   type (string): its type, as m.direct
+ *   type (string): its type, such as m.direct
  *
  * Options:
  *   room_id (string): that of a room
@@ -3121,7 +3122,7 @@ MATRIX_API matrix_status matrix_room_tags(matrix_client client, const char *room
  *
  * Arguments:
  *   room_id (string): the room
- *   tag (string): the tag, as m.favourite, m.lowpriority or u.work
+ *   tag (string): the tag, such as m.favourite, m.lowpriority or u.work
  *
  * Options:
  *   order (double): its place among rooms of that tag, from 0 to 1, the smaller the further up
@@ -3139,7 +3140,7 @@ MATRIX_API matrix_status matrix_set_room_tag(matrix_client client, const char *r
  *
  * Arguments:
  *   room_id (string): the room
- *   tag (string): the tag, as m.favourite, m.lowpriority or u.work
+ *   tag (string): the tag, such as m.favourite, m.lowpriority or u.work
  *
  * Errors: M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */

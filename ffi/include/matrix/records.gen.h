@@ -62,9 +62,9 @@ typedef struct matrix_room {
     const matrix_value *tags;
     /** the user marked it as unread */
     bool is_marked_unread;
-    /** its version, as 12; may be absent */
+    /** its version, such as 12; may be absent */
     const char *version;
-    /** what it is for, as m.space; may be absent */
+    /** what it is for, such as m.space; may be absent */
     const char *room_type;
     /** the room that it replaces; may be absent */
     const char *predecessor_room_id;
@@ -80,7 +80,7 @@ typedef struct matrix_event {
     const char *room_id;
     /** its id */
     const char *event_id;
-    /** its type, as m.room.message */
+    /** its type, such as m.room.message */
     const char *type;
     /** the user id of who sent it */
     const char *sender;
@@ -88,11 +88,11 @@ typedef struct matrix_event {
     int64_t origin_server_ts;
     /** the text of a message; may be absent */
     const char *body;
-    /** the kind of a message, as m.text; may be absent */
+    /** the kind of a message, such as m.text; may be absent */
     const char *msgtype;
     /** sent by this user */
     bool is_own;
-    /** from before the client's first sync */
+    /** from before the client's first sync, or from before the user joined the room */
     bool is_historic;
     /** its content */
     const matrix_value *content;
@@ -104,7 +104,7 @@ typedef struct matrix_event {
     const char *membership;
     /** of a redaction: the event it empties; may be absent */
     const char *redacts;
-    /** how it relates to another event, as m.thread or m.replace; may be absent */
+    /** how it relates to another event, such as m.thread or m.replace; may be absent */
     const char *rel_type;
     /** the event it relates to; may be absent */
     const char *relates_to;
@@ -251,7 +251,7 @@ typedef struct matrix_room_invite {
     const char *reason;
     /** meant as a direct chat */
     bool is_direct;
-    /** from before the client's first sync */
+    /** from before the client's first sync, or from before the user joined the room */
     bool is_historic;
     /** what is known of the room (room) */
     const matrix_value *room;
@@ -304,9 +304,9 @@ typedef struct matrix_room_preview {
     int64_t joined_member_count;
     /** who may join, as public or knock; may be absent */
     const char *join_rule;
-    /** what it is for, as m.space; may be absent */
+    /** what it is for, such as m.space; may be absent */
     const char *room_type;
-    /** its version, as 12; may be absent */
+    /** its version, such as 12; may be absent */
     const char *version;
     /** the algorithm, where it is encrypted and this is told; may be absent */
     const char *encryption;
@@ -369,9 +369,9 @@ typedef struct matrix_space_room {
     int64_t joined_member_count;
     /** who may join, as public or knock; may be absent */
     const char *join_rule;
-    /** what it is for, as m.space; may be absent */
+    /** what it is for, such as m.space; may be absent */
     const char *room_type;
-    /** its version, as 12; may be absent */
+    /** its version, such as 12; may be absent */
     const char *version;
     /** the algorithm, where it is encrypted and this is told; may be absent */
     const char *encryption;
@@ -441,7 +441,7 @@ typedef struct matrix_account_change {
     const char *kind;
     /** the room, for room_account_data; may be absent */
     const char *room_id;
-    /** its type, as m.direct */
+    /** its type, such as m.direct */
     const char *type;
     /** its content, all of it */
     const matrix_value *content;
@@ -571,7 +571,7 @@ typedef struct matrix_send_update {
     const char *txn_id;
     /** the room it goes to */
     const char *room_id;
-    /** the type of the event, as m.room.message */
+    /** the type of the event, such as m.room.message */
     const char *type;
     /** queued: kept, waits; sending: on its way; sent, failed: over */
     matrix_send_state state;
@@ -598,7 +598,7 @@ typedef struct matrix_pending_send {
     const char *txn_id;
     /** the room it goes to */
     const char *room_id;
-    /** the type of the event, as m.room.message */
+    /** the type of the event, such as m.room.message */
     const char *type;
     /** queued or sending */
     matrix_send_state state;
@@ -652,7 +652,7 @@ typedef struct matrix_verification {
     const matrix_value *emoji;
     /** three numbers to compare instead (list<int>) */
     const matrix_value *decimals;
-    /** why it was cancelled, as m.user or m.mismatched_sas; may be absent */
+    /** why it was cancelled, such as m.user or m.mismatched_sas; may be absent */
     const char *cancel_code;
     /** one line for people, perhaps of the other side; may be absent */
     const char *cancel_reason;

@@ -105,7 +105,7 @@ typedef enum matrix_status {
     MATRIX_E_IDENTITY_MISMATCH = -36,
     /** A secret that is needed is not here; the message names it. */
     MATRIX_E_MISSING_SECRET = -37,
-    /** The recovery key or passphrase is none, or not the one that is needed. */
+    /** What was given is not a valid recovery key or passphrase, or not the one that is needed. */
     MATRIX_E_RECOVERY_KEY = -38,
     /** The account has no secret storage. */
     MATRIX_E_NO_SECRET_STORAGE = -39,

@@ -90,8 +90,7 @@ async def versions(api: Api, base_url: str) -> frozenset[str]:
         found = None
     listed = found.get("versions") if isinstance(found, dict) else None
     if not isinstance(listed, list):
-        message = f"no homeserver answers there (HTTP status {answer.status})"
-        raise ResponseError(message, http_status=answer.status)
+        raise ResponseError("no homeserver answers there", http_status=answer.status)
     spoken = frozenset(v for v in listed if isinstance(v, str) and _VERSION.fullmatch(v))
     if not spoken:
         raise ResponseError("the homeserver speaks no version of the specification known here")

@@ -202,7 +202,7 @@ async def _tokens(client: Client, metadata: Metadata, fields: dict[str, str]) ->
         raise OAuthError("the authorization server gave tokens of an unknown kind")
     for token in (tokens.access_token, tokens.refresh_token or "-"):
         if not token or len(token) > 16_384 or not all("!" <= c <= "~" for c in token):
-            raise OAuthError("the authorization server gave a token that is none")
+            raise OAuthError("the authorization server gave what is not a token")
     return tokens
 
 

@@ -105,6 +105,10 @@ class HttpTooManyFilesError(HttpError):
     code = "E_TOO_MANY_FILES"
 
 
+# OpenSSL: self-signed, alone or in the chain; no certificate of the issuer.
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+
+
 def map_exception(error: BaseException, doing: str, *, sent: bool) -> HttpError:
     """Makes an `HttpError` of whatever the layers below raise; `doing` opens the message."""
     if isinstance(error, HttpError):
@@ -127,6 +131,8 @@ def _map_tls(error: ssl.SSLError, doing: str, sent: bool) -> HttpError:
 
     if isinstance(error, ssl.SSLCertVerificationError):
         why = getattr(error, "verify_message", "") or "not trusted"
+        if getattr(error, "verify_code", 0) in _UNKNOWN_AUTHORITY:
+            why += " (the option ca_file names an authority of your own)"
         return HttpTlsError(f"{doing}: certificate refused: {why}", sent=sent)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return HttpConnectionError(f"{doing}: the connection was closed", sent=sent)

@@ -164,7 +164,7 @@ def _checked(granted: _Authorization) -> _Authorization:
         check_url(granted.verification_uri_complete, "verification_uri_complete")
     code = granted.user_code
     if not code or len(code) > _LONGEST_CODE or not code.isprintable() or not granted.device_code:
-        raise OAuthError("the authorization server gave a code that is none")
+        raise OAuthError("the authorization server gave what is not a code")
     if granted.expires_in <= 0:
         raise OAuthError("the authorization server gave a code that has expired")
     return msgspec.structs.replace(granted, expires_in=min(granted.expires_in, _MOST_SECONDS))

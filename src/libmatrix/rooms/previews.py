@@ -78,7 +78,7 @@ def read_chunks(client: Client, chunks: Sequence[Raw]) -> list[Chunk]:
         try:
             found.append(msgspec.json.decode(raw, type=Chunk))
         except BROKEN_JSON:
-            text = f"room {index} of a list was left out: it is none"
+            text = f"item {index} of a list of rooms was left out: it is not a room"
             client.log.record("warning", "directory", text, "E_INVALID_RESPONSE")
     return found
 
