@@ -141,10 +141,18 @@ def test_an_event_in_clear_in_an_encrypted_room_says_so(
     alice, bob = (Talker(host, homeserver, homeserver.account()) for _ in range(2))
     room_id = encrypted_room(homeserver, alice, bob)
     content = {"msgtype": "m.text", "body": "for all to see"}
-    homeserver.send(bob.account, room_id, "m.room.message", content)
+    event_id = homeserver.send(bob.account, room_id, "m.room.message", content)
+    alice.call("send_reaction", room_id=room_id, event_id=event_id, key="+")
     heard = alice.wait_message("for all to see")["encryption"]
     assert (heard["shield"], heard["shield_reason"]) == ("red", "sent_in_clear")
     assert not heard["is_decrypted"]
+    # Also when it is asked for.
+    fetched = alice.call("fetch_event", room_id=room_id, event_id=event_id)["event"]
+    assert fetched["encryption"] == heard
+    page = alice.call("history", room_id=room_id)["events"]
+    marks = [event.get("encryption", {}).get("shield_reason") for event in page]
+    assert [event["type"] for event in page[:2]] == ["m.reaction", "m.room.message"]
+    assert marks == [None, "sent_in_clear", *[None] * (len(page) - 2)]
 
 
 def test_a_key_that_comes_by_file_brings_the_event_again(

@@ -11,10 +11,14 @@ from urllib.parse import quote
 import pytest
 
 from tests.lua.interpreters import INTERPRETERS, Interpreter
+from tests.support.between import between
 from tests.support.driver import driver
+from tests.support.encrypted import Talker, encrypted_room
 from tests.support.homeserver import Homeserver
-from tests.support.rooms import V3
+from tests.support.rooms import V3, text
+from tests.support.runtime_host import RuntimeHost
 from tests.support.scenario import Scene, make_scene, play
+from tests.support.scripted import Answer, Request
 
 pytestmark = pytest.mark.homeserver
 
@@ -53,6 +57,64 @@ def test_every_plane_of_unicode_arrives(stage: Path, homeserver: Homeserver) -> 
         for broken in ("\\237\\160\\189", "\\255", "\\244\\144\\128\\128", "\\192\\128"):
             line = f'{{ ok = pcall(client.send_text, client, %s, "{broken}") }}'
             assert host.do(line, scene.room_id) == {"ok": False}
+
+
+def test_edits_in_clear_do_not_count_where_messages_are_encrypted(
+    host: RuntimeHost, homeserver: Homeserver
+) -> None:
+    """A homeserver can make them up in anybody's name."""
+    alice, bob = (Talker(host, homeserver, homeserver.account()) for _ in range(2))
+    room_id = encrypted_room(homeserver, alice, bob)
+    sent = alice.send(room_id, "pay Bob")
+    homeserver.send(alice.account, room_id, "m.room.message", edit_of(sent, text("pay Mallory")))
+    homeserver.send(alice.account, room_id, "m.room.encrypted", edit_of(sent, text("pay Mallory")))
+    said = alice.call("edit_message", room_id=room_id, event_id=sent, body="pay Carol")
+    bob.wait_message("* pay Carol")
+    history = bob.call("edit_history", room_id=room_id, event_id=sent)
+    assert history["event"]["body"] == "pay Bob"
+    assert [each["event_id"] for each in history["edits"]] == [said["event_id"]]
+    # Who cannot read the message cannot tell either.
+    blind = Talker(host, homeserver, bob.account, encryption=False)
+    assert blind.call("edit_history", room_id=room_id, event_id=sent)["edits"] == []
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_nothing_that_came_in_clear_is_encrypted_by_an_edit(
+    host: RuntimeHost, homeserver: Homeserver, is_whole: bool
+) -> None:
+    """The homeserver makes up an edit of a file, or the file: what stays of it would be signed."""
+    file = {"msgtype": "m.file", "body": "a.pdf", "url": "mxc://localhost/good"}
+    forged = file | {"url": "mxc://evil/bad"}
+
+    def forge(request: Request, answer: Answer) -> Answer:
+        if "/event/" not in request.path:
+            return answer
+        assert isinstance(answer.body, dict)
+        event = answer.body
+        edit = event | {"type": "m.room.message", "event_id": "$forged"}
+        edit |= {"content": edit_of(event["event_id"], forged)}
+        event = event | {"unsigned": {"m.relations": {"m.replace": edit}}}
+        return Answer(event | {"type": "m.room.message", "content": file} if is_whole else event)
+
+    with between(homeserver.url, forge) as proxy:
+        alice = Talker(host, Homeserver(proxy.url), homeserver.account())
+        room_id = encrypted_room(homeserver, alice)
+        message = {"room_id": room_id, "type": "m.room.message", "content": file}
+        event_id = alice.call("send_event", **message)["event_id"]
+        caption = {"room_id": room_id, "event_id": event_id, "body": "my caption"}
+        if is_whole:
+            refused = host.refuse(alice.client, "edit_message", **caption)
+            assert refused["code"] == "E_INVALID_ARGUMENT"
+        else:
+            alice.call("edit_message", **caption)
+            said = alice.wait_message("* my caption")
+            assert said["content"]["m.new_content"]["url"] == file["url"]
+
+
+def edit_of(event_id: str, new: dict[str, Any]) -> dict[str, Any]:
+    """The content of an edit."""
+    relation = {"rel_type": "m.replace", "event_id": event_id}
+    return {**new, "m.new_content": new, "m.relates_to": relation}
 
 
 def lua_string(text: str) -> str:

@@ -140,14 +140,24 @@ def _text(value: Any) -> str | None:
 
 
 def unlock(
-    decrypt: Decrypt | None, room_id: str, head: EventHead, raw: Raw
+    decrypt: Decrypt | None, room_id: str, head: EventHead, raw: Raw, *, is_clear: bool = True
 ) -> tuple[EventHead, Raw | None]:
-    """An encrypted event as what it says, and its field `encryption`; any other as it came."""
-    is_encrypted = head.type == ENCRYPTED and head.state_key is None
-    said = decrypt(room_id, head, raw) if decrypt and is_encrypted else None
+    """An encrypted event as what it says, and its field `encryption`; any other as it came.
+
+    Without `is_clear` the room is encrypted: what came in clear and should not have says so.
+    """
+    if head.type != ENCRYPTED or head.state_key is not None:
+        is_right = is_clear or head.state_key is not None or head.type in CLEAR
+        return head, None if is_right else IN_CLEAR
+    said = decrypt(room_id, head, raw) if decrypt else None
     if said is None:
         return head, None
     return msgspec.structs.replace(head, type=said.type, content=said.content), said.encryption
+
+
+def came_encrypted(event: Event) -> bool:
+    """Whether an event was encrypted, so that no homeserver made it up; also if it still is."""
+    return event.type == ENCRYPTED or event.encryption not in (None, IN_CLEAR)
 
 
 def make_record(

@@ -6,7 +6,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from libmatrix.encryption import is_encrypted
 from libmatrix.errors import ArgumentError
+from libmatrix.events.record import ENCRYPTED, came_encrypted
 from libmatrix.messages.content import (
     MENTIONS,
     NEW_CONTENT,
@@ -71,7 +73,12 @@ async def find_original(client: Client, room_id: str, event_id: str) -> Original
     newest = _newest_content(client, room_id, event) or content
     user_ids, room = mentioned(newest)
     original = Original(event.event_id, msgtype, frozenset(user_ids), room)
-    return original if msgtype in _TEXTS else original._replace(content=newest)
+    if msgtype in _TEXTS:
+        return original
+    if not came_encrypted(event) and await is_encrypted(client, room_id):
+        # What stays of it would go out as if this user had said it.
+        raise ArgumentError("event_id: it is not encrypted, in a room that is")
+    return original._replace(content=newest)
 
 
 def _require_editable(event: Event) -> None:
@@ -101,6 +108,9 @@ def is_valid(original: Event, edit: Event) -> bool:
         edit.replaces == original.event_id
         and edit.sender == original.sender
         and edit.type == original.type
+        # What is not encrypted, or was not decrypted, may say what the homeserver likes.
+        and edit.type != ENCRYPTED
+        and (came_encrypted(edit) or not came_encrypted(original))
         and original.state_key is None
         and original.replaces is None
         and NEW_CONTENT in content_of(edit)

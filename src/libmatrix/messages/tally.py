@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from libmatrix.errors import ArgumentError
-from libmatrix.events.record import ENCRYPTED
+from libmatrix.events.record import ENCRYPTED, came_encrypted
 from libmatrix.messages.edits import is_valid
 from libmatrix.messages.fetched import bundled, content_of, fetch_event, make_records
 from libmatrix.messages.paging import all_relations
@@ -46,6 +46,9 @@ async def count(client: Client, room_id: str, event_id: str) -> Tally:
     """Fetches a poll with all that was said to it, and counts."""
     start, poll = await find_poll(client, room_id, event_id)
     found = await all_relations(client, room_id, start.event_id, "m.reference")
+    if came_encrypted(start):
+        # Else the homeserver could vote for everybody.
+        found = [event for event in found if came_encrypted(event)]
     ended_ts = await _ended_ts(client, room_id, start, found)
     votes = count_votes(poll, found, ended_ts)
     undecrypted = sum(event.type == ENCRYPTED for event in found)

@@ -15,7 +15,7 @@ from libmatrix.events.head import (
     read_state,
     read_timeline,
 )
-from libmatrix.events.record import CLEAR, ENCRYPTED, IN_CLEAR, Marks, unlock
+from libmatrix.events.record import CLEAR, ENCRYPTED, Marks, unlock
 from libmatrix.events.room_changes import RoomNews, announce_invite
 from libmatrix.messages.thread_ends import followed
 from libmatrix.rooms.room import ENCRYPTION, MEMBER, RoomState, RoomUpdate, member_of
@@ -320,12 +320,10 @@ class Delivery:
         False when nothing is to be said of its encryption.
         """
         room_id = update.room.room_id
-        head = read_event(bytes(raw), True)
-        encryption: Raw | None = IN_CLEAR
-        if head.type == ENCRYPTED:
-            head, encryption = unlock(self._client.decrypt, room_id, head, raw)
-            if self._crypto is not None:
-                self._crypto.take_room_event(room_id, self._crypto.decryptor.hidden or head)
+        came = read_event(bytes(raw), True)
+        head, encryption = unlock(self._client.decrypt, room_id, came, raw, is_clear=False)
+        if came.type == ENCRYPTED and self._crypto is not None:
+            self._crypto.take_room_event(room_id, self._crypto.decryptor.hidden or head)
         if encryption is None:
             return False
         wishes = routes.by_type.get(head.type, routes.any)
