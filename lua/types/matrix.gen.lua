@@ -1949,7 +1949,7 @@ function Client:send_markdown(room_id, body, options) end
 ---
 ---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_ENCRYPTION_UNSUPPORTED, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
----@param event_id string what is answered
+---@param event_id string what is answered; of an edit, its message
 ---@param body string the text
 ---@param options? matrix.SendReplyOptions
 ---@return matrix.SendReplyPayload payload only inside `matrix.run`

@@ -2473,7 +2473,7 @@ class SendReplyArguments(Input, frozen=True, kw_only=True):
 
     # the room
     room_id: str
-    # what is answered
+    # what is answered; of an edit, its message
     event_id: str
     # the text
     body: str

@@ -1312,7 +1312,7 @@ MATRIX_API matrix_status matrix_send_markdown(matrix_client client, const char *
  *
  * Arguments:
  *   room_id (string): the room
- *   event_id (string): what is answered
+ *   event_id (string): what is answered; of an edit, its message
  *   body (string, secret): the text
  *
  * Options:

@@ -18,7 +18,7 @@ from libmatrix.messages.content import (
     set_text,
     text_content,
 )
-from libmatrix.messages.fetched import bundled, content_of, fetch_event, make_records
+from libmatrix.messages.fetched import bundled, content_of, fetch_original, make_records
 from libmatrix.sync.subscriptions import MESSAGE
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ async def find_original(client: Client, room_id: str, event_id: str) -> Original
     found = _kept.get(client, OrderedDict()).get((room_id, event_id))
     if found is not None:
         return found
-    event = await fetch_event(client, room_id, event_id)
-    if event.replaces is not None:
-        event = await fetch_event(client, room_id, event.replaces)
+    event = await fetch_original(client, room_id, event_id)
     _require_editable(event)
     content = content_of(event)
     msgtype = event.msgtype or "m.text"

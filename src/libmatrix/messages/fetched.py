@@ -41,6 +41,14 @@ async def fetch_event(client: Client, room_id: str, event_id: str) -> Event:
     return found[0]
 
 
+async def fetch_original(client: Client, room_id: str, event_id: str) -> Event:
+    """The same; of an edit, the message that it replaces."""
+    event = await fetch_event(client, room_id, event_id)
+    if event.replaces is not None:
+        event = await fetch_event(client, room_id, event.replaces)
+    return event
+
+
 def malformed() -> MatrixError:
     """For when the one event that was asked for is malformed."""
     return MatrixError("the event is malformed; the log says how", code="E_MALFORMED_EVENT")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from libmatrix.errors import ArgumentError
 from libmatrix.events.record import ENCRYPTED, came_encrypted
 from libmatrix.messages.edits import is_valid
-from libmatrix.messages.fetched import bundled, content_of, fetch_event, make_records
+from libmatrix.messages.fetched import bundled, content_of, fetch_original, make_records
 from libmatrix.messages.paging import all_relations
 from libmatrix.messages.poll_content import END, RESPONSE, START, Poll, read_response, read_start
 from libmatrix.rooms.permissions import read_permissions
@@ -29,9 +29,7 @@ class Tally(NamedTuple):
 
 async def find_poll(client: Client, room_id: str, event_id: str) -> tuple[Event, Poll]:
     """The start of a poll, and what it asks now. Raises `ArgumentError`."""
-    event = await fetch_event(client, room_id, event_id)
-    if event.replaces is not None:
-        event = await fetch_event(client, room_id, event.replaces)
+    event = await fetch_original(client, room_id, event_id)
     poll = read_start(content_of(event)) if event.type in START else None
     if poll is None:
         raise ArgumentError("event_id: it is no poll")

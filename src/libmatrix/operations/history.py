@@ -11,7 +11,7 @@ from libmatrix.errors import BROKEN_JSON, ArgumentError, HomeserverError
 from libmatrix.messages import cursors
 from libmatrix.messages.cursors import Cursor
 from libmatrix.messages.edits import is_valid
-from libmatrix.messages.fetched import bundled, make_records, malformed
+from libmatrix.messages.fetched import bundled, fetch_original, make_records, malformed
 from libmatrix.messages.fetched import fetch_event as fetch
 from libmatrix.messages.paging import (
     V1,
@@ -143,9 +143,7 @@ async def relations(client: Client, arguments: RelationsArguments) -> RelationsR
 async def edit_history(client: Client, arguments: EditHistoryArguments) -> EditHistoryResult:
     """A message and its edits."""
     room_id = arguments.room_id
-    event = await fetch(client, room_id, arguments.event_id)
-    if event.replaces is not None:
-        event = await fetch(client, room_id, event.replaces)
+    event = await fetch_original(client, room_id, arguments.event_id)
     found = await all_relations(client, room_id, event.event_id, "m.replace")
     edits = [edit for edit in found if is_valid(event, edit)]
     # The order that decides which edit is the newest.

@@ -16,7 +16,7 @@ from libmatrix.messages.content import (
     text_content,
 )
 from libmatrix.messages.edits import edit_content, edited, find_original, keep
-from libmatrix.messages.fetched import fetch_event
+from libmatrix.messages.fetched import fetch_original
 from libmatrix.messages.related import send_related
 from libmatrix.sending import redact as send_redaction
 from libmatrix.sending import send_event as send
@@ -82,13 +82,12 @@ async def send_markdown(client: Client, arguments: SendMarkdownArguments) -> Sen
 
 async def send_reply(client: Client, arguments: SendReplyArguments) -> SendReplyResult:
     """Answers an event in its thread."""
-    room_id, event_id = arguments.room_id, arguments.event_id
+    room_id = arguments.room_id
     content = text_content(
         arguments.kind, arguments.body, arguments.html, markdown=arguments.markdown
     )
-    answered = await fetch_event(client, room_id, event_id)
-    # What speaks about another event cannot be answered; that event can.
-    target = answered.replaces or event_id
+    # An edit cannot be answered, and is in no thread; its message can.
+    answered = await fetch_original(client, room_id, arguments.event_id)
     user_ids = list(arguments.mentions or ())
     if arguments.mention_sender and not answered.is_own:
         user_ids.insert(0, answered.sender)
@@ -99,7 +98,7 @@ async def send_reply(client: Client, arguments: SendReplyArguments) -> SendReply
         MESSAGE,
         content,
         thread_id=answered.thread_id,
-        reply_to=target,
+        reply_to=answered.event_id,
         txn_id=arguments.txn_id,
     )
     keep(client, room_id, sent, content)

@@ -97,6 +97,12 @@ T.test("replies and threads", function()
     T.equal(inside.content["m.relates_to"].is_falling_back, false)
     local both = hear(check(alice:send_text(room_id, "x", { thread_id = root, reply_to = threaded.event_id })).event_id)
     T.equal(both.reply_to, threaded.event_id)
+    -- An edit says nothing of the thread: its message does.
+    local edit = check(bob:edit_message(room_id, threaded.event_id, "still in a thread")).event_id
+    local answer = hear(check(alice:send_reply(room_id, edit, "to the edit")).event_id)
+    T.equal(answer.thread_id, root)
+    T.equal(answer.reply_to, threaded.event_id)
+    T.same(answer.content["m.mentions"], { user_ids = { people.bob_id } })
     T.equal(alice:send_reply(room_id, "$nowhere", "x").error.code, "M_NOT_FOUND")
   end)
 end)
