@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -57,6 +59,11 @@ def _remember(client: Client, room_id: str, original: Original) -> None:
     kept.move_to_end((room_id, original.event_id))
     if len(kept) > _MOST_KEPT:
         kept.popitem(last=False)
+
+
+def forget(client: Client, room_id: str, event_id: str) -> Original | None:
+    """Has the next edit of a message ask the homeserver for it; what was kept."""
+    return _kept.get(client, OrderedDict()).pop((room_id, event_id), None)
 
 
 async def find_original(client: Client, room_id: str, event_id: str) -> Original:
@@ -146,12 +153,23 @@ def _new_content(original: Original, arguments: EditMessageArguments) -> dict[st
     return new
 
 
+@contextmanager
 def edited(
     client: Client, room_id: str, original: Original, arguments: EditMessageArguments
-) -> None:
-    """Keeps what the next edit has to know; before, edits of it could be made at once."""
-    if original.content is None:
-        kind = f"m.{arguments.kind}" if arguments.kind else original.msgtype
-        user_ids = original.user_ids | frozenset(arguments.mentions or ())
-        room = original.room or arguments.mentions_room
-        _remember(client, room_id, Original(original.event_id, kind, user_ids, room))
+) -> Iterator[None]:
+    """Keeps what the next edit has to know, unless this one fails in the `with` block."""
+    if original.content is not None:
+        yield
+        return
+    kind = f"m.{arguments.kind}" if arguments.kind else original.msgtype
+    user_ids = original.user_ids | frozenset(arguments.mentions or ())
+    room = original.room or arguments.mentions_room
+    kept = Original(original.event_id, kind, user_ids, room)
+    _remember(client, room_id, kept)
+    try:
+        yield
+    except BaseException:
+        # It has notified nobody; where another edit counts on it, the next one has to ask.
+        if forget(client, room_id, kept.event_id) is kept:
+            _remember(client, room_id, original)
+        raise

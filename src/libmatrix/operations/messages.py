@@ -111,8 +111,8 @@ async def edit_message(client: Client, arguments: EditMessageArguments) -> EditM
     original = await find_original(client, room_id, arguments.event_id)
     content = edit_content(original, arguments)
     # Before the first wait, so that the edit that comes after this one knows it.
-    edited(client, room_id, original, arguments)
-    event_id = await send(client, room_id, MESSAGE, content, txn_id=arguments.txn_id)
+    with edited(client, room_id, original, arguments):
+        event_id = await send(client, room_id, MESSAGE, content, txn_id=arguments.txn_id)
     return EditMessageResult(event_id=event_id)
 
 
