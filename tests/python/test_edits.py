@@ -43,6 +43,17 @@ def test_two_edits_that_failed_have_notified_nobody(server: SendServer) -> None:
     assert server.taken[-1].body["m.mentions"] == MENTION
 
 
+def test_what_was_redacted_is_not_edited(server: SendServer) -> None:
+    with Sender(server) as sender:
+        event_id = sender.event_id(sender.send("hi"))
+        sender.event_id(edit(sender, event_id))
+        sender.call("redact", room_id=A, event_id=event_id)
+        redaction = {"redacted_because": {"type": "m.room.redaction"}}
+        answer_with(server, {**message(event_id, {}), "unsigned": redaction})
+        assert sender.code(edit(sender, event_id)) == "E_INVALID_ARGUMENT"
+    assert len(server.taken) == 3
+
+
 def message(event_id: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"type": "m.room.message", "event_id": event_id, "sender": ME, "content": content}
 

@@ -15,7 +15,7 @@ from libmatrix.messages.content import (
     sticker,
     text_content,
 )
-from libmatrix.messages.edits import edit_content, edited, find_original, keep
+from libmatrix.messages.edits import edit_content, edited, find_original, forget, keep
 from libmatrix.messages.fetched import fetch_original
 from libmatrix.messages.related import send_related
 from libmatrix.sending import redact as send_redaction
@@ -133,6 +133,7 @@ async def redact(client: Client, arguments: RedactArguments) -> RedactResult:
         reason=arguments.reason,
         txn_id=arguments.txn_id,
     )
+    forget(client, arguments.room_id, arguments.event_id)
     return RedactResult(event_id=event_id)
 
 

@@ -187,8 +187,11 @@ T.test("edits of what another client sent, and what cannot be edited", function(
     T.matches(bob:edit_message(room_id, sent, "mine").error.message, "own messages")
     local reaction = check(alice:send_reaction(room_id, sent, "+1")).event_id
     T.matches(alice:edit_message(room_id, reaction, "x").error.message, "only messages")
-    check(alice:redact(room_id, sent))
-    T.matches(alice:edit_message(room_id, sent, "x").error.message, "redacted")
+    local text = check(alice:send_text(room_id, "taken back")).event_id
+    for _, gone in ipairs { sent, text } do
+      check(alice:redact(room_id, gone))
+      T.matches(alice:edit_message(room_id, gone, "x").error.message, "redacted")
+    end
     T.matches(alice:edit_message(room_id, notice, "x", { html = "x", markdown = true }).error.message, "^html")
   end)
 end)
