@@ -2016,7 +2016,7 @@ function Client:send_reaction(room_id, event_id, key, options) end
 ---Empties an event for everybody: a message, a reaction, a state event.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid)
 ---
----Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
+---Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
 ---@param event_id string what is emptied
 ---@param options? matrix.RedactOptions

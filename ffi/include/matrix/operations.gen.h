@@ -1404,7 +1404,8 @@ MATRIX_API matrix_status matrix_send_reaction(matrix_client client, const char *
  * Result:
  *   event_id (string): the redaction
  *
- * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
+ * Errors: M_FORBIDDEN, M_NOT_FOUND, M_TOO_LARGE, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN,
+ *   E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_redact(matrix_client client, const char *room_id,
                                        const char *event_id, matrix_map *options,

@@ -6,6 +6,7 @@ from typing import Any
 
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
+from libmatrix.identifiers import check_event_id
 from libmatrix.messages.content import (
     Content,
     location,
@@ -118,6 +119,7 @@ async def edit_message(client: Client, arguments: EditMessageArguments) -> EditM
 
 async def send_reaction(client: Client, arguments: SendReactionArguments) -> SendReactionResult:
     """Reacts to an event."""
+    check_event_id(arguments.event_id)
     content = reaction(arguments.event_id, arguments.key)
     room_id, txn_id = arguments.room_id, arguments.txn_id
     event_id = await send(client, room_id, "m.reaction", content, txn_id=txn_id)
@@ -126,6 +128,8 @@ async def send_reaction(client: Client, arguments: SendReactionArguments) -> Sen
 
 async def redact(client: Client, arguments: RedactArguments) -> RedactResult:
     """Empties an event."""
+    # Homeservers take what is no id, and empty nothing.
+    check_event_id(arguments.event_id)
     event_id = await send_redaction(
         client,
         arguments.room_id,

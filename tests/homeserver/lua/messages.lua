@@ -213,6 +213,22 @@ T.test("reactions and redactions", function()
   end)
 end)
 
+T.test("what is no event id is refused before it is sent", function()
+  people.in_room(function(alice, _, room_id)
+    -- The last one is a local echo's.
+    for _, id in ipairs { "", "$", "foo", "..", "~txn" } do
+      local function refused(payload, name)
+        people.refused(payload, "E_INVALID_ARGUMENT", "^" .. name .. ": must be an event id")
+      end
+      refused(alice:redact(room_id, id), "event_id")
+      refused(alice:send_reaction(room_id, id, "+1"), "event_id")
+      refused(alice:send_text(room_id, "x", { reply_to = id }), "reply_to")
+      refused(alice:send_sticker(room_id, "x", "mxc://localhost/cat", { thread_id = id }), "thread_id")
+      refused(alice:start_poll(room_id, "Tea?", { "yes" }, { thread_id = id }), "thread_id")
+    end
+  end)
+end)
+
 T.test("one transaction id, one event", function()
   people.in_room(function(alice, _, room_id)
     local first = check(alice:send_text(room_id, "once", { txn_id = "lua-once" })).event_id
