@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.errors import BROKEN_JSON, ArgumentError, MatrixError
+from libmatrix.identifiers import check_mxc
 from libmatrix.messages.rich_text import clean_html, render_markdown
 
 MENTIONS = "m.mentions"
@@ -123,8 +124,7 @@ def location(body: str, geo_uri: str) -> Content:
 
 def sticker(body: str, url: str, info: Raw) -> Content:
     """A sticker. Raises `ArgumentError`."""
-    if not url.startswith("mxc://"):
-        raise ArgumentError("url: must be an mxc URI, as mxc://server/media")
+    check_mxc(url, "url")
     require_small("body", body)
     return {"body": body, "url": url, "info": read_map("info", info) if info else {}}
 

@@ -57,7 +57,9 @@ T.test("a place, a sticker, an event of one's own type", function()
     T.equal(move.content.x, 3)
     T.equal(matrix.is_array(move.content.path), true)
     T.equal(alice:send_location(room_id, "x", "51,0").error.code, "E_INVALID_ARGUMENT")
-    T.equal(alice:send_sticker(room_id, "x", "https://example.org/x").error.code, "E_INVALID_ARGUMENT")
+    for _, url in ipairs { "https://example.org/x", "mxc://", "mxc://localhost", "mxc://localhost/", "mxc:///cat" } do
+      people.refused(alice:send_sticker(room_id, "x", url), "E_INVALID_ARGUMENT", "^url: must be an mxc URI")
+    end
     T.equal(alice:send_event(room_id, "org.example.move", matrix.array { 1 }).error.code, "E_INVALID_ARGUMENT")
     -- A homeserver fails at some of these, or takes them to no effect.
     people.refused(alice:send_event(room_id, "m.room.member", {}), "E_INVALID_ARGUMENT", "^type: .* send_state_event")
