@@ -54,6 +54,22 @@ def test_the_stable_form_is_read() -> None:
     assert read_response({"m.selections": ["g"]}) == ["g"]
 
 
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        ([{"mimetype": "text/html", "body": "<b>tea?</b>"}, {"body": "tea?"}], "tea?"),
+        ([{"mimetype": "text/html", "body": "<b>"}, {"mimetype": "text/plain", "body": "t"}], "t"),
+        # Nothing but that: better than no poll.
+        ([{"mimetype": "text/html", "body": "<b>tea?</b>"}], "<b>tea?</b>"),
+        ([3, {"body": 3}, {"body": "tea?"}], "tea?"),
+        ([], None),
+    ],
+)
+def test_plain_text_is_shown_where_there_is_some(texts: list[Any], shown: str | None) -> None:
+    found = read_start({"m.poll": {"question": {"m.text": texts}}})
+    assert (found and found.question) == shown
+
+
 @pytest.mark.parametrize("kind", ["m.disclosed", "org.matrix.msc3381.poll.disclosed", "m.new", 3])
 def test_what_is_no_known_kind_shows_less(kind: Any) -> None:
     content = poll_content.start("q", ["a"], 1, "disclosed")

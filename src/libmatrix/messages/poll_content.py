@@ -113,7 +113,14 @@ def _text(value: Any) -> str | None:
     for name in (_TEXT, "m.text", "body"):
         text = found.get(name)
         if isinstance(text, list):
-            text = next((_map(each).get("body") for each in text), None)
+            text = _plain(text)
         if isinstance(text, str):
             return text
     return None
+
+
+def _plain(texts: list[Any]) -> str | None:
+    """Of the same in several formats what is plain text, else the first."""
+    known = [each for each in map(_map, texts) if isinstance(each.get("body"), str)]
+    plain = [each for each in known if each.get("mimetype", "text/plain") == "text/plain"]
+    return next((each["body"] for each in plain or known), None)
