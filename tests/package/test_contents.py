@@ -135,6 +135,15 @@ def test_the_pages_and_the_examples_go_with_it(unpacked: Path) -> None:
         assert (documents / "examples" / example).is_file(), example
 
 
+def test_the_links_of_the_pages_lead_somewhere(unpacked: Path) -> None:
+    pages = list((unpacked / "share/doc/libmatrix").rglob("*.md"))
+    assert len(pages) > 30
+    for page in pages:
+        prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", prose):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
 def test_the_deb_depends_on_the_c_library_alone(packages: Packages) -> None:
     depends = run("dpkg-deb", "--field", packages.deb, "Depends")
     names = {entry.split()[0] for entry in depends.split(",")}
