@@ -113,6 +113,13 @@ def test_a_certificate_of_somebody_else_ends_it(find: Any, world: World) -> None
     assert find() == "E_DISCOVERY"
 
 
+def test_an_address_that_is_no_url_is_explained(host: RuntimeHost) -> None:
+    client = host.client("127.0.0.1:8008")
+    frame = host.wait(host.submit(client, "sso_url", redirect_url=BACK))
+    assert frame.payload["code"] == "E_CONNECTION"
+    assert frame.payload["message"].endswith("a URL begins with https:// or http://)")
+
+
 def test_a_failure_is_not_remembered_and_a_success_is(
     host: RuntimeHost, world: World, authority: Authority
 ) -> None:

@@ -107,6 +107,11 @@ async def _well_known(api: Api, server_name: str) -> str | None:
     except TransportError as error:
         if error.code in ("E_TOO_LARGE", "E_INVALID_RESPONSE"):
             raise PromptError(f"{server_name} has no usable answer: {error.message}") from None
+        if match["host"] != server_name:
+            # Its port is no part of the lookup: an address may have been meant.
+            error.message += (
+                f" ({server_name} is a server name; a URL begins with https:// or http://)"
+            )
         raise
     if answer.status == 404:
         return None
