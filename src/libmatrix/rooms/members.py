@@ -17,12 +17,38 @@ from libmatrix.table_gen import Membership, RoomMember
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
+    from libmatrix.store.state import Changes, State
 
 _MEMBERSHIPS = frozenset(get_args(Membership))
+# How often the list is asked for while syncs tell that members may be missing again.
+_ATTEMPTS = 3
 
 
 class _Answer(msgspec.Struct, gc=False):
     chunk: list[Raw] = []
+
+
+class _Load:
+    """A list on its way: as of which sync, and what later ones tell before it is here."""
+
+    def __init__(self, state: State, room_id: str) -> None:
+        self._room_id = room_id
+        room = state.rooms.get(room_id)
+        # As of the last sync, be it in the store or not: what comes after it, the next one tells.
+        last = state.pending.next_batch if state.pending is not None else state.next_batch
+        self.at = last if room is not None and room.membership == "join" else None
+        self.newer: dict[str, Raw] = {}
+        self.is_outdated = False
+
+    def see(self, changes: Changes) -> None:
+        """Takes what a sync changes."""
+        room_id = self._room_id
+        if changes.next_batch == self.at:
+            return
+        for (kind, user_id), raw in changes.states.get(room_id, {}).items():
+            if kind == MEMBER:
+                self.newer[user_id] = raw
+        self.is_outdated = self.is_outdated or room_id in changes.lost_members
 
 
 async def list_members(
@@ -45,19 +71,27 @@ async def known_members(client: Client, room_id: str, *, reload: bool = False) -
     state = client.state
     if not reload and room_id in state.loaded_members:
         return state.members(room_id)
-    is_joined = room_id in state.rooms and state.rooms[room_id].membership == "join"
-    # As of the last sync: what comes after it, the next one tells.
-    loaded = await _fetch(client, room_id, at=state.next_batch if is_joined else None)
+    for _ in range(_ATTEMPTS):
+        load = _Load(state, room_id)
+        with state.watched(load.see):
+            loaded = await _fetch(client, room_id, at=load.at)
+        if state.pending is not None:
+            load.see(state.pending)
+        if not load.is_outdated:
+            break
     if room_id not in state.rooms:
-        return {user: member_of(read_event(bytes(raw))) for user, raw in loaded.items()}
-    state.keep_members(room_id, loaded)
+        return _read(loaded)
+    loaded |= load.newer
+    if state.is_fresh(room_id):
+        # What the store has of it goes when the room's first sync is committed.
+        return _read(loaded) | state.members(room_id)
+    state.keep_members(room_id, loaded, are_all=not load.is_outdated)
     return state.members(room_id)
 
 
 async def fetch_members(client: Client, room_id: str, **query: str | None) -> dict[str, Member]:
     """What the homeserver says. The query: at, membership, not_membership."""
-    loaded = await _fetch(client, room_id, **query)
-    return {user: member_of(read_event(bytes(raw))) for user, raw in loaded.items()}
+    return _read(await _fetch(client, room_id, **query))
 
 
 async def _fetch(client: Client, room_id: str, **query: str | None) -> dict[str, Raw]:
@@ -75,6 +109,10 @@ async def _fetch(client: Client, room_id: str, **query: str | None) -> dict[str,
         if head.type == MEMBER and head.state_key is not None:
             found[head.state_key] = raw
     return found
+
+
+def _read(events: dict[str, Raw]) -> dict[str, Member]:
+    return {user: member_of(read_event(bytes(raw))) for user, raw in events.items()}
 
 
 def _records(found: dict[str, Member], permissions: Permissions) -> list[RoomMember]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -101,6 +101,8 @@ class State:
         # The rooms are ahead of the store by a sync that is not to be.
         self.is_stale = False
         self.riders: list[Rider] = []
+        # Told what each sync has changed, once that is in the store.
+        self._watchers: list[Callable[[Changes], None]] = []
         # Rooms that the store did not have as encrypted, as of so many changes of it.
         self._never_encrypted: dict[str, int] = {}
         try:
@@ -201,6 +203,17 @@ class State:
         self.is_current = True
         self.loaded_members -= changes.lost_members
         self.pending = None
+        for see in self._watchers:
+            see(changes)
+
+    @contextmanager
+    def watched(self, see: Callable[[Changes], None]) -> Iterator[None]:
+        """Has each sync's changes shown once they are lasting, while the `with` block runs."""
+        self._watchers.append(see)
+        try:
+            yield
+        finally:
+            self._watchers.remove(see)
 
     def reload(self) -> None:
         """Goes back to what the store has; when it cannot be read now, `settle` tries again."""
@@ -306,13 +319,19 @@ class State:
         event = self.event(room_id, MEMBER, user_id)
         return _member(event) if event else None
 
-    def keep_members(self, room_id: str, events: dict[str, Raw]) -> None:
-        """Keeps all members of a room at once; what the last sync says of them comes later."""
+    def is_fresh(self, room_id: str) -> bool:
+        """Whether only the last sync counts of a room's state, as that is not in the store yet."""
+        return self.pending is not None and room_id in self.pending.fresh_rooms
+
+    def keep_members(self, room_id: str, events: dict[str, Raw], *, are_all: bool = True) -> None:
+        """Keeps a room's members in place of those known so far; what is pending lies over them."""
         with self._store.transaction() as writer:
             writer.forget_type(room_id, MEMBER)
             writer.states((room_id, MEMBER, user, raw) for user, raw in events.items())
-            writer.members_loaded(room_id)
-        self.loaded_members.add(room_id)
+            if are_all:
+                writer.members_loaded(room_id)
+        if are_all:
+            self.loaded_members.add(room_id)
 
     def forget_room(self, room_id: str) -> None:
         """Forgets a room at once, but not that it was encrypted."""

@@ -144,7 +144,7 @@ class Delivery:
         if joined.unread_notifications is not None:
             room.notification_count = max(joined.unread_notifications.notification_count, 0)
             room.highlight_count = max(joined.unread_notifications.highlight_count, 0)
-        if joined.timeline.limited:
+        if joined.timeline.limited or not was_joined:
             # Members who came, went or changed meanwhile are told only when they speak.
             self.changes.lost_members.add(room_id)
             self._state.loaded_members.discard(room_id)
