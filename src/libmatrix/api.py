@@ -38,6 +38,8 @@ _LONGEST_PAUSE_MS = 30_000
 _BUSY = frozenset({502, 503, 504})
 _REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _LONGEST_MESSAGE = 300
+# Before an answer's first bracket.
+_MOST_BLANKS = 64
 _MOST_FOREIGN_BYTES = 256 * 1024
 # Of the token now, with and without a body, of none, and of some before.
 _MOST_FIELDS = 8
@@ -117,10 +119,12 @@ class Api:
         with_token: bool = True,
         wait_ms: int = 0,
         may_repeat: bool = True,
+        is_list: bool = False,
     ) -> bytes:
-        """One request, its answer's body. `wait_ms`: how long the server may wait on purpose.
+        """One request, its answer's body: a JSON object or, where `is_list`, a list.
 
-        The token is the session's, renewed when it has to be, unless one is given.
+        The token is the session's, renewed when it has to be, unless one is given. `wait_ms`: how
+        long the server may wait on purpose.
         """
         is_own = with_token and token is None
         if is_own:
@@ -143,6 +147,7 @@ class Api:
                 error.sent = error.sent or sent
                 raise
             if 200 <= response.status < 300:
+                _check_answer(response, is_list)
                 return response.body
             refused = refusal(response.status, response.headers, response.body)
             if is_own and token is not None and isinstance(refused, UnknownTokenError):
@@ -310,6 +315,18 @@ def _of_transport(error: Exception) -> Exception:
 def _not_this_one(error: TransportError, *, sent: bool) -> TransportError:
     """The failure of another request that this one needed; `sent` is about this one."""
     return TransportError(error.message, code=error.code, sent=sent)
+
+
+def _check_answer(response: HttpResponse, is_list: bool) -> None:
+    """A proxy's page that says to come back later is no answer, and must not count as an empty one.
+
+    Raises `ResponseError`.
+    """
+    body, bracket = response.body, b"[" if is_list else b"{"
+    if body[:1] != bracket and body[:_MOST_BLANKS].lstrip()[:1] != bracket:
+        kind = "list" if is_list else "object"
+        text = f"the homeserver's answer is no JSON {kind}"
+        raise ResponseError(text, http_status=response.status)
 
 
 def decode(body: bytes, answer: type[T]) -> T:

@@ -86,5 +86,36 @@ def test_no_answer_is_a_defect(name: str) -> None:
         assert not [each for each in host.logs if each.get("code") == "E_INTERNAL"]
 
 
+@pytest.mark.parametrize("body", [b"<html>Back soon</html>", b"", b"[]", b"null", b' "later"'])
+def test_what_is_no_answer_is_neither_success_nor_written_back(body: bytes) -> None:
+    """A proxy's page with status 200, while the homeserver is away."""
+    operations = {
+        "ignore_user": {"user_id": "@b:x"},
+        "unignore_user": {"user_id": "@b:x"},
+        "ignored_users": {},
+        "room_tags": {"room_id": "!a:x"},
+        "fully_read": {"room_id": "!a:x"},
+        "account_data": {"type": "m.x"},
+        "members": {"room_id": "!a:x"},
+        "history": {"room_id": "!a:x"},
+        "event_context": {"room_id": "!a:x", "event_id": "$e"},
+        "set_power_levels": {"room_id": "!a:x", "ban": 60},
+        "pin_event": {"room_id": "!a:x", "event_id": "$e"},
+        "leave_room": {"room_id": "!a:x"},
+        "kick_user": {"room_id": "!a:x", "user_id": "@b:x"},
+        "send_receipt": {"room_id": "!a:x", "event_id": "$e"},
+        "set_account_data": {"type": "m.x", "content": {}},
+        "logout": {},
+    }
+    with ScriptedServer(lambda _: Answer(body)) as server, RuntimeHost() as host:
+        client = host.client(server.url, **SESSION)
+        for operation, given in operations.items():
+            refused = host.refuse(client, operation, **given)
+            assert refused["code"] == "E_INVALID_RESPONSE", operation
+        assert host.call(client, "account")["is_logged_in"]
+    written = [each.path for each in server.requests if each.method == "PUT"]
+    assert [path.rpartition("/")[2] for path in written] == ["m.x"]
+
+
 def check(frame: Frame, operation: str) -> None:
     assert frame.is_ok or frame.payload["code"] != "E_INTERNAL", (operation, frame.payload)

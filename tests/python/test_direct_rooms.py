@@ -26,7 +26,7 @@ def keep_direct(answers: dict[Place, Any], content: Any) -> list[Any]:
     return had
 
 
-@pytest.mark.parametrize("content", [[], "rooms", None, 7, {BOB: "!old"}, {BOB: [None, {}]}])
+@pytest.mark.parametrize("content", [{BOB: "!old"}, {BOB: [None, {}]}])
 def test_a_malformed_m_direct(scene: Scene, answers: dict[Place, Any], content: Any) -> None:
     had = keep_direct(answers, content)
     assert scene.call("direct_rooms") == {"rooms": []}
@@ -35,6 +35,23 @@ def test_a_malformed_m_direct(scene: Scene, answers: dict[Place, Any], content: 
     scene.call("add_direct_room", user_id=BOB, room_id="!room")
     assert had[-1] == {BOB: ["!room"]}
     assert scene.call("direct_rooms") == {"rooms": [{"user_id": BOB, "room_ids": ["!room"]}]}
+
+
+@pytest.mark.parametrize("content", [[], "rooms", None, 7, b"<html>", b'{"@x:y":'])
+def test_an_m_direct_that_is_no_map_is_not_written_over(
+    scene: Scene, answers: dict[Place, Any], content: Any
+) -> None:
+    had = keep_direct(answers, content)
+    if isinstance(content, bytes):
+        answers["GET", DIRECT] = Answer(content)
+    for operation, given in (
+        ("direct_rooms", {}),
+        ("add_direct_room", {"user_id": BOB, "room_id": "!room"}),
+        ("remove_direct_room", {"room_id": "!room"}),
+        ("direct_room", {"user_id": BOB}),
+    ):
+        assert scene.refuse(operation, **given)["code"] == "E_INVALID_RESPONSE"
+    assert len(had) == 1
 
 
 def test_what_others_keep_in_m_direct_stays_to_the_letter(

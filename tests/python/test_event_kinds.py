@@ -184,12 +184,16 @@ def test_a_gap_before_the_user_left_is_filled(host: RuntimeHost) -> None:
     assert [event["body"] for event in heard(host, wish)] == ["missed", "last"]
 
 
+@pytest.mark.parametrize("status", [500, 200])
 def test_a_gap_that_is_refused_stays_and_one_that_fails_repeats_the_sync(
-    host: RuntimeHost, tmp_path: Path
+    host: RuntimeHost, tmp_path: Path, status: int
 ) -> None:
     first, gap = answer("s1", join={"!r:x": joined()}), limited(message("new"))
     script = Server(first, *[answer("s2", join={"!r:x": gap})] * 2)
-    script.other = [Answer(b"<html>", 500), Answer({"errcode": "M_FORBIDDEN", "error": "no"}, 403)]
+    script.other = [
+        Answer(b"<html>", status),
+        Answer({"errcode": "M_FORBIDDEN", "error": "no"}, 403),
+    ]
     with ScriptedServer(script) as server:
         client = host.client(server.url, store_path=str(tmp_path), **SESSION)
         wish = host.subscribe(client, "message", fill_gaps=True)

@@ -152,3 +152,15 @@ def test_who_came_while_the_user_was_away(
     sync(scene, answers, "s4", join=news(event(ME), states=[CREATE]))
     assert not are_all_known(scene)
     assert known(scene) == BOTH and are_all_known(scene)
+
+
+@pytest.mark.parametrize("answer", [b"<html>Back soon</html>", {}, {"chunk": {}}])
+def test_what_is_no_list_is_not_kept_as_an_empty_one(
+    scene: Scene, answers: dict[Place, Any], answer: Any
+) -> None:
+    begin(scene, answers, ME)
+    answers["GET", MEMBERS] = Answer(answer)
+    refused = scene.refuse("members", room_id="!room")
+    assert refused["code"] == "E_INVALID_RESPONSE" and not are_all_known(scene)
+    answers["GET", MEMBERS] = {"chunk": [event(ME), event(BOB)]}
+    assert known(scene) == BOTH

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import make_path
-from libmatrix.errors import BROKEN_JSON, ArgumentError, ResponseError
+from libmatrix.errors import ArgumentError, ResponseError
 from libmatrix.messages.content import read_map
 from libmatrix.messages.fetched import make_records
-from libmatrix.sync.response import salvage
+from libmatrix.sync.response import require_chunk, salvage
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -49,10 +49,6 @@ class _Context(msgspec.Struct, gc=False):
     end: str | None = None
 
 
-class _Chunk(msgspec.Struct, gc=False):
-    chunk: list[Raw]
-
-
 class Page(NamedTuple):
     """Events, and where those before and after them are."""
 
@@ -88,15 +84,6 @@ def check_limit(name: str, limit: int, least: int = 1) -> str:
 def filter_text(value: Raw) -> str | None:
     """A room event filter as a query holds it."""
     return _encode(read_map("filter", value)).decode() if value else None
-
-
-def require_chunk(found: list[Raw], body: bytes) -> None:
-    """Raises when there are no events because the answer is none: that is not the end."""
-    try:
-        if not found:
-            msgspec.json.decode(body, type=_Chunk)
-    except BROKEN_JSON:
-        raise ResponseError("the homeserver's answer holds no list of events") from None
 
 
 async def fetch_page(client: Client, room_id: str, query: Query) -> Page:

@@ -22,11 +22,10 @@ from libmatrix.messages.paging import (
     fetch_relations,
     filter_text,
     letter,
-    require_chunk,
     with_some,
 )
 from libmatrix.messages.searching import search
-from libmatrix.sync.response import salvage
+from libmatrix.sync.response import require_chunk, salvage
 from libmatrix.table_gen import (
     CloseCursorArguments,
     CloseCursorResult,

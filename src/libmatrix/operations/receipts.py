@@ -8,6 +8,7 @@ from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.errors import BROKEN_JSON, ArgumentError, HomeserverError
 from libmatrix.messages import typing_notices
+from libmatrix.rooms.state_events import checked
 from libmatrix.table_gen import (
     FullyReadArguments,
     FullyReadResult,
@@ -80,7 +81,7 @@ async def _fetch_marker(client: Client, room_id: str) -> bytes:
     user_id = await client.syncer.user_id()
     path = make_path("user", user_id, "rooms", room_id, "account_data", _FULLY_READ)
     try:
-        return await client.api.call("GET", path)
+        return bytes(checked(await client.api.call("GET", path)))
     except HomeserverError as error:
         if error.code == "M_NOT_FOUND":
             return b"{}"

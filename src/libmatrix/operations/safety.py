@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from libmatrix.api import make_path
+from libmatrix.api import decode, make_path
 from libmatrix.client import Client
 from libmatrix.errors import BROKEN_JSON, ArgumentError, HomeserverError
 from libmatrix.table_gen import (
@@ -94,9 +94,12 @@ def _lock(client: Client) -> asyncio.Lock:
 
 
 async def _fetch(client: Client) -> dict[str, Any]:
-    """The list as the homeserver has it now; other devices change it too."""
+    """The list as the homeserver has it now; other devices change it too.
+
+    Raises `ResponseError` for what is none, as it would be lost when it is written back.
+    """
     try:
-        return _map(await client.api.call("GET", await _path(client)))
+        return decode(await client.api.call("GET", await _path(client)), dict[str, Any])
     except HomeserverError as error:
         if error.code == "M_NOT_FOUND":
             return {}

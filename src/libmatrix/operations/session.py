@@ -85,8 +85,8 @@ async def _has_oauth(client: Client) -> bool:
     try:
         await fetch(client)
     except (HomeserverError, ResponseError) as error:
-        # A server that knows nothing of it answers 404 in one way or another.
-        if error.http_status in (None, 400, 404, 405):
+        # A server that knows nothing of it answers 404 in one way or another, or with a page.
+        if error.http_status in (None, 200, 400, 404, 405):
             return False
         raise
     except MatrixError as error:

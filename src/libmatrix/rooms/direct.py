@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from libmatrix.api import make_path
+from libmatrix.api import decode, make_path
 from libmatrix.errors import BROKEN_JSON, HomeserverError, MatrixError, ResponseError
 from libmatrix.rooms.members import fetch_members
 from libmatrix.rooms.state_events import fetch_content, is_missing
@@ -41,18 +41,14 @@ async def joined_rooms(client: Client) -> list[str]:
 
 
 async def fetch_direct(client: Client) -> Directs:
-    """What the homeserver has; nothing when it is no map of anything."""
+    """What the homeserver has. Raises `ResponseError` for what is no map."""
     try:
         body = await client.api.call("GET", await _path(client))
     except HomeserverError as error:
         if is_missing(error):
             return {}
         raise
-    try:
-        return {user: raw.copy() for user, raw in msgspec.json.decode(body, type=Directs).items()}
-    except BROKEN_JSON:
-        client.log.record("warning", "direct", "m.direct is no map; it counts as empty")
-        return {}
+    return {user: raw.copy() for user, raw in decode(body, Directs).items()}
 
 
 def rooms_of(raw: Raw | None) -> list[str]:

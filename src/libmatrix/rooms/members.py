@@ -12,7 +12,7 @@ from libmatrix.api import make_path
 from libmatrix.events.head import MalformedEventError, read_event
 from libmatrix.rooms.permissions import Permissions, read_permissions
 from libmatrix.rooms.room import MEMBER, Member, member_of
-from libmatrix.sync.response import salvage
+from libmatrix.sync.response import require_chunk, salvage
 from libmatrix.table_gen import Membership, RoomMember
 
 if TYPE_CHECKING:
@@ -98,8 +98,10 @@ async def _fetch(client: Client, room_id: str, **query: str | None) -> dict[str,
     """Member events by user."""
     given = [(name, value) for name, value in query.items() if value]
     body = await client.api.call("GET", make_path("rooms", room_id, "members"), query=given)
+    chunk = salvage(body, _Answer)[0].chunk
+    require_chunk(chunk, body)
     found: dict[str, Raw] = {}
-    for index, raw in enumerate(salvage(body, _Answer)[0].chunk):
+    for index, raw in enumerate(chunk):
         try:
             head = read_event(bytes(raw))
         except MalformedEventError as error:

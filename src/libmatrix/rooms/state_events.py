@@ -101,7 +101,7 @@ async def fetch_events(client: Client, room_id: str) -> list[Raw]:
 
     Raises `ResponseError`.
     """
-    body = await client.api.call("GET", make_path("rooms", room_id, "state"))
+    body = await client.api.call("GET", make_path("rooms", room_id, "state"), is_list=True)
     try:
         events = msgspec.json.decode(body, type=list[Raw])
     except BROKEN_JSON:

@@ -112,6 +112,10 @@ class SyncResponse(Struct, gc=False):
     device_unused_fallback_key_types: list[Any] | None = None
 
 
+class _Chunk(Struct, gc=False):
+    chunk: list[Raw]
+
+
 _decode = msgspec.json.Decoder(SyncResponse).decode
 
 
@@ -131,9 +135,21 @@ def decode_sync(body: bytes) -> tuple[SyncResponse, list[str]]:
 
 
 def salvage(body: bytes, kind: type[T]) -> tuple[T, list[str]]:
-    """An object of which the sound parts are kept, and the places of those that are not."""
+    """An object of which the sound parts are kept, and the places of those that are not.
+
+    Raises `ResponseError` where it is no object.
+    """
     broken: list[str] = []
     return _salvage(body, kind, "", broken), broken
+
+
+def require_chunk(found: list[Raw], body: bytes) -> None:
+    """Raises `ResponseError` when a page has no events because it is none: that is not the end."""
+    try:
+        if not found:
+            msgspec.json.decode(body, type=_Chunk)
+    except BROKEN_JSON:
+        raise ResponseError("the homeserver's answer holds no list of events") from None
 
 
 # -- piece by piece -------------------------------------------------------------------------------
@@ -196,7 +212,9 @@ def _parts(data: bytes, brackets: bytes, place: str, broken: list[str]) -> Itera
     """What the commas of a list or an object separate, found without recursion."""
     data = data.strip()
     if len(data) < 2 or data[0] != brackets[0] or data[-1] != brackets[1]:
-        broken.append(place or "the whole answer")
+        if not place:
+            raise ResponseError("the homeserver's answer is no JSON object")
+        broken.append(place)
         return
     level = 0
     start = 1
