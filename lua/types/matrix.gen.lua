@@ -2707,9 +2707,9 @@ function Client:room_predecessor(room_id) end
 
 ---Outcome of join_successor.
 ---@class matrix.JoinSuccessorPayload: matrix.Payload
----@field room_id string the room that was joined
+---@field room_id string the last room that was joined
 
----Joins the room that replaced a room, and when that was replaced too, the newest of them.
+---Joins the room that replaced a room, and when that was replaced too, the newest of them; it ends after 20 rooms.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#module-room-upgrades)
 ---
 ---Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN

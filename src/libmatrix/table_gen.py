@@ -3331,7 +3331,7 @@ class JoinSuccessorArguments(Input, frozen=True, kw_only=True):
 class JoinSuccessorResult(Output, kw_only=True):
     """Result of join_successor."""
 
-    # the room that was joined
+    # the last room that was joined
     room_id: str
 
 

@@ -46,6 +46,20 @@ def test_the_last_successor_is_closed(scene: Scene, answers: dict[Place, Any]) -
     assert scene.refuse("join_successor", room_id="!a")["code"] == "M_FORBIDDEN"
 
 
+def test_tombstones_without_end_are_not_followed_for_ever(
+    scene: Scene, answers: dict[Place, Any]
+) -> None:
+    for number in range(30):
+        next_id = f"!{number + 1}"
+        answers["GET", state(f"!{number}", "m.room.tombstone")] = {"replacement_room": next_id}
+        answers["POST", f"{V3}/join/{next_id}"] = {"room_id": next_id}
+    assert scene.call("join_successor", room_id="!0") == {"room_id": "!20"}
+    joins = [each for each in scene.server.requests if each.method == "POST"]
+    assert len(joins) == 20
+    # Who wants to goes on from there.
+    assert scene.call("join_successor", room_id="!20") == {"room_id": "!30"}
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

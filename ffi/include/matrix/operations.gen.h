@@ -2192,8 +2192,8 @@ MATRIX_API matrix_status matrix_room_predecessor(matrix_client client, const cha
                                                  void *user_data, matrix_request *request);
 
 /**
- * Joins the room that replaced a room, and when that was replaced too, the newest of them. Since
- * 0.1.
+ * Joins the room that replaced a room, and when that was replaced too, the newest of them; it ends
+ * after 20 rooms. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#module-room-upgrades
  *
  * Arguments:
@@ -2203,7 +2203,7 @@ MATRIX_API matrix_status matrix_room_predecessor(matrix_client client, const cha
  *   reason (string): why, for the others to read
  *
  * Result:
- *   room_id (string): the room that was joined
+ *   room_id (string): the last room that was joined
  *
  * Errors: M_NOT_FOUND, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN
  */
