@@ -131,3 +131,43 @@ def test_the_newest_of_the_best_is_taken_and_no_other_asked_about(
     assert scene.call("find_direct_room", user_id=BOB) == {"room_id": "!29"}
     asked = {each.path.split("/")[5] for each in scene.server.requests if "/rooms/" in each.path}
     assert asked == {"!crowd", "!invited", "!29"}
+
+
+def invite(scene: Scene, answers: dict[Place, Any], *room_ids: str) -> None:
+    """Bob has invited the user to direct chats, and a sync tells."""
+    content = {"membership": "invite", "is_direct": True}
+    told = {"invite_state": {"events": [member(ME) | {"sender": BOB, "content": content}]}}
+    rooms = {"invite": dict.fromkeys(room_ids, told)}
+    answers["GET", f"{V3}/sync"] = {"next_batch": "s1", "rooms": rooms}
+    scene.call("sync_once")
+
+
+def test_an_invitation_that_is_void_is_passed_over(scene: Scene, answers: dict[Place, Any]) -> None:
+    had = keep_direct(answers, {})
+    invite(scene, answers, "!a", "!b")
+    answers["POST", f"{V3}/join/!a"] = Answer({"errcode": "M_FORBIDDEN", "error": "gone"}, 403)
+    answers["POST", f"{V3}/join/!b"] = {"room_id": "!b"}
+    made = scene.call("direct_room", user_id=BOB)
+    assert made == {"room_id": "!b", "is_new": False}
+    assert had[-1] == {BOB: ["!b"]}
+
+
+def test_not_all_invitations_of_a_user_are_tried(scene: Scene, answers: dict[Place, Any]) -> None:
+    had = keep_direct(answers, {})
+    invite(scene, answers, *(f"!{number}" for number in range(50)))
+    answers["POST", f"{V3}/createRoom"] = {"room_id": "!new"}
+    assert scene.call("direct_room", user_id=BOB) == {"room_id": "!new", "is_new": True}
+    assert had[-1] == {BOB: ["!new"]}
+    joins = [each for each in scene.server.requests if "/join/" in each.path]
+    assert len(joins) == 10
+
+
+@pytest.mark.parametrize("room", ["!a", "#tea:localhost"])
+def test_a_direct_chat_is_joined_by_id_or_alias(
+    scene: Scene, answers: dict[Place, Any], room: str
+) -> None:
+    had = keep_direct(answers, {})
+    invite(scene, answers, "!a", "!b")
+    answers["POST", f"{V3}/join/{room}"] = {"room_id": "!a"}
+    assert scene.call("join_room", room_id_or_alias=room) == {"room_id": "!a"}
+    assert had[-1] == {BOB: ["!a"]}

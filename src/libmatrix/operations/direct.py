@@ -23,6 +23,9 @@ from libmatrix.table_gen import (
     RemoveDirectRoomResult,
 )
 
+# Of one user, as most may be void.
+_MOST_INVITES = 10
+
 
 async def direct_room(client: Client, arguments: DirectRoomArguments) -> DirectRoomResult:
     """Finds or makes the room to talk with a user."""
@@ -50,15 +53,15 @@ async def direct_room(client: Client, arguments: DirectRoomArguments) -> DirectR
 
 async def _accept_invite(client: Client, user_id: str) -> str | None:
     """Joins a direct chat that the other has begun; None when there is none any more."""
-    room_id = direct.find_invite(client, user_id)
-    if room_id is None:
-        return None
-    try:
-        return await enter(client, "join", room_id, None, None)
-    except HomeserverError as error:
-        text = f"{room_id}: an invitation to a direct chat is void: {error.message}"
-        client.log.record("info", "direct", text, error.code)
-        return None
+    inviters = direct.direct_inviters(client).items()
+    invites = [room_id for room_id, inviter in inviters if inviter == user_id]
+    for room_id in invites[:_MOST_INVITES]:
+        try:
+            return await enter(client, "join", room_id, None, None)
+        except HomeserverError as error:
+            text = f"{room_id}: an invitation to a direct chat is void: {error.message}"
+            client.log.record("info", "direct", text, error.code)
+    return None
 
 
 async def find_direct_room(

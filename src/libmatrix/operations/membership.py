@@ -9,7 +9,7 @@ import msgspec
 from libmatrix.api import make_path
 from libmatrix.client import Client
 from libmatrix.identifiers import check_room, check_user_id
-from libmatrix.rooms.direct import direct_inviter, remember
+from libmatrix.rooms.direct import direct_inviters, remember
 from libmatrix.rooms.direct import joined_rooms as fetch_joined
 from libmatrix.rooms.joining import enter
 from libmatrix.rooms.members import list_members
@@ -53,10 +53,11 @@ async def join_room(client: Client, arguments: JoinRoomArguments) -> JoinRoomRes
     """Joins a room; one that the user was invited to as a direct chat is kept as such."""
     room = arguments.room_id_or_alias
     check_room(room)
-    inviter = direct_inviter(client, room)
+    # Noted before, as a sync may tell of the join first; and only then is known whose alias it is.
+    inviters = direct_inviters(client)
     room_id = await enter(client, "join", room, arguments.via, arguments.reason)
-    if inviter is not None:
-        await remember(client, [inviter], room_id)
+    if room_id in inviters:
+        await remember(client, [inviters[room_id]], room_id)
     return JoinRoomResult(room_id=room_id)
 
 

@@ -113,12 +113,13 @@ async def remember(client: Client, user_ids: Sequence[str], room_id: str) -> Non
         client.log.record("warning", "direct", text, error.code)
 
 
-def direct_inviter(client: Client, room_id: str) -> str | None:
-    """Who invited the user to a direct chat, as far as syncs have told."""
-    room = client.state.rooms.get(room_id)
-    if room is None or room.membership != "invite" or not room.is_direct_invite:
-        return None
-    return room.membership_sender
+def direct_inviters(client: Client) -> dict[str, str]:
+    """Who has invited the user to direct chats, by room, as far as syncs have told."""
+    return {
+        room_id: room.membership_sender
+        for room_id, room in client.state.rooms.items()
+        if room.membership == "invite" and room.is_direct_invite and room.membership_sender
+    }
 
 
 # -- the room to talk in ------------------------------------------------------------------------
@@ -170,11 +171,3 @@ async def _is_replaced(client: Client, room_id: str) -> bool:
             return False
         raise
     return True
-
-
-def find_invite(client: Client, user_id: str) -> str | None:
-    """A direct chat to which that user has invited this one, as far as syncs have told."""
-    for room_id in client.state.rooms:
-        if direct_inviter(client, room_id) == user_id:
-            return room_id
-    return None
