@@ -2609,7 +2609,7 @@ function Client:rooms(options) end
 ---@field history_visibility? matrix.HistoryVisibility who may read what was before, beyond the preset
 ---@field guest_access? matrix.GuestAccess whether guests may join, beyond the preset
 ---@field additional_creators? string[] user ids that may do everything as well; from room version 12 on
----@field power_level_content_override? any what its m.room.power_levels shall say, a map of what power_levels tells; it wins over the defaults
+---@field power_level_content_override? any what its m.room.power_levels shall say, a map of what power_levels tells; it wins over the defaults. From room version 12 on its users must not name a creator
 ---@field creation_content? any more content for its m.room.create, a map
 ---@field initial_state? any[] more state events: maps of type, state_key (empty if left out) and content
 ---@field invite_3pid? any[] invitations by address: maps of id_server, id_access_token, medium and address

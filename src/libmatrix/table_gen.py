@@ -3212,7 +3212,7 @@ class CreateRoomArguments(Input, frozen=True, kw_only=True):
     # user ids that may do everything as well; from room version 12 on
     additional_creators: list[str] | None = None
     # what its m.room.power_levels shall say, a map of what power_levels tells; it wins over the
-    # defaults
+    # defaults. From room version 12 on its users must not name a creator
     power_level_content_override: Raw = Raw()
     # more content for its m.room.create, a map
     creation_content: Raw = Raw()

@@ -124,6 +124,23 @@ def test_invitations_by_address(scene: Scene, answers: dict[Place, Any]) -> None
     assert "very-secret" not in str(scene.host.logs) + str(error)
 
 
+def test_creators_have_no_level_from_version_12_on(scene: Scene, answers: dict[Place, Any]) -> None:
+    answers["POST", f"{V3}/createRoom"] = {"room_id": "!new"}
+    for user_id in (ME, BOB):
+        levels = {"users": {user_id: 100}}
+        given = {"power_level_content_override": levels, "additional_creators": [BOB]}
+        for version in ("12", "13", "org.matrix.hydra.11"):
+            error = scene.refuse("create_room", room_version=version, **given)
+            assert error["code"] == "E_INVALID_ARGUMENT"
+            assert error["message"].startswith("power_level_content_override: " + user_id)
+    assert not scene.server.requests
+    # What version the homeserver takes by default is not known.
+    levels = {"users": {ME: 100}}
+    for more in ({"room_version": "11"}, {}):
+        scene.call("create_room", power_level_content_override=levels, **more)
+    scene.call("create_room", room_version="12", power_level_content_override={"users": {BOB: 50}})
+
+
 def test_an_answer_without_a_room(scene: Scene, answers: dict[Place, Any]) -> None:
     answers["POST", f"{V3}/createRoom"] = {"room": "!new"}
     assert scene.refuse("create_room")["code"] == "E_INVALID_RESPONSE"

@@ -2084,7 +2084,8 @@ MATRIX_API matrix_status matrix_rooms(matrix_client client, matrix_map *options,
  *   additional_creators (list<string>): user ids that may do everything as well; from room version
  *     12 on
  *   power_level_content_override (json): what its m.room.power_levels shall say, a map of what
- *     power_levels tells; it wins over the defaults
+ *     power_levels tells; it wins over the defaults. From room version 12 on its users must not
+ *     name a creator
  *   creation_content (json): more content for its m.room.create, a map
  *   initial_state (list<json>): more state events: maps of type, state_key (empty if left out) and
  *     content

@@ -47,6 +47,7 @@ async def create(client: Client, arguments: CreateRoomArguments) -> str:
     """Creates a room; returns its id."""
     path = make_path("createRoom")
     body = creation_body(arguments)
+    await _check_levels(client, arguments, body)
     room_id = (await client.api.post(_RoomAnswer, path, body)).room_id
     if any(event["type"] == ENCRYPTION for event in body.get("initial_state", ())):
         # A sync may have seen the room before it was whole.
@@ -132,6 +133,21 @@ def _levels(arguments: CreateRoomArguments) -> dict[str, Any]:
         if isinstance(users, dict) and user_id in users:
             raise ArgumentError(f"{name}: {user_id} is in additional_creators and has no level")
     return levels
+
+
+async def _check_levels(
+    client: Client, arguments: CreateRoomArguments, body: dict[str, Any]
+) -> None:
+    """Raises ArgumentError for a level of the room's creator, who is above all levels."""
+    name = "power_level_content_override"
+    users = body.get(name, {}).get("users")
+    if not isinstance(users, dict) or not has_creator_power(arguments.room_version):
+        return
+    user_id = await client.syncer.user_id()
+    if user_id in users:
+        raise ArgumentError(
+            f"{name}: {user_id} creates the room and has no level from room version 12 on"
+        )
 
 
 def _creation_content(arguments: CreateRoomArguments) -> dict[str, Any]:
