@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -103,6 +104,24 @@ def test_servers_of_a_large_room(scene: Scene, answers: dict[Place, Any]) -> Non
     scene.call("add_space_child", space_id="!space", room_id="!room")
     assert body() == {"via": ["big", "localhost"]}
     assert not [each for each in scene.server.requests if each.path.endswith("/!room/members")]
+
+
+# -- tags ---------------------------------------------------------------------------------------
+
+
+def test_a_malformed_tag_does_not_hide_the_others(scene: Scene, answers: dict[Place, Any]) -> None:
+    tags = {"u.a": {"order": 0.5, "x": [1]}, "u.b": None, "u.c": 7, "u.d": {}, "u.e": {"n": 10**30}}
+    deep = {"u.f": {"x": json.loads("[" * 300 + "]" * 300)}}
+    answers["GET", f"{V3}/user/{ME}/rooms/!room/tags"] = {"tags": tags | deep}
+    sound = {"tags": {"u.a": {"order": 0.5, "x": [1]}, "u.d": {}}}
+    assert scene.call("room_tags", room_id="!room", reload=True) == sound
+    told = [{"type": "m.tag", "content": {"tags": tags | {"u.e": []}}}]
+    rooms = {"join": {"!room": {"account_data": {"events": told}}}}
+    answers["GET", f"{V3}/sync"] = {"next_batch": "s1", "rooms": rooms}
+    scene.call("sync_once")
+    assert scene.call("room_tags", room_id="!room") == sound
+    [room] = scene.call("rooms")["rooms"]
+    assert room["tags"] == sound["tags"]
 
 
 # -- creating -----------------------------------------------------------------------------------

@@ -100,6 +100,11 @@ def read_event(data: bytes, is_tame: bool = False) -> EventHead:
     return head
 
 
+def read_content(data: bytes | Raw) -> Raw:
+    """A map that is within the limits of events, itself. Raises `MalformedEventError`."""
+    return read_event(b'{"type":"m","content":%b}' % data).content
+
+
 def read_timeline_event(data: bytes, is_tame: bool = False) -> EventHead:
     """The same for an event that must have an id and a sender. Raises `MalformedEventError`."""
     head = read_event(data, is_tame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from libmatrix.api import make_path
+from libmatrix.api import decode, make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
 from libmatrix.rooms.room import decode_tags
@@ -35,7 +35,8 @@ async def room_tags(client: Client, arguments: RoomTagsArguments) -> RoomTagsRes
     if room is not None and not state.is_partial and not arguments.reload:
         return RoomTagsResult(tags=Raw(_encode(room.tags or {})))
     path = await _path(client, room_id, "tags")
-    return RoomTagsResult(tags=Raw(_encode(decode_tags(await client.api.call("GET", path)))))
+    content = decode(await client.api.call("GET", path), Raw)
+    return RoomTagsResult(tags=Raw(_encode(decode_tags(content))))
 
 
 async def set_room_tag(client: Client, arguments: SetRoomTagArguments) -> SetRoomTagResult:

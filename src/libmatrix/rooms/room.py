@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from libmatrix.errors import BROKEN_JSON
-from libmatrix.events.head import EventHead, content
+from libmatrix.events.head import EventHead, MalformedEventError, content, read_content
 from libmatrix.rooms.names import make_name
 from libmatrix.sync.response import Summary
 from libmatrix.table_gen import Membership, Room
@@ -168,15 +169,19 @@ class _Topic(msgspec.Struct, gc=False):
 
 
 class _Tags(msgspec.Struct, gc=False):
-    tags: dict[str, dict[str, Any]] = {}
+    tags: dict[str, Raw] = {}
 
 
 def decode_tags(data: Raw | bytes) -> dict[str, dict[str, Any]]:
-    """The tags in the content of m.tag; none when they are not what they should be."""
+    """The tags in the content of m.tag; those that are not what they should be are passed over."""
+    found: dict[str, dict[str, Any]] = {}
     try:
-        return msgspec.json.decode(data, type=_Tags).tags
+        for name, raw in msgspec.json.decode(data, type=_Tags).tags.items():
+            with suppress(MalformedEventError):
+                found[name] = msgspec.json.decode(read_content(raw))
     except BROKEN_JSON:
         return {}
+    return found
 
 
 class RoomUpdate:

@@ -9,12 +9,10 @@ from msgspec import Raw
 
 from libmatrix.api import make_path
 from libmatrix.errors import BROKEN_JSON, HomeserverError, ResponseError
-from libmatrix.events.head import EventHead, MalformedEventError, read_event
+from libmatrix.events.head import EventHead, MalformedEventError, read_content, read_event
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
-
-MOST_DEPTH_ROOM = b'{"type":"m","content":%s}'
 
 
 def content_of(event: bytes) -> Raw:
@@ -80,7 +78,7 @@ def is_missing(error: HomeserverError) -> bool:
 def checked(body: bytes) -> Raw:
     """A map from the homeserver, within the limits that events have. Raises `ResponseError`."""
     try:
-        return read_event(MOST_DEPTH_ROOM % body).content
+        return read_content(body)
     except MalformedEventError as error:
         raise ResponseError(f"the homeserver's answer: {error}") from None
 
