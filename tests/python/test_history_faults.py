@@ -176,3 +176,41 @@ def test_relations_that_do_not_end(host: RuntimeHost) -> None:
         refused = host.refuse(client, "edit_history", room_id=ROOM, event_id="$a")
         assert refused["code"] == "E_INVALID_RESPONSE"
     assert count == 201
+
+
+def search(host: RuntimeHost, *results: Any, **more: Any) -> Any:
+    body = {"search_categories": {"room_events": {"results": list(results), **more}}}
+    with ScriptedServer(lambda _: Answer(body)) as server:
+        return host.call(host.client(server.url, **SESSION), "search_messages", text="tea")
+
+
+def test_one_malformed_result_does_not_hide_the_others(host: RuntimeHost) -> None:
+    a, b, c, d = (event(name, room_id=ROOM) for name in "abcd")
+    found = search(
+        host,
+        {"rank": "much", "result": a, "context": {"events_before": None, "events_after": [c, 7]}},
+        {"rank": 0.5, "result": b, "context": 7},
+        7,
+        None,
+        {"rank": 1},
+        {"result": event("x")},
+        {"result": event("x", room_id=ROOM, content=[])},
+        {"rank": 1, "result": d, "context": {"events_before": [c, b]}},
+    )["results"]
+    assert [each["event"]["body"] for each in found] == ["a", "b", "d"]
+    assert [each.get("rank") for each in found] == [None, 0.5, 1.0]
+    assert [each["body"] for each in found[0]["events_after"]] == ["c"]
+    assert [each["body"] for each in found[2]["events_before"]] == ["b", "c"]
+    left_out = [each for each in host.logs if each.get("code") == "E_MALFORMED_EVENT"]
+    assert len(left_out) == 6
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30, -(2**64)])
+def test_integers_that_hosts_cannot_hold(host: RuntimeHost, number: int) -> None:
+    found = search(host, count=number)
+    assert found == {"results": [], "highlights": []}
+    assert search(host, count=2.0)["count"] == 2
+    with ScriptedServer(lambda _: Answer({"event_id": "$a", "origin_server_ts": number})) as server:
+        client = host.client(server.url, **SESSION)
+        refused = host.refuse(client, "timestamp_to_event", room_id=ROOM, timestamp=1)
+        assert refused["code"] == "E_INVALID_RESPONSE"

@@ -8,10 +8,12 @@ import msgspec
 from msgspec import Raw
 
 from libmatrix.api import decode, make_path
-from libmatrix.errors import BROKEN_JSON, ArgumentError
+from libmatrix.errors import BROKEN_JSON, ArgumentError, ResponseError
 from libmatrix.messages.content import read_map
 from libmatrix.messages.fetched import make_records
 from libmatrix.messages.paging import check_limit
+from libmatrix.rooms.previews import whole
+from libmatrix.sync.response import salvage
 from libmatrix.table_gen import SearchMessagesResult, SearchResult
 
 if TYPE_CHECKING:
@@ -27,14 +29,14 @@ class _Context(msgspec.Struct):
 
 
 class _Result(msgspec.Struct):
-    result: Raw
+    result: Raw = Raw()
     rank: float | None = None
     context: _Context = msgspec.field(default_factory=_Context)
 
 
 class _Events(msgspec.Struct):
-    results: list[_Result] = []
-    count: int | None = None
+    results: list[Raw] = []
+    count: Any = None
     highlights: list[str] = []
     next_batch: str | None = None
 
@@ -60,10 +62,10 @@ async def search(client: Client, arguments: SearchMessagesArguments) -> SearchMe
     body = {"search_categories": {"room_events": criteria}}
     answer = await client.api.call("POST", path, query=query, body=body)
     found = decode(answer, _Answer).search_categories.room_events
-    made = [_record(client, each, user_id) for each in found.results]
+    made = [_record(client, index, raw, user_id) for index, raw in enumerate(found.results)]
     return SearchMessagesResult(
         results=[each for each in made if each is not None],
-        count=found.count,
+        count=whole(found.count),
         highlights=found.highlights,
         next_batch=found.next_batch,
     )
@@ -92,10 +94,14 @@ def _criteria(arguments: SearchMessagesArguments) -> dict[str, Any]:
     return criteria
 
 
-def _record(client: Client, found: _Result, user_id: str) -> SearchResult | None:
+def _record(client: Client, index: int, raw: Raw, user_id: str) -> SearchResult | None:
+    """One result, with what is sound of its context; None, and a line in the log, for none."""
     try:
+        found, _ = salvage(bytes(raw), _Result)
         room_id = msgspec.json.decode(found.result, type=_Place).room_id
-    except BROKEN_JSON:
+    except (ResponseError, *BROKEN_JSON):
+        text = f"result {index} of a search was left out: it is none"
+        client.log.record("warning", "search", text, "E_MALFORMED_EVENT")
         return None
 
     def records(raws: list[Raw]) -> list[Event]:

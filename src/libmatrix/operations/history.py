@@ -25,6 +25,7 @@ from libmatrix.messages.paging import (
     with_some,
 )
 from libmatrix.messages.searching import search
+from libmatrix.rooms.state_events import checked
 from libmatrix.sync.response import require_chunk, salvage
 from libmatrix.table_gen import (
     CloseCursorArguments,
@@ -119,7 +120,7 @@ async def timestamp_to_event(
 async def _at_moment(client: Client, room_id: str, timestamp: int, direction: str) -> _Moment:
     path = make_path("rooms", room_id, "timestamp_to_event", prefix=V1)
     query = [("ts", str(timestamp)), ("dir", letter(direction))]
-    return decode(await client.api.call("GET", path, query=query), _Moment)
+    return decode(bytes(checked(await client.api.call("GET", path, query=query))), _Moment)
 
 
 async def relations(client: Client, arguments: RelationsArguments) -> RelationsResult:
