@@ -322,6 +322,8 @@ list.records = {
     { name = "event", type = "record", record = "event", required = true },
     { name = "events_before", type = "list", item = "record", record = "event", required = true },
     { name = "events_after", type = "list", item = "record", record = "event", required = true },
+    { name = "prev_batch", type = "string" },
+    { name = "next_batch", type = "string" },
   },
   poll_answer = {
     { name = "id", type = "string", required = true },

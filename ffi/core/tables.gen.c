@@ -495,10 +495,12 @@ static const struct field search_result_fields[] = {
     {.name = "event", .type = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_search_result, event), .has_offset = SIZE_MAX},
     {.name = "events_before", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_search_result, events_before), .has_offset = SIZE_MAX},
     {.name = "events_after", .type = FIELD_LIST, .item = FIELD_RECORD, .record = &matrix_record_event, .required = true, .secret = false, .offset = offsetof(matrix_search_result, events_after), .has_offset = SIZE_MAX},
+    {.name = "prev_batch", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_search_result, prev_batch), .has_offset = SIZE_MAX},
+    {.name = "next_batch", .type = FIELD_STRING, .required = false, .secret = false, .offset = offsetof(matrix_search_result, next_batch), .has_offset = SIZE_MAX},
 };
 
 const struct record matrix_record_search_result = {
-    .name = "search_result", .fields = {search_result_fields, 4}, .size = sizeof(matrix_search_result)
+    .name = "search_result", .fields = {search_result_fields, 6}, .size = sizeof(matrix_search_result)
 };
 
 static const struct field poll_answer_fields[] = {

@@ -338,6 +338,8 @@
 ---@field event matrix.Event the message
 ---@field events_before matrix.Event[] those before it, oldest first
 ---@field events_after matrix.Event[] those after it, oldest first
+---@field prev_batch? string token: where history goes on backward
+---@field next_batch? string token: where history goes on forward
 
 ---An answer to choose in a poll.
 ---@class matrix.PollAnswer

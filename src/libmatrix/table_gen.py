@@ -816,6 +816,10 @@ class SearchResult(Output):
     events_after: list[Event]
     # how well it fits; the higher the better
     rank: float | None = None
+    # token: where history goes on backward
+    prev_batch: str | None = None
+    # token: where history goes on forward
+    next_batch: str | None = None
 
 
 class PollAnswer(Output):

@@ -195,12 +195,13 @@ def test_one_malformed_result_does_not_hide_the_others(host: RuntimeHost) -> Non
         {"rank": 1},
         {"result": event("x")},
         {"result": event("x", room_id=ROOM, content=[])},
-        {"rank": 1, "result": d, "context": {"events_before": [c, b]}},
+        {"rank": 1, "result": d, "context": {"events_before": [c, b], "start": "s", "end": 7}},
     )["results"]
     assert [each["event"]["body"] for each in found] == ["a", "b", "d"]
     assert [each.get("rank") for each in found] == [None, 0.5, 1.0]
     assert [each["body"] for each in found[0]["events_after"]] == ["c"]
     assert [each["body"] for each in found[2]["events_before"]] == ["b", "c"]
+    assert found[2]["prev_batch"] == "s" and "next_batch" not in found[2]
     left_out = [each for each in host.logs if each.get("code") == "E_MALFORMED_EVENT"]
     assert len(left_out) == 6
 

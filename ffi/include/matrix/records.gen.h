@@ -523,6 +523,10 @@ typedef struct matrix_search_result {
     const matrix_value *events_before;
     /** those after it, oldest first (list<event>) */
     const matrix_value *events_after;
+    /** token: where history goes on backward; may be absent */
+    const char *prev_batch;
+    /** token: where history goes on forward; may be absent */
+    const char *next_batch;
 } matrix_search_result;
 
 /** An answer to choose in a poll. */

@@ -26,6 +26,8 @@ _KEYS = ("content.body", "content.name", "content.topic")
 class _Context(msgspec.Struct):
     events_before: list[Raw] = []
     events_after: list[Raw] = []
+    start: str | None = None
+    end: str | None = None
 
 
 class _Result(msgspec.Struct):
@@ -115,4 +117,6 @@ def _record(client: Client, index: int, raw: Raw, user_id: str) -> SearchResult 
         event=events[0],
         events_before=records(found.context.events_before[::-1]),
         events_after=records(found.context.events_after),
+        prev_batch=found.context.start,
+        next_batch=found.context.end,
     )
