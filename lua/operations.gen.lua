@@ -1710,9 +1710,9 @@ list.operations = {
     name = "set_canonical_alias",
     arguments = {
       { name = "room_id", type = "string", required = true },
-      { name = "alias", type = "string", required = true },
     },
     options = {
+      { name = "alias", type = "string" },
       { name = "alt_aliases", type = "list", item = "string" },
     },
     result = {

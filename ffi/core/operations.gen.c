@@ -914,12 +914,10 @@ matrix_status matrix_canonical_alias(matrix_client client, const char *room_id, 
 }
 
 matrix_status matrix_set_canonical_alias(matrix_client client, const char *room_id,
-                                         const char *alias, matrix_map *options,
-                                         matrix_callback callback, void *user_data,
-                                         matrix_request *request) {
+                                         matrix_map *options, matrix_callback callback,
+                                         void *user_data, matrix_request *request) {
     const union core_argument arguments[] = {
         {.string = room_id},
-        {.string = alias},
     };
 
     return core_submit(client, &matrix_operations[OPERATION_SET_CANONICAL_ALIAS], arguments,

@@ -1256,10 +1256,10 @@ static const struct field canonical_alias_options[] = {
 
 static const struct field set_canonical_alias_arguments[] = {
     {.name = "room_id", .type = FIELD_STRING, .required = true, .secret = false},
-    {.name = "alias", .type = FIELD_STRING, .required = true, .secret = false},
 };
 
 static const struct field set_canonical_alias_options[] = {
+    {.name = "alias", .type = FIELD_STRING, .required = false, .secret = false},
     {.name = "alt_aliases", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
 };
 
@@ -2439,8 +2439,8 @@ const struct operation matrix_operations[] = {
     },
     [OPERATION_SET_CANONICAL_ALIAS] = {
         .name = "set_canonical_alias",
-        .arguments = {set_canonical_alias_arguments, 2},
-        .options = {set_canonical_alias_options, 1},
+        .arguments = {set_canonical_alias_arguments, 1},
+        .options = {set_canonical_alias_options, 2},
         .has_progress = false,
     },
     [OPERATION_SET_JOIN_RULE] = {

@@ -2401,23 +2401,23 @@ function Client:canonical_alias(room_id, options) end
 
 ---Options of set_canonical_alias.
 ---@class matrix.SetCanonicalAliasOptions
----@field alt_aliases? string[] the others; when left out they stay as they are
+---@field alias? string the main one; an empty one takes it away
+---@field alt_aliases? string[] the others, all of them; an empty list takes them away
 
 ---Outcome of set_canonical_alias.
 ---@class matrix.SetCanonicalAliasPayload: matrix.Payload
 ---@field event_id string the state event
 
----Sets a room's main alias, and its other published aliases where they are given. The aliases must exist, see create_room_alias.
+---Sets a room's main alias, its other published aliases, or both; what is left out stays as it is. The aliases must exist, see create_room_alias.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#mroomcanonical_alias)
 ---
 ---Errors: M_BAD_ALIAS, M_FORBIDDEN, M_INVALID_PARAM, M_TOO_LARGE, M_UNKNOWN_TOKEN, E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
 ---@param room_id string the room
----@param alias string the main one; an empty one takes it away
 ---@param options? matrix.SetCanonicalAliasOptions
 ---@return matrix.SetCanonicalAliasPayload payload only inside `matrix.run`
----@overload fun(self: matrix.Client, room_id: string, alias: string, callback: fun(payload: matrix.SetCanonicalAliasPayload)): matrix.Request
----@overload fun(self: matrix.Client, room_id: string, alias: string, options: matrix.SetCanonicalAliasOptions?, callback: fun(payload: matrix.SetCanonicalAliasPayload)): matrix.Request
-function Client:set_canonical_alias(room_id, alias, options) end
+---@overload fun(self: matrix.Client, room_id: string, callback: fun(payload: matrix.SetCanonicalAliasPayload)): matrix.Request
+---@overload fun(self: matrix.Client, room_id: string, options: matrix.SetCanonicalAliasOptions?, callback: fun(payload: matrix.SetCanonicalAliasPayload)): matrix.Request
+function Client:set_canonical_alias(room_id, options) end
 
 ---Options of set_join_rule.
 ---@class matrix.SetJoinRuleOptions

@@ -2982,8 +2982,8 @@ class SetCanonicalAliasArguments(Input, frozen=True, kw_only=True):
     # the room
     room_id: str
     # the main one; an empty one takes it away
-    alias: str
-    # the others; when left out they stay as they are
+    alias: str | None = None
+    # the others, all of them; an empty list takes them away
     alt_aliases: list[str] | None = None
 
 

@@ -76,7 +76,7 @@
                (matrix.check (alice:create-room-alias room_id alias))
                (T.equal (. (matrix.check (bob:resolve-room-alias alias)) :room_id) room_id)
                (T.same (. (matrix.check (alice:room-aliases room_id)) :aliases) [alias])
-               (matrix.check (alice:set-canonical-alias room_id alias))
+               (matrix.check (alice:set-canonical-alias room_id {: alias}))
                (T.equal (. (matrix.check (alice:canonical-alias room_id)) :alias) alias)
                (matrix.check (alice:set-directory-visibility room_id :public))
                (T.equal (. (matrix.check (bob:directory-visibility room_id)) :visibility) :public)

@@ -106,6 +106,21 @@ def test_servers_of_a_large_room(scene: Scene, answers: dict[Place, Any]) -> Non
     assert not [each for each in scene.server.requests if each.path.endswith("/!room/members")]
 
 
+def test_aliases_that_are_not_given_stay(scene: Scene, answers: dict[Place, Any]) -> None:
+    path = state("!room", "m.room.canonical_alias")
+    told = {"alias": "#a:x", "alt_aliases": ["#b:x"], "org.example": 1}
+    answers["GET", path] = told
+    body = sent(answers, path)
+    scene.call("set_canonical_alias", room_id="!room", alt_aliases=["#b:x", "#c:x"])
+    assert body() == told | {"alt_aliases": ["#b:x", "#c:x"]}
+    scene.call("set_canonical_alias", room_id="!room", alias="#c:x")
+    assert body() == told | {"alias": "#c:x"}
+    scene.call("set_canonical_alias", room_id="!room", alias="", alt_aliases=[])
+    assert body() == {"org.example": 1}
+    error = scene.refuse("set_canonical_alias", room_id="!room")
+    assert error["code"] == "E_INVALID_ARGUMENT" and error["message"].startswith("alias: ")
+
+
 # -- tags ---------------------------------------------------------------------------------------
 
 

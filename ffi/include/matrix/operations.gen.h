@@ -1828,16 +1828,16 @@ MATRIX_API matrix_status matrix_canonical_alias(matrix_client client, const char
                                                 void *user_data, matrix_request *request);
 
 /**
- * Sets a room's main alias, and its other published aliases where they are given. The aliases must
- * exist, see create_room_alias. Since 0.1.
+ * Sets a room's main alias, its other published aliases, or both; what is left out stays as it is.
+ * The aliases must exist, see create_room_alias. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#mroomcanonical_alias
  *
  * Arguments:
  *   room_id (string): the room
- *   alias (string): the main one; an empty one takes it away
  *
  * Options:
- *   alt_aliases (list<string>): the others; when left out they stay as they are
+ *   alias (string): the main one; an empty one takes it away
+ *   alt_aliases (list<string>): the others, all of them; an empty list takes them away
  *
  * Result:
  *   event_id (string): the state event
@@ -1846,9 +1846,8 @@ MATRIX_API matrix_status matrix_canonical_alias(matrix_client client, const char
  *   E_INVALID_ARGUMENT, E_NOT_LOGGED_IN, E_SEND_UNCERTAIN, E_TOO_LARGE
  */
 MATRIX_API matrix_status matrix_set_canonical_alias(matrix_client client, const char *room_id,
-                                                    const char *alias, matrix_map *options,
-                                                    matrix_callback callback, void *user_data,
-                                                    matrix_request *request);
+                                                    matrix_map *options, matrix_callback callback,
+                                                    void *user_data, matrix_request *request);
 
 /**
  * Says who may join a room. Since 0.1.

@@ -98,13 +98,16 @@ async def set_canonical_alias(
 ) -> SetCanonicalAliasResult:
     """Sets a room's published aliases."""
     room_id, alias, others = arguments.room_id, arguments.alias, arguments.alt_aliases
+    if alias is None and others is None:
+        raise ArgumentError("alias: this or alt_aliases must be given")
     if alias:
         check_alias(alias)
     for index, other in enumerate(others or (), 1):
         check_alias(other, f"alt_aliases[{index}]")
     async with client.lock(room_id + _ALIAS):
         content = await fetch_map(client, room_id, _ALIAS)
-        _put(content, "alias", alias)
+        if alias is not None:
+            _put(content, "alias", alias)
         if others is not None:
             _put(content, "alt_aliases", others)
         event_id = await send_state(client, room_id, _ALIAS, "", content)

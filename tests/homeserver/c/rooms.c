@@ -207,7 +207,9 @@ static void publish(const char *room_id) {
     CHECK(count(value, "via") == 1);
     DO(matrix_room_aliases(alice, room_id, NULL, NULL, NULL, &request));
     CHECK(count(answer(request), "aliases") == 1);
-    DO(matrix_set_canonical_alias(alice, room_id, alias, NULL, NULL, NULL, &request));
+    options = matrix_map_new();
+    CHECK_OK(matrix_map_set_string(options, "alias", alias));
+    DO(matrix_set_canonical_alias(alice, room_id, options, NULL, NULL, &request));
     answer(request);
     options = map_of("{\"reload\":true}");
     DO(matrix_canonical_alias(alice, room_id, options, NULL, NULL, &request));

@@ -31,7 +31,7 @@ T.test("aliases are made, resolved, listed, published and deleted", function()
     local aliases = check(alice:room_aliases(room_id)).aliases
     T.equal(#aliases == 2 and has(aliases, first) and has(aliases, second), true)
     refused(bob:room_aliases(room_id), "M_FORBIDDEN")
-    check(alice:set_canonical_alias(room_id, first, { alt_aliases = { second } }))
+    check(alice:set_canonical_alias(room_id, { alias = first, alt_aliases = { second } }))
     local published = check(alice:canonical_alias(room_id, { reload = true }))
     T.equal(published.alias, first)
     T.same(published.alt_aliases, { second })
