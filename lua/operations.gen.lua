@@ -2226,6 +2226,7 @@ list.operations = {
       { name = "guest_access", type = "enum", enum = "guest_access" },
       { name = "federate", type = "bool" },
       { name = "additional_creators", type = "list", item = "string" },
+      { name = "power_level_content_override", type = "json" },
       { name = "initial_state", type = "list", item = "json" },
     },
     result = {

@@ -1511,6 +1511,7 @@ static const struct field create_space_options[] = {
     {.name = "guest_access", .type = FIELD_ENUM, .enumeration = &matrix_enum_guest_access, .required = false, .secret = false},
     {.name = "federate", .type = FIELD_BOOL, .required = false, .secret = false},
     {.name = "additional_creators", .type = FIELD_LIST, .item = FIELD_STRING, .required = false, .secret = false},
+    {.name = "power_level_content_override", .type = FIELD_JSON, .required = false, .secret = false},
     {.name = "initial_state", .type = FIELD_LIST, .item = FIELD_JSON, .required = false, .secret = false},
 };
 
@@ -2686,7 +2687,7 @@ const struct operation matrix_operations[] = {
     [OPERATION_CREATE_SPACE] = {
         .name = "create_space",
         .arguments = {NULL, 0},
-        .options = {create_space_options, 15},
+        .options = {create_space_options, 16},
         .has_progress = false,
     },
     [OPERATION_ADD_SPACE_CHILD] = {

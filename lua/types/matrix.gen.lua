@@ -3130,13 +3130,14 @@ function Client:logout(options) end
 ---@field guest_access? matrix.GuestAccess whether guests may join, beyond the preset
 ---@field federate? boolean users of other servers may join; it cannot be changed later
 ---@field additional_creators? string[] user ids that may do everything as well; from room version 12 on
+---@field power_level_content_override? any what its m.room.power_levels shall say, a map of what power_levels tells; it wins over the defaults, events_default 100 among them. From room version 12 on its users must not name a creator
 ---@field initial_state? any[] more state events: maps of type, state_key (empty if left out) and content
 
 ---Outcome of create_space.
 ---@class matrix.CreateSpacePayload: matrix.Payload
 ---@field space_id string its id
 
----Creates a space: a room that others are put into. Only level 100 may send messages there. Else it is a room: invite, join, set and leave it as one.
+---Creates a space: a room that others are put into. Only level 100 may send messages there, unless power_level_content_override says otherwise. Else it is a room: invite, join, set and leave it as one.
 ---[Specification](https://spec.matrix.org/latest/client-server-api/#spaces)
 ---
 ---Errors: M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_LIMIT_EXCEEDED, M_FORBIDDEN, M_UNKNOWN_TOKEN, E_NOT_LOGGED_IN, E_INVALID_ARGUMENT

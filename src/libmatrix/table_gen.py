@@ -3781,6 +3781,10 @@ class CreateSpaceArguments(Input, frozen=True, kw_only=True):
     federate: bool = True
     # user ids that may do everything as well; from room version 12 on
     additional_creators: list[str] | None = None
+    # what its m.room.power_levels shall say, a map of what power_levels tells; it wins over the
+    # defaults, events_default 100 among them. From room version 12 on its users must not name a
+    # creator
+    power_level_content_override: Raw = Raw()
     # more state events: maps of type, state_key (empty if left out) and content
     initial_state: list[Raw] | None = None
 

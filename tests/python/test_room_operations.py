@@ -158,6 +158,22 @@ def test_invitations_by_address(scene: Scene, answers: dict[Place, Any]) -> None
     assert "very-secret" not in str(scene.host.logs) + str(error)
 
 
+def test_levels_of_a_new_space(scene: Scene, answers: dict[Place, Any]) -> None:
+    path = f"{V3}/createRoom"
+    answers["POST", path] = {"room_id": "!new"}
+    name = "power_level_content_override"
+    for given in ({}, {name: {"invite": 60}}, {name: {"events_default": 0}}):
+        scene.call("create_space", **given)
+    bodies = scene.bodies("POST", path)
+    assert [body[name] for body in bodies] == [
+        {"events_default": 100},
+        {"events_default": 100, "invite": 60},
+        {"events_default": 0},
+    ]
+    error = scene.refuse("create_space", **{name: [1]})
+    assert error["code"] == "E_INVALID_ARGUMENT" and error["message"].startswith(name)
+
+
 def test_creators_have_no_level_from_version_12_on(scene: Scene, answers: dict[Place, Any]) -> None:
     answers["POST", f"{V3}/createRoom"] = {"room_id": "!new"}
     for user_id in (ME, BOB):

@@ -2625,8 +2625,9 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
 /* ---- spaces --------------------------------------------------------------------------------- */
 
 /**
- * Creates a space: a room that others are put into. Only level 100 may send messages there. Else it
- * is a room: invite, join, set and leave it as one. Since 0.1.
+ * Creates a space: a room that others are put into. Only level 100 may send messages there, unless
+ * power_level_content_override says otherwise. Else it is a room: invite, join, set and leave it as
+ * one. Since 0.1.
  * https://spec.matrix.org/latest/client-server-api/#spaces
  *
  * Options:
@@ -2651,6 +2652,9 @@ MATRIX_API matrix_status matrix_logout(matrix_client client, matrix_map *options
  *   federate (bool, default true): users of other servers may join; it cannot be changed later
  *   additional_creators (list<string>): user ids that may do everything as well; from room version
  *     12 on
+ *   power_level_content_override (json): what its m.room.power_levels shall say, a map of what
+ *     power_levels tells; it wins over the defaults, events_default 100 among them. From room
+ *     version 12 on its users must not name a creator
  *   initial_state (list<json>): more state events: maps of type, state_key (empty if left out) and
  *     content
  *

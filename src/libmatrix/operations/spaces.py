@@ -11,7 +11,7 @@ from libmatrix.api import decode, make_path
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError
 from libmatrix.identifiers import check_room_id
-from libmatrix.rooms.creation import SPACE, create
+from libmatrix.rooms.creation import SPACE, as_map, create
 from libmatrix.rooms.previews import Chunk, fields, read_chunks
 from libmatrix.rooms.spaces import (
     CHILD,
@@ -47,7 +47,7 @@ from libmatrix.table_gen import (
 
 _V1 = "/_matrix/client/v1"
 # Only who may change the space has something to say in it.
-_LEVELS = Raw(b'{"events_default":100}')
+_LEVELS = {"events_default": 100}
 _GIVEN = (
     "name",
     "topic",
@@ -66,6 +66,8 @@ _GIVEN = (
     "initial_state",
 )
 
+_encode = msgspec.json.Encoder().encode
+
 
 class _Hierarchy(msgspec.Struct):
     rooms: list[Raw]
@@ -75,7 +77,10 @@ class _Hierarchy(msgspec.Struct):
 async def create_space(client: Client, arguments: CreateSpaceArguments) -> CreateSpaceResult:
     """Creates a space."""
     given: dict[str, Any] = {name: getattr(arguments, name) for name in _GIVEN}
-    wanted = CreateRoomArguments(room_type=SPACE, power_level_content_override=_LEVELS, **given)
+    override = arguments.power_level_content_override
+    levels = _LEVELS | as_map(override, "power_level_content_override") if override else _LEVELS
+    given["power_level_content_override"] = Raw(_encode(levels))
+    wanted = CreateRoomArguments(room_type=SPACE, **given)
     return CreateSpaceResult(space_id=await create(client, wanted))
 
 

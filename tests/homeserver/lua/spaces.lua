@@ -70,12 +70,20 @@ T.test("spaces are refused what they cannot be, and made as they are wanted", fu
     refused(alice:add_space_child(space_id, room_id, { order = "\195\164" }), "E_INVALID_ARGUMENT", "^order: ")
     refused(alice:add_space_child(space_id, room_id, { via = {} }), "E_INVALID_ARGUMENT", "^via: ")
     refused(alice:create_space { join_rule = "restricted" }, "E_INVALID_ARGUMENT", "^allow: ")
+    refused(alice:create_space {
+      room_version = "12", power_level_content_override = { users = { [alice_id] = 100 } },
+    }, "E_INVALID_ARGUMENT", "^power_level_content_override: ")
     local closed = check(alice:create_space {
+      power_level_content_override = { invite = 60, users = { ["@carol:localhost"] = 70 } },
       federate = false, guest_access = "forbidden", room_version = "12", additional_creators = { bob_id },
       initial_state = { { type = "org.example.colour", content = { colour = "green" } } },
     }).space_id
     T.equal(state(alice, closed, "m.room.create")["m.federate"], false)
     T.same(check(alice:power_levels(closed)).creators, { alice_id, bob_id })
+    local levels = state(alice, closed, "m.room.power_levels")
+    T.equal(levels.events_default, 100)
+    T.equal(levels.invite, 60)
+    T.same(levels.users, { ["@carol:localhost"] = 70 })
     T.equal(state(alice, closed, "m.room.guest_access").guest_access, "forbidden")
     T.equal(state(alice, closed, "org.example.colour").colour, "green")
   end)
