@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from libmatrix.errors import ArgumentError
+from libmatrix.messages.html_cost import prepare, require_shallow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +33,6 @@ _ATTRIBUTES = {
 # These go with all that is in them; mx-reply held the old fallback of replies.
 _EMPTIED = {"script", "style", "mx-reply"}
 _LINKS = {"https", "http", "ftp", "mailto", "magnet"}
-_DEEPEST = 100
-# HTML closes these by itself, so that many open ones are no nesting.
-_SELF_CLOSING = frozenset("p li dd dt tr td th thead tbody tfoot caption option".split())
-# An HTML parser looks through all that is open at each tag, so that is bounded before it begins.
-_MOST_OPEN = 1000
 # Levels of quotes and lists, of which a list takes two.
 _MOST_NESTED = 50
 # Places where Markdown looks for something; a full event that people wrote has 1,500.
@@ -45,8 +40,6 @@ _MOST_STEPS = 15_000
 
 _LINK = re.compile(r"\s*(?:https?|ftp|mailto|magnet):", re.IGNORECASE)
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)")
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 _STEPS = "libmatrix.steps"
 
 
@@ -64,13 +57,11 @@ class Rendered(NamedTuple):
 def clean_html(html: str) -> str:
     """HTML with what the specification does not allow taken out.
 
-    Raises `ArgumentError` when it is nested more than 100 levels deep.
+    Raises `ArgumentError` when it is nested more than 100 levels deep, or would be too much work.
     """
-    if _most_open(html) <= _MOST_OPEN:
-        cleaned = _cleaner()(html)
-        if _depth(cleaned) <= _DEEPEST:
-            return cleaned
-    raise ArgumentError(f"html: tags are nested more than {_DEEPEST} levels deep")
+    cleaned = _cleaner()(prepare(html))
+    require_shallow(cleaned)
+    return cleaned
 
 
 def render_markdown(text: str) -> Rendered:
@@ -120,35 +111,6 @@ def _filter_attribute(tag: str, name: str, value: str) -> str | None:
     if name in ("data-mx-color", "data-mx-bg-color"):
         return value if _COLOUR.fullmatch(value) else None
     return value
-
-
-def _most_open(html: str) -> int:
-    """How many tags are open at once, at the most; about that, where HTML is not sound."""
-    open_tags: Counter[str] = Counter()
-    level = highest = 0
-    for is_end, name in _TAG.findall(html.lower()):
-        if name in _VOID or name in _SELF_CLOSING:
-            continue
-        if not is_end:
-            open_tags[name] += 1
-            level += 1
-            highest = max(highest, level)
-        elif open_tags[name]:
-            open_tags[name] -= 1
-            level -= 1
-    return highest
-
-
-def _depth(html: str) -> int:
-    """How deep tags are nested in HTML that has been cleaned, so that all of them are closed."""
-    level = deepest = 0
-    for is_end, name in _TAG.findall(html):
-        if is_end:
-            level -= 1
-        elif name not in _VOID:
-            level += 1
-            deepest = max(deepest, level)
-    return deepest
 
 
 @cache
