@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from html.parser import HTMLParser
 from types import FrameType
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from libmatrix.errors import ArgumentError, MatrixError
 from libmatrix.messages import rich_text
@@ -51,12 +54,57 @@ def test_what_is_allowed_stays(html: str) -> None:
         ("<code class='language-c evil'>x</code>", '<code class="language-c">x</code>'),
         ("<code class='evil'>x</code>", "<code>x</code>"),
         ("<span data-mx-color='red'>x</span>", "<span>x</span>"),
+        ("<p lang='de' title='t'>x</p>", "<p>x</p>"),
         ("<!-- x -->y<p>open", "y<p>open</p>"),
         ("<svg><a href='javascript:x()'>x</a></svg>y", "y"),
+        ("<p><button><p>x", "<p></p><p>x</p><p></p>"),
+        ("<a>1<table><a>2", "<a>1</a><a>2</a><table></table>"),
+        ("<pre>\n\nx", "<pre>\n\nx</pre>"),
+        ("<b>a&#13;\nb</b>", "<b>a\nb</b>"),
     ],
 )
 def test_what_is_not_allowed_goes(html: str, left: str) -> None:
     assert clean_html(html) == left
+
+
+class Tags(HTMLParser):
+    """The tags and attributes of HTML, by somebody else's parser."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: set[tuple[str, str]] = set()
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {(tag, name) for name, _ in attrs} | {(tag, "")}
+
+
+_ALLOWED = {(tag, "") for tag in rich_text._TAGS} | {
+    (tag, name) for tag, names in rich_text._ATTRIBUTES.items() for name in names
+}
+_NAMES = [*sorted(rich_text._TAGS), "button", "svg", "math", "style", "title", "select", "font"]
+_VALUES = ["", "x", "https://a", "mxc://a/b", "#00ff00", "language-c", "javascript:x", "<b>", "\n"]
+_ATTRIBUTE = st.builds(
+    " {}={!r}".format,
+    st.sampled_from("href src class start title lang onclick style alt data-mx-color".split()),
+    st.sampled_from(_VALUES) | st.text(max_size=5),
+)
+_TAG = st.builds(
+    "<{}{}{}>".format,
+    st.sampled_from(["", "", "/"]),
+    st.sampled_from(_NAMES),
+    _ATTRIBUTE | st.just(""),
+)
+_HTML = st.lists(_TAG | st.text(max_size=5) | st.sampled_from("<>&\"'!-\n\r\0 "), max_size=30)
+
+
+@given(_HTML.map("".join))
+@settings(max_examples=300, deadline=None)
+def test_clean_html_is_clean_and_stays_the_same(html: str) -> None:
+    cleaned = clean_html(html)
+    assert clean_html(cleaned) == cleaned
+    assert Tags(cleaned).found <= _ALLOWED
 
 
 def test_nesting_has_a_limit() -> None:
@@ -83,7 +131,7 @@ def test_html_is_not_parsed_that_is_nested_without_end(
     with pytest.raises(ArgumentError, match=r"^html: .*100 levels"):
         clean_html(html)
     assert not parsed
-    assert clean_html("<p>x") and parsed == ["<p>x"]
+    assert clean_html("<p>x") and parsed == ["<p>x", "<p>x</p>"]
 
 
 @pytest.mark.parametrize("html", ["<p>x" * 5_000, "<ul>" + "<li>x" * 5_000, "<br>" * 5_000])
