@@ -77,7 +77,9 @@ end
 -- Takes the answer to a read; whether there are events.
 local function take(cursor, payload)
   cursor.is_reading = false
-  if not payload.ok then
+  if cursor.closed then
+    return false
+  elseif not payload.ok then
     cursor.error = payload.error
     return false
   end
@@ -89,13 +91,17 @@ local function take(cursor, payload)
   return #cursor.page > 0
 end
 
+-- Takes the answer to an opening; whether there is something to read from.
 local function take_number(cursor, payload)
   if payload.ok then
     cursor.number = payload.cursor
-    guard(cursor)
-    return true
+    if not cursor.closed then
+      guard(cursor)
+      return true
+    end
+    cursor:release()
   end
-  cursor.is_reading, cursor.error = false, payload.error
+  cursor.is_reading, cursor.error = false, not cursor.closed and payload.error or nil
   return false
 end
 
@@ -149,7 +155,7 @@ function Cursor.next(cursor, callback)
   if callback ~= nil and type(callback) ~= "function" then
     error("next: callback: expected function, got " .. check.type_name(callback), 2)
   end
-  if cursor.is_reading then
+  if cursor.is_reading and not cursor.closed then
     error("next: a page is being read already", 2)
   end
   cursor.error = nil
@@ -209,7 +215,7 @@ function Cursor.release(cursor)
   end
 end
 
--- Ends it; nothing comes any more. Not needed at the end of the history.
+-- Ends it; nothing comes any more, and a next() that waits gets nil, as at the end. Not needed at the end of the history.
 function Cursor.close(cursor)
   cursor:release()
   cursor.closed, cursor.page, cursor.index, cursor.event = true, {}, 0, nil

@@ -118,3 +118,53 @@ T.test("what is dropped in the middle is let go", function()
     T.equal(alice:cursor(room_id):next() ~= nil, true)
   end)
 end)
+
+T.test("closed while a page is on its way, it ends, and gives what it held back", function()
+  people.in_room(function(alice, _, room_id)
+    for number = 1, 4 do
+      check(alice:send_text(room_id, "number " .. number))
+    end
+    local asked, answered = 0, 0
+    local function close_under_way(cursor)
+      asked = asked + 1
+      cursor:next(function(event, problem)
+        answered = answered + 1
+        T.equal(event, nil)
+        T.equal(problem, nil)
+      end)
+      cursor:close()
+      local at_once = false
+      cursor:next(function(event)
+        at_once = event == nil
+      end)
+      T.equal(at_once, true)
+      T.equal(cursor:next(), nil)
+    end
+    local opening, reading = alice:cursor(room_id), alice:cursor(room_id, { page_size = 1 })
+    T.equal(reading:next() ~= nil, true)
+    close_under_way(opening)
+    close_under_way(reading)
+    local waiting, ended = alice:cursor(room_id), false
+    matrix.spawn(function()
+      T.equal(waiting:next(), nil)
+      T.equal(waiting.error, nil)
+      ended = true
+    end)
+    waiting:close()
+    -- More than may be open at once.
+    for _ = 1, 300 do
+      close_under_way(alice:cursor(room_id))
+      check(alice:ping())
+    end
+    while answered < asked or not ended do
+      check(alice:ping { delay_ms = 5 })
+    end
+    for _, cursor in ipairs { opening, reading, waiting } do
+      T.equal(cursor.number, nil)
+      T.equal(cursor.event, nil)
+      T.equal(cursor:next(), nil)
+    end
+    T.equal(alice:cursor(room_id):next() ~= nil, true)
+    T.equal(answered, asked)
+  end)
+end)
