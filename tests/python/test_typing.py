@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,16 @@ class Room:
     def __init__(self) -> None:
         self.said: list[int | None] = []
         self.status = 200
+        # How long the homeserver wants no more, in ms.
+        self.retry_after_ms: int | None = None
 
     def script(self, request: Request) -> Answer:
         if request.path.endswith("/whoami"):
             return Answer({"user_id": "@me:localhost", "device_id": "D"})
-        answer = Answer({} if self.status == 200 else {"errcode": "M_FORBIDDEN"}, self.status)
+        refusal: dict[str, Any] = {"errcode": "M_FORBIDDEN"}
+        if self.retry_after_ms is not None:
+            refusal = {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": self.retry_after_ms}
+        answer = Answer({} if self.status == 200 else refusal, self.status)
         self.said.append(request.body.get("timeout") if request.body["typing"] else None)
         return answer
 
@@ -81,6 +87,26 @@ def test_it_ends_with_the_room(host: RuntimeHost, room: Room) -> None:
         )
         wait_for(host, room, 5)
         assert room.said[:2] == [LONG, LONG] and set(room.said[2:]) == {LONGER}
+
+
+@pytest.mark.parametrize("status", [408, 429])
+def test_it_goes_on_after_a_refusal_that_passes(host: RuntimeHost, room: Room, status: int) -> None:
+    with ScriptedServer(room.script) as server:
+        client = host.client(server.url, access_token="t", user_id="@me:localhost")
+        host.call(client, "set_typing", room_id=ROOM, is_typing=True, timeout_ms=LONG)
+        # Longer than any request waits for by itself.
+        room.status, room.retry_after_ms = status, 40_000
+        wait_for(host, room, 2)
+        room.status = 200
+        # Meanwhile the refusal is read.
+        host.call(client, "set_typing", room_id="!other:localhost", is_typing=False)
+        assert room.said == [LONG, LONG, None]
+        for _ in range(3):
+            host.pass_time(LONGER / 1000)
+            host.call(client, "set_typing", room_id="!other:localhost", is_typing=False)
+        assert room.said[3:] == [None] * 3
+        wait_for(host, room, 8)
+        assert set(room.said[6:]) == {LONG}
 
 
 def test_it_ends_with_the_client(host: RuntimeHost, room: Room) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from libmatrix.api import make_path
+from libmatrix.backoff import LONGEST_RETRY_AFTER_MS
 from libmatrix.errors import MatrixError
 from libmatrix.tasks import time_limit
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # The share of the time after which it is said again.
 _REFRESH = 0.6
+# Refusals of this moment: too much, or too slow.
+_PASSING = frozenset({408, 429})
 
 
 class _Room:
@@ -73,9 +76,10 @@ def _end(room: _Room) -> None:
 
 async def _repeat(client: Client, room_id: str, room: _Room, ended: asyncio.Event) -> None:
     """Says it again in time. The homeserver that is away hears it when it is back."""
+    asked_ms = 0
     while True:
         try:
-            async with time_limit(room.timeout_ms / 1000 * _REFRESH):
+            async with time_limit(max(room.timeout_ms * _REFRESH, asked_ms) / 1000):
                 await ended.wait()
             return
         except TimeoutError:
@@ -83,12 +87,15 @@ async def _repeat(client: Client, room_id: str, room: _Room, ended: asyncio.Even
         known = client.state.rooms.get(room_id)
         if not client.session.is_logged_in or (known and known.membership != "join"):
             break
+        asked_ms = 0
         try:
             async with room.lock:
                 if not ended.is_set():
                     await _tell(client, room_id, room.timeout_ms)
         except MatrixError as error:
-            if error.http_status is not None and 400 <= error.http_status < 500:
+            asked_ms = min(error.retry_after_ms or 0, LONGEST_RETRY_AFTER_MS)
+            status = error.http_status or 0
+            if 400 <= status < 500 and status not in _PASSING:
                 break
     if room.ended is ended:
         _end(room)
