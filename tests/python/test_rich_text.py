@@ -151,7 +151,14 @@ def test_tags_that_close_by_themselves_are_not_nested(html: str) -> None:
         ("```c\nint x;\n```", '<pre><code class="language-c">int x;\n</code></pre>'),
         ("3. x", '<ol start="3">\n<li>x</li>\n</ol>'),
         ("![x](mxc://localhost/a)", '<img src="mxc://localhost/a" alt="x">'),
-        ("![x](https://example.org/a.png)", '<img alt="x">'),
+        ("![x](https://a.org/a.png)", '<a href="https://a.org/a.png">x</a>'),
+        ("![*x* y](https://a.org)z", '<a href="https://a.org">x y</a>z'),
+        ("![](https://a.org/?a&b)", '<a href="https://a.org/?a&amp;b">https://a.org/?a&amp;b</a>'),
+        ("[![x](https://a.org) *y*](https://b.org)", '<a href="https://b.org">x <em>y</em></a>'),
+        (
+            "[a](https://b.org)![x](http://a)",
+            '<a href="https://b.org">a</a><a href="http://a">x</a>',
+        ),
         ("*a*\n\nb", "<p><em>a</em></p>\n<p>b</p>"),
     ],
 )

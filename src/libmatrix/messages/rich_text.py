@@ -82,6 +82,7 @@ def render_markdown(text: str) -> Rendered:
     parser, env = _parser(), dict[str, Any]({_STEPS: 0})
     try:
         tokens = parser.parse(text, env)
+        _link_pictures(parser, tokens)
         plain = _plain_text(tokens)
         if plain is not None:
             # A definition of a link shows nowhere.
@@ -121,6 +122,33 @@ def _filter_attribute(tag: str, name: str, value: str) -> str | None:
     if name in ("data-mx-color", "data-mx-bg-color"):
         return value if _COLOUR.fullmatch(value) else None
     return value
+
+
+def _link_pictures(parser: MarkdownIt, tokens: list[Token]) -> None:
+    """Makes links of pictures from elsewhere, which are not to be shown."""
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
+
+    renderer = parser.renderer
+    assert isinstance(renderer, RendererHTML)
+    for token in tokens:
+        if not any(child.type == "image" for child in token.children or ()):
+            continue
+        made: list[Token] = []
+        depth = 0
+        for child in token.children or ():
+            depth += child.nesting if child.tag == "a" else 0
+            address = str(child.attrs.get("src", ""))
+            if child.type != "image" or address.startswith("mxc://"):
+                made.append(child)
+                continue
+            alt = renderer.renderInlineAsText(child.children or (), parser.options, {})
+            text = [Token("text", "", 0, content=alt or address)]
+            if not depth:
+                begin = Token("link_open", "a", 1, attrs={"href": address})
+                text = [begin, *text, Token("link_close", "a", -1)]
+            made += text
+        token.children = made
 
 
 @cache
