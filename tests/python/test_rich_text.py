@@ -163,27 +163,43 @@ def test_tags_that_close_by_themselves_are_not_nested(html: str) -> None:
     ],
 )
 def test_markdown(text: str, html: str) -> None:
-    assert render_markdown(text) == (text, html)
+    assert render_markdown(text) == html
 
 
 def test_a_table() -> None:
-    html = render_markdown("|a|b|\n|-|-|\n|1|2|").html
+    html = render_markdown("|a|b|\n|-|-|\n|1|2|")
     assert html and html.startswith("<table>") and "<td>2</td>" in html
 
 
 @pytest.mark.parametrize(
-    ("text", "body"),
+    "text",
     [
-        ("plain", "plain"),
-        ("two\nlines", "two\nlines"),
-        ("two\n\nparagraphs", "two\n\nparagraphs"),
-        ("\\*no\\* list", "*no* list"),
-        ("vector<int> a;", "vector<int> a;"),
-        ("", ""),
+        "plain",
+        "two\nlines",
+        "two\n\nparagraphs",
+        "two\r\n\n\n\n  paragraphs ",
+        "vector<int> a;",
+        "a\0b",
+        "a\\b",
+        "",
     ],
 )
-def test_markdown_that_says_nothing_more(text: str, body: str) -> None:
-    assert render_markdown(text) == (body, None)
+def test_markdown_that_says_nothing_more(text: str) -> None:
+    assert text_content("text", text, markdown=True) == {"msgtype": "m.text", "body": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("\\*no\\* list", "*no* list"),
+        ("&lt;\n\n1\\. a", "<p>&lt;</p>\n<p>1. a</p>"),
+        ("*a\0b*", "<em>a\ufffdb</em>"),
+        ("a  \nb\n\n\n", "a<br>\nb"),
+    ],
+)
+def test_the_body_of_markdown_is_what_was_passed(text: str, html: str) -> None:
+    content = text_content("text", text, markdown=True)
+    assert (content["body"], content["formatted_body"]) == (text, html)
 
 
 @pytest.mark.parametrize("text", [">" * 5000, "[" * 5000, "*a " * 5000, "- " * 2000 + "x"])
@@ -222,7 +238,7 @@ def calls_of(text: str) -> int:
     ids=range(7),
 )
 def test_hostile_markdown_is_given_up(text: str) -> None:
-    assert render_markdown(text) == (text, None)
+    assert render_markdown(text) is None
     assert calls_of(text) < 2_800_000
 
 
@@ -233,26 +249,26 @@ def test_dense_markdown_of_a_full_event_is_rendered() -> None:
         ("**a** ", "<strong>"),
         ("# a\n", "<h1>"),
     ):
-        html = render_markdown(part * 2_500).html
+        html = render_markdown(part * 2_500)
         assert html and html.count(tag) == 2_500
-    table = render_markdown("|a|b|c|\n|-|-|-|\n" + "|1|2|3|\n" * 900).html
+    table = render_markdown("|a|b|c|\n|-|-|-|\n" + "|1|2|3|\n" * 900)
     assert table and table.count("<td>") == 2_700
 
 
 def test_no_text_is_lost_however_deep_it_is() -> None:
     for level in (5, 24, 47):
-        html = render_markdown("> " * level + "x").html
+        html = render_markdown("> " * level + "x")
         assert html and html.count("<blockquote>") == level and "x" in html
     for level in (5, 20):
-        html = render_markdown("- " * level + "x").html
+        html = render_markdown("- " * level + "x")
         assert html and html.count("<li>") == level and "x" in html
     for text in ("> " * 48 + "x", "- " * 25 + "x", "*a " * 120 + "x" + "*" * 120):
-        assert render_markdown(text) == (text, None)
+        assert render_markdown(text) is None
 
 
 def test_definitions_of_links_are_not_lost() -> None:
     for text in ("[1]: https://example.org", "see\n\n[1]: https://example.org"):
-        assert render_markdown(text) == (text, None)
+        assert render_markdown(text) is None
 
 
 def test_every_plane_of_unicode_and_nul() -> None:

@@ -40,7 +40,7 @@ def set_text(content: Content, body: str, html: str | None, *, markdown: bool) -
     if markdown:
         if html is not None:
             raise ArgumentError("html: markdown makes it; only one of them can be given")
-        body, html = render_markdown(body)
+        html = render_markdown(body)
     elif html is not None:
         require_small("html", html)
         html = clean_html(html)

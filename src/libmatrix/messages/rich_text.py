@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from libmatrix.errors import ArgumentError
 from libmatrix.messages.html_cost import prepare, require_shallow
@@ -51,13 +51,6 @@ class _TooMuchError(Exception):
     """Markdown that is better shown as it is."""
 
 
-class Rendered(NamedTuple):
-    """A text, and the same in HTML unless that says nothing more."""
-
-    body: str
-    html: str | None
-
-
 def clean_html(html: str) -> str:
     """HTML with what the specification does not allow taken out; cleaned again, it is the same.
 
@@ -74,25 +67,30 @@ def clean_html(html: str) -> str:
     raise ArgumentError("html: its tags cannot be put in order")
 
 
-def render_markdown(text: str) -> Rendered:
-    """Markdown as people write it in chats: a line's end is one.
+def render_markdown(text: str) -> str | None:
+    """HTML of Markdown as people write it in chats: a line's end is one.
 
-    What is nested too deep, or takes too many steps, stays as it was written, without HTML.
+    None when that says nothing more, and for what is nested too deep or takes too many steps.
     """
     parser, env = _parser(), dict[str, Any]({_STEPS: 0})
     try:
         tokens = parser.parse(text, env)
         _link_pictures(parser, tokens)
         plain = _plain_text(tokens)
-        if plain is not None:
-            # A definition of a link shows nowhere.
-            return Rendered(text if env.get("references") else plain, None)
+        # A definition of a link shows nowhere; of a blank only that it is there.
+        if plain is not None and (env.get("references") or plain.split() == _seen(text).split()):
+            return None
         html = parser.renderer.render(tokens, parser.options, {}).strip()
         if len(tokens) == 3 and tokens[0].type == "paragraph_open":
             html = html.removeprefix("<p>").removesuffix("</p>")
-        return Rendered(text, clean_html(html))
+        return clean_html(html)
     except (_TooMuchError, ArgumentError):
-        return Rendered(text, None)
+        return None
+
+
+def _seen(text: str) -> str:
+    """A text as the parser of Markdown takes it."""
+    return text.replace("\0", "\ufffd")
 
 
 @cache
