@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from libmatrix.errors import StoreError
+from libmatrix.store.state import Changes
 from tests.support.runtime_host import SECONDS, RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
 
@@ -216,6 +218,39 @@ def test_a_host_that_does_not_consume(host: RuntimeHost) -> None:
         assert len(server.asked) == 1
         host.call(it.client, "sync_loop_stop")
     assert it.states() == ["syncing", "stopped"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (StoreError("the disk is full"), "E_STORE"),
+        (MemoryError(), "E_NO_MEMORY"),
+        (RuntimeError(), "E_INTERNAL"),
+    ],
+)
+def test_goes_on_after_a_commit_that_failed(host: RuntimeHost, fault: Exception, code: str) -> None:
+    """What was not committed comes again."""
+    server = Server(news("1", message(1)), news("2", message(2)), news("2", message(2)))
+    with ScriptedServer(server) as scripted:
+        it = Looping(host, scripted.url)
+        host.call(it.client, "rooms")
+        state = host.inside(lambda: host.runtime._clients[it.client].state)
+        commit = state.commit
+
+        def fail_once(changes: Changes) -> None:
+            if changes.next_batch == "2":
+                state.commit = commit  # type: ignore[method-assign]
+                raise fault
+            commit(changes)
+
+        state.commit = fail_once  # type: ignore[method-assign]
+        it.start()
+        it.until(lambda: it.of("sync")[-1:] != [] and it.of("sync")[-1]["next_batch"] == "end")
+        host.call(it.client, "sync_loop_stop")
+    assert [query.get("since") for query in server.asked[:4]] == [None, "1", "1", "2"]
+    assert [record["event_id"] for record in it.of("message")] == ["$m1", "$m2", "$m2"]
+    assert it.of("sync_state")[1]["code"] == code
+    assert [log["code"] for log in host.logs if log["level"] == "error"] == [code]
 
 
 def test_stop_while_the_queue_is_full(host: RuntimeHost) -> None:

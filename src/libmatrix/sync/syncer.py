@@ -17,9 +17,12 @@ from libmatrix.errors import (
     AlreadyRunningError,
     EncryptionError,
     HomeserverError,
+    MatrixError,
     NotLoggedInError,
     ResponseError,
-    StoreError,
+    is_defect,
+    map_error,
+    places,
 )
 from libmatrix.store.state import Changes
 from libmatrix.sync.delivery import Delivery
@@ -64,7 +67,7 @@ class Syncer:
         self._changes: Changes | None = None
         self._committed: asyncio.Future[None] | None = None
         # Why the last sync could not be committed; told to the next one.
-        self._failure: StoreError | None = None
+        self._failure: MatrixError | None = None
         self._is_closed = False
         self._has_no_device = False
         self._loop: SyncLoop | None = None
@@ -151,10 +154,13 @@ class Syncer:
         self._changes = self._committed = None
         try:
             self._commit(changes)
-        except StoreError as error:
-            self._client.log.record("error", "store", error.message, error.code)
-            self._failure = error
-        committed.set_result(None)
+        except Exception as error:
+            self._failure = failure = map_error(error)
+            text = places(error) if is_defect(error) else failure.message
+            self._client.log.record("error", "store", text, failure.code)
+        finally:
+            # Whatever went wrong, the next sync waits for this.
+            committed.set_result(None)
 
     def close(self) -> None:
         """Forgets what was not consumed."""
@@ -268,7 +274,7 @@ class Syncer:
         state = self._client.state
         try:
             state.commit(changes)
-        except StoreError:
+        except Exception:
             state.reload()
             raise
 
