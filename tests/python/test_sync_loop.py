@@ -172,6 +172,31 @@ def test_ends_with_its_token(host: RuntimeHost) -> None:
         assert host.refuse(it.client, "sync_loop_start")["code"] == "E_NOT_LOGGED_IN"
 
 
+@pytest.mark.parametrize("soft", [True, False])
+def test_ends_with_a_renewal_that_is_refused(host: RuntimeHost, soft: bool) -> None:
+    """The token is renewed before a homeserver refuses it."""
+
+    def script(request: Request) -> Answer:
+        if request.path.endswith("/login"):
+            given = {"access_token": "a", "refresh_token": "r", "expires_in_ms": 60_000}
+            return Answer({"user_id": ME, "device_id": "D", **given})
+        if request.path.endswith("/refresh"):
+            gone = {"errcode": "M_UNKNOWN_TOKEN", "error": "gone", "soft_logout": soft}
+            return Answer(gone, 401)
+        return Answer({"next_batch": "1"})
+
+    with ScriptedServer(script) as scripted:
+        nobody = {"user_id": None, "device_id": None, "access_token": None}
+        it = Looping(host, scripted.url, **nobody)
+        host.call(it.client, "login_password", user="me", password="p")
+        host.pass_time(100)
+        it.start()
+        it.until(lambda: it.states()[-1:] == ["stopped"])
+        refused = it.of("sync_state")[-2]
+        assert (refused["state"], refused["soft_logout"]) == ("unauthorized", soft)
+        assert host.call(it.client, "account").get("device_id") == ("D" if soft else None)
+
+
 def test_ends_with_logout_and_with_the_client(host: RuntimeHost) -> None:
     with ScriptedServer(Server()) as scripted:
         it = Looping(host, scripted.url)

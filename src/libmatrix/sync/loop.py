@@ -92,11 +92,13 @@ class SyncLoop:
                 pause_ms = await self._step()
             except (UnknownTokenError, NotLoggedInError) as error:
                 refusal = _as_refusal(error)
+                # The device says it where a renewal was refused, or a request of somebody else.
+                is_soft = refusal.soft_logout or self._client.session.device_id is not None
                 self._tell(
                     "unauthorized",
                     code=refusal.code,
                     reason=refusal.message,
-                    soft_logout=refusal.soft_logout,
+                    soft_logout=is_soft,
                 )
                 return refusal
             except Exception as error:
