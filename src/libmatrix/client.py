@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from libmatrix.context import Context
     from libmatrix.crypto.machine import Crypto
     from libmatrix.events.record import Decrypt
+    from libmatrix.messages.cursors import Cursor
     from libmatrix.sending.doubts import Doubts
     from libmatrix.sending.queue import SendQueue
     from libmatrix.store.state import State
@@ -74,6 +75,7 @@ class Client:
         self._crypto: Crypto | None = None
         self._sends: SendQueue | None = None
         self.doubts: Doubts | None = None  # what of that a sync may settle
+        self.cursors: dict[int, Cursor] = {}  # open ones, by their numbers
         self._api: Api | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_closed = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -43,6 +45,20 @@ def open_cursor(host: RuntimeHost, server: ScriptedServer, **options: Any) -> tu
 def read(host: RuntimeHost, client: int, cursor: int) -> tuple[list[str], bool]:
     page = host.call(client, "read_cursor", cursor=cursor)
     return [event["body"] for event in page["events"]], page["is_at_end"]
+
+
+@pytest.mark.parametrize("token", ["start", "t1"])
+def test_a_closed_client_goes_with_its_cursors(host: RuntimeHost, token: str) -> None:
+    """Whatever the last read came to."""
+    page = {"chunk": [event("a")], "end": "t1"}
+    history = History(**{"start": page, token: Answer({"errcode": "M_UNKNOWN"}, 500)})
+    with ScriptedServer(history.script) as server:
+        place = open_cursor(host, server)
+        for _ in range(2):
+            host.wait(host.submit(place[0], "read_cursor", cursor=place[1]))
+        kept = host.inside(lambda: weakref.ref(host.runtime._clients[place[0]]))
+        host.send("close_client", place[0])
+        host.until(lambda: host.inside(lambda: gc.collect() >= 0 and kept() is None))
 
 
 def test_a_token_that_stays_is_the_end(host: RuntimeHost) -> None:

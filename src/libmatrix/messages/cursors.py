@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
 
 from libmatrix.errors import MatrixError
 from libmatrix.messages.fetched import malformed
@@ -21,6 +21,8 @@ _MOST_EMPTY = 100
 _FIRST, _LAST = 100, 500
 # Around an event, nothing but the event.
 _ALONE: Query = [("limit", "0"), ("filter", '{"types":[],"lazy_load_members":true}')]
+# None is used again.
+_numbers = itertools.count(1)
 
 
 class Reading(NamedTuple):
@@ -125,31 +127,18 @@ class Cursor:
         return Reading(page.events, token)
 
 
-class _Table:
-    """The open cursors of a client. A number is never used again."""
-
-    def __init__(self) -> None:
-        self.last = 0
-        self.cursors: dict[int, Cursor] = {}
-
-
-_tables: WeakKeyDictionary[Client, _Table] = WeakKeyDictionary()
-
-
 def add(client: Client, cursor: Cursor) -> int:
     """Keeps a cursor under a number; `E_QUEUE_FULL` when too many are open."""
-    table = _tables.setdefault(client, _Table())
-    if len(table.cursors) >= _MOST_OPEN:
+    if len(client.cursors) >= _MOST_OPEN:
         raise MatrixError(f"{_MOST_OPEN} cursors are open; close some", code="E_QUEUE_FULL")
-    table.last += 1
-    table.cursors[table.last] = cursor
-    return table.last
+    number = next(_numbers)
+    client.cursors[number] = cursor
+    return number
 
 
 def find(client: Client, number: int) -> Cursor:
     """The cursor with a number."""
-    table = _tables.get(client)
-    cursor = table.cursors.get(number) if table is not None else None
+    cursor = client.cursors.get(number)
     if cursor is None:
         raise closed()
     return cursor
@@ -157,8 +146,7 @@ def find(client: Client, number: int) -> Cursor:
 
 def remove(client: Client, number: int) -> bool:
     """Closes a cursor; whether there was one."""
-    table = _tables.get(client)
-    cursor = table.cursors.pop(number, None) if table is not None else None
+    cursor = client.cursors.pop(number, None)
     if cursor is None:
         return False
     cursor.close()
