@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,28 @@ def test_what_was_kept_is_there_again(tmp_path: Path) -> None:
     state = State(str(tmp_path))
     assert state.session.access_token == "syt_secret_token"
     assert state.next_batch == "s1"
+    state.close()
+
+
+def test_rooms_that_are_dropped_take_only_their_own_along() -> None:
+    """And not longer for what all the others have."""
+    state, changes = State(None), Changes()
+    changes.next_batch = "s1"
+    changes.account_data = {
+        "": {f"m.kind{number}": b"{}" for number in range(50_000)},
+        "!gone1:x": {"m.tag": b"{}"},
+        "!here:x": {"m.tag": b"{}"},
+    }
+    state.pending = changes
+    began = time.process_time()
+    for number in range(50_000):
+        state.drop_room(f"!gone{number}:x")
+    assert time.process_time() - began < 5
+    assert state.account_data("!gone1:x", "m.tag") is None
+    state.commit(changes)
+    assert state.account_data("!gone1:x", "m.tag") is None
+    assert state.account_data("!here:x", "m.tag") == b"{}"
+    assert len(state.account_data_types()) == 50_000
     state.close()
 
 

@@ -53,8 +53,8 @@ class Changes:
         self.lost_members: set[str] = set()
         # Events by room, then by type and state key.
         self.states: dict[str, dict[tuple[str, str], Raw]] = {}
-        # Contents by room, "" for none, and type.
-        self.account_data: dict[tuple[str, str], bytes] = {}
+        # Contents by room, "" for none, then by type.
+        self.account_data: dict[str, dict[str, bytes]] = {}
         # Called when the sync is about to become lasting.
         self.before_commit: list[Callable[[], None]] = []
 
@@ -191,7 +191,7 @@ class State:
             writer.forget_members(changes.lost_members)
             writer.states(_rows(changes))
             writer.rooms((room.room_id, _encode(room)) for room in changes.rooms.values())
-            writer.account_data((*key, value) for key, value in changes.account_data.items())
+            writer.account_data(_contents(changes))
             writer.meta(_NEXT_BATCH, changes.next_batch.encode())
             if changes.is_partial is not None:
                 writer.meta(_IS_PARTIAL, b"1" if changes.is_partial else None)
@@ -300,14 +300,15 @@ class State:
 
     def account_data(self, room_id: str, kind: str) -> bytes | None:
         """The content of account data; of no room: global."""
-        if self.pending is not None and (room_id, kind) in self.pending.account_data:
-            return self.pending.account_data[room_id, kind]
+        if self.pending is not None:
+            fresh = self.pending.account_data.get(room_id, {}).get(kind)
+            if fresh is not None:
+                return fresh
         return self._store.account_data(room_id, kind)
 
     def account_data_types(self) -> list[str]:
         """The types of global account data that are known."""
-        pending = self.pending.account_data if self.pending is not None else {}
-        fresh = {kind for room_id, kind in pending if not room_id}
+        fresh = self.pending.account_data.get("", {}) if self.pending is not None else {}
         return sorted({*self._store.account_data_types(), *fresh})
 
     def members(self, room_id: str) -> dict[str, Member]:
@@ -349,14 +350,19 @@ class State:
         if pending is not None:
             pending.rooms.pop(room_id, None)
             pending.states.pop(room_id, None)
-            for place in [place for place in pending.account_data if place[0] == room_id]:
-                del pending.account_data[place]
+            pending.account_data.pop(room_id, None)
 
 
 def _rows(changes: Changes) -> Iterator[tuple[str, str, str, Raw]]:
     for room_id, events in changes.states.items():
         for (kind, state_key), raw in events.items():
             yield room_id, kind, state_key, raw
+
+
+def _contents(changes: Changes) -> Iterator[tuple[str, str, bytes]]:
+    for room_id, contents in changes.account_data.items():
+        for kind, content in contents.items():
+            yield room_id, kind, content
 
 
 def _member(event: bytes) -> Member:

@@ -373,6 +373,6 @@ class Delivery:
         room_id = room.room_id if room is not None else ""
         for head in self._extras.take_account_data(room, events):
             value = bytes(head.content)
-            self.changes.account_data[room_id, head.type] = value
+            self.changes.account_data.setdefault(room_id, {})[head.type] = value
             if room is None:
                 self._state.take_account_data(head.type, value)
