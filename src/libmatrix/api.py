@@ -95,6 +95,7 @@ class Api:
         # By the token, and whether there is a body.
         self._fields: dict[tuple[str | None, bool], Fields] = {}
         self._settings: HttpSettings | None = None
+        self._is_closed = False
 
     async def get(self, answer: type[T], path: str) -> T:
         """GETs with the session's token."""
@@ -246,30 +247,45 @@ class Api:
 
     async def _request(self, method: str, url: str, **how: Any) -> HttpResponse:
         try:
+            if self._is_closed:
+                return await self._request_late(method, url, **how)
             return await self._connection().request(method, url, **how)
         except Exception as error:
             raise _of_transport(error) from None
 
+    async def _request_late(self, method: str, url: str, **how: Any) -> HttpResponse:
+        """One that undoes a login which the close came into; nobody gives back its connection."""
+        connections, settings = self._client.host.connections, self._make_settings()
+        http = connections.acquire(settings)
+        try:
+            return await http.request(method, url, **how)
+        finally:
+            connections.release(settings)
+
     def _connection(self) -> HttpClient:
         if self._http is None:
-            from libmatrix.http.client import HttpSettings
-
-            options = self._client.options
-            self._settings = HttpSettings(
-                ca_file=options.ca_file,
-                proxy=options.proxy,
-                user_agent=options.user_agent or "libmatrix",
-                connect_timeout_ms=options.connect_timeout_ms,
-                request_timeout_ms=options.request_timeout_ms,
-                max_response_bytes=options.max_response_bytes,
-                use_environment=options.use_environment,
-            )
+            self._settings = self._make_settings()
             self._http = self._client.host.connections.acquire(self._settings)
             self._client.log.record("debug", "http", f"trusting {self._http.trust}")
         return self._http
 
+    def _make_settings(self) -> HttpSettings:
+        from libmatrix.http.client import HttpSettings
+
+        options = self._client.options
+        return HttpSettings(
+            ca_file=options.ca_file,
+            proxy=options.proxy,
+            user_agent=options.user_agent or "libmatrix",
+            connect_timeout_ms=options.connect_timeout_ms,
+            request_timeout_ms=options.request_timeout_ms,
+            max_response_bytes=options.max_response_bytes,
+            use_environment=options.use_environment,
+        )
+
     def close(self) -> None:
         """Gives the connections back."""
+        self._is_closed = True
         if self._http is not None and self._settings is not None:
             self._client.host.connections.release(self._settings)
             self._http = None

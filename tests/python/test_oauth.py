@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from libmatrix.api import refusal
 from tests.support.issuer import USER, Issuer, Json, Reply, browse
-from tests.support.runtime_host import CONTEXT, RuntimeHost
+from tests.support.runtime_host import CONTEXT, SECONDS, RuntimeHost
+from tests.support.web_server import Answer, Received
 
 PROGRAM = {"client_uri": "https://example.org/app", "client_name": "A test"}
 
@@ -100,6 +102,27 @@ def test_device_grant(host: RuntimeHost, issuer: Issuer) -> None:
     assert report.payload["user_code"] == "WDJB-MJHT"
     assert report.payload["verification_uri"] == f"{issuer.url}/link"
     assert host.call(client, "whoami")["user_id"] == USER
+
+
+def test_a_login_that_the_close_came_into_is_undone(host: RuntimeHost, issuer: Issuer) -> None:
+    """And no connection is left."""
+    client = host.client(issuer.url)
+    truth, is_asked, is_closed = issuer.respond, threading.Event(), threading.Event()
+
+    def respond(request: Received) -> Answer:
+        if request.parts.path.endswith("/whoami"):
+            is_asked.set()
+            is_closed.wait(SECONDS)
+        return truth(request)
+
+    issuer.respond = respond  # type: ignore[method-assign]
+    request = host.submit(client, "login_oauth_device", **PROGRAM)
+    host.until(is_asked.is_set)
+    host.send("close_client", client)
+    assert host.wait(request).payload["code"] == "E_CANCELLED"
+    is_closed.set()
+    assert issuer.revoked == ["refresh_token", "access_token"] and not issuer.access
+    host.until(lambda: host.inside(lambda: not host.runtime._host.connections._clients))
 
 
 @pytest.mark.parametrize(
