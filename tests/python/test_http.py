@@ -260,6 +260,29 @@ def test_redirects_are_answers_unless_asked_for() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "//[",
+        "//[x]",
+        "http://a[b",
+        "//u@127.0.0.1",
+        "//127.0.0.1:99999",
+        "?access_token=t",
+        "ftp://x",
+    ],
+)
+def test_a_redirect_that_leads_nowhere_is_an_answer(location: str) -> None:
+    async def scenario() -> None:
+        async with answering(reply(302, Location=location)) as server:
+            client = HttpClient()
+            answer = await client.request("GET", server.url, max_redirects=3)
+            assert answer.headers["location"] == location
+            await client.close()
+
+    run(scenario())
+
+
 def test_a_redirect_on_the_same_origin_keeps_the_token() -> None:
     async def scenario() -> None:
         loop_to_itself = reply(302, Location="/again")

@@ -9,7 +9,7 @@ from libmatrix.http.dial import Route
 from libmatrix.http.errors import HttpArgumentError, HttpTimeoutError
 from libmatrix.http.exchange import Exchange
 from libmatrix.http.head import Fields
-from libmatrix.http.url import split_url
+from libmatrix.http.url import check_request_url
 
 # Requests that the server may see twice without harm; Matrix PUTs carry a transaction id.
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -139,12 +139,13 @@ class Job:
         from urllib.parse import urljoin  # costs 2 ms of a cold start
 
         here = self.route.origin
-        url = urljoin(self.url, location)
         try:
-            there = split_url(url)
-        except HttpArgumentError:
+            # Of a host in brackets that is none, urljoin says ValueError.
+            url = urljoin(self.url, location)
+            there = check_request_url(url)
+        except (ValueError, HttpArgumentError):
             return None
-        if there.user is not None or (here.scheme == "https" and there.origin.scheme == "http"):
+        if here.scheme == "https" and there.origin.scheme == "http":
             return None
         secret = frozenset[str]() if there.origin == here else _SECRETS
         return url, {name: v for name, v in self.fields.items.items() if name.lower() not in secret}
