@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -36,6 +37,16 @@ def test_creators_stand_above_all_from_version_12_on() -> None:
     assert found.is_above(A, C) and not found.is_above(C, A) and not found.is_above(A, B)
     # An older room's creator is whatever the levels say.
     assert rules("11", {"users": {}}).level(A) == 0
+
+
+def test_a_room_of_many_creators_takes_no_time() -> None:
+    """For each of its members they are looked at."""
+    found = rules("12", {}, *(f"@creator{number}:x" for number in range(6_000)))
+    began = time.process_time()
+    members = [f"@member{number}:x" for number in range(50_000)]
+    assert not any(found.is_creator(user) or found.level(user) for user in members)
+    assert time.process_time() - began < 2
+    assert found.is_creator("@creator5999:x") and found.level("@creator5999:x") is None
 
 
 def test_odd_levels_are_read_or_passed_over() -> None:

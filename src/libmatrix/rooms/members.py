@@ -127,7 +127,7 @@ def _records(found: dict[str, Member], permissions: Permissions) -> list[RoomMem
             displayname=member.name,
             avatar_url=member.avatar_url if isinstance(member.avatar_url, str) else None,
             power_level=permissions.level(user_id),
-            is_creator=user_id in permissions.creators,
+            is_creator=permissions.is_creator(user_id),
         )
         for user_id, member in sorted(found.items())
         if isinstance(member.membership, str) and member.membership in _MEMBERSHIPS

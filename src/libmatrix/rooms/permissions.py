@@ -49,6 +49,8 @@ class Permissions:
     def __init__(self, creators: list[str], version: str | None, levels: _Levels | None) -> None:
         # Those who may do everything.
         self.creators = creators if has_creator_power(version) else []
+        # There may be thousands, as there may be members.
+        self._creators = frozenset(self.creators)
         # The content itself; None when the room has none.
         self.said = levels
         said = levels or _Levels()
@@ -69,9 +71,13 @@ class Permissions:
     ban: int
     redact: int
 
+    def is_creator(self, user_id: str) -> bool:
+        """Whether a user may do everything."""
+        return user_id in self._creators
+
     def level(self, user_id: str) -> int | None:
         """A user's level; None where there is no limit."""
-        if user_id in self.creators:
+        if user_id in self._creators:
             return None
         return self.users.get(user_id, self.users_default)
 

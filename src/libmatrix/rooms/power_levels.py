@@ -52,7 +52,7 @@ async def changed(client: Client, room_id: str, wanted: dict[str, Any]) -> dict[
     """The new content, made from what the homeserver has. Raises `ArgumentError`."""
     rules = await read_permissions(client, room_id)
     for user_id in wanted.get("users", ()):
-        if user_id in rules.creators:
+        if rules.is_creator(user_id):
             raise ArgumentError(f"users: {user_id} is a creator of the room and has no level")
     content = await _current(client, room_id, rules)
     notify = content.get("notifications")
@@ -69,7 +69,7 @@ async def with_user(
     Raises `ArgumentError`.
     """
     rules = await read_permissions(client, room_id)
-    if user_id in rules.creators:
+    if rules.is_creator(user_id):
         raise ArgumentError(f"user_id: {user_id} is a creator of the room and has no level")
     content = await _current(client, room_id, rules)
     users = content.get("users")
