@@ -272,9 +272,7 @@ class Client:
         """Starts a session, or goes on with new tokens, and keeps it."""
         self.session = session
         self.renewal.watch(session)
-        self._keep_session()
-        if self._sends is not None:
-            self._sends.session_changed()
+        self._session_changed()
 
     def identified(self, user_id: str, device_id: str | None) -> None:
         """The homeserver says whose token it is; needed when only the token was given."""
@@ -316,11 +314,9 @@ class Client:
             # The next login makes another device.
             self._close_crypto()
         self.renewal.watch(self.session)
-        self._keep_session()
-        if self._sends is not None:
-            self._sends.session_changed()
         text = "the access token is not valid" + ("; log in again" if is_soft else "")
         self.log.record("warning", "session", text, "M_UNKNOWN_TOKEN")
+        self._session_changed()
 
     # -- the host -----------------------------------------------------------------------------
 
@@ -391,6 +387,12 @@ class Client:
             self.api.base_url = self.session.homeserver
         if not self.api.knows_homeserver:
             raise ArgumentError("homeserver: is missing; there is no session that has it")
+
+    def _session_changed(self) -> None:
+        """Has sends know of it first: it is so in memory, whether it can be kept or not."""
+        if self._sends is not None:
+            self._sends.session_changed()
+        self._keep_session()
 
     def _keep_session(self) -> None:
         if self._state is not None:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import msgspec
+import pytest
 from msgspec import Raw
 
 from tests.support.runtime_host import CONTEXT
@@ -146,6 +147,39 @@ def test_goes_on_with_the_next_login(server: SendServer, tmp_path: Path) -> None
         sender.call("login_password", user="me", password="secret")
         assert sender.event_id(request) == "$e0"
     assert server.bodies() == ["one"]
+
+
+def test_the_token_ends_while_nothing_can_be_kept(server: SendServer, tmp_path: Path) -> None:
+    """In memory it has ended, and the new one begun: sends go by that, and nothing spins."""
+    ended = {"errcode": "M_UNKNOWN_TOKEN", "error": "expired", "soft_logout": True}
+    server.other = lambda _method, _path, token: (401, ended) if token == "old" else None
+    with Sender(server, tmp_path, access_token="old") as sender:
+        stuck(sender, server, 1)
+        sender.forbid_writes()
+        server.start()
+        sender.call("retry_sends")
+        sender.until(lambda: not sender.call("account")["is_logged_in"])
+        login = {"user": "me", "password": "secret"}
+        assert sender.host.refuse(sender.client, "login_password", **login)["code"] == "E_STORE"
+        assert sender.call("account")["is_logged_in"]
+        sender.forbid_writes(is_forbidden=False)
+        sender.event_id(sender.send("1"))
+    assert server.bodies() == ["0", "1"]
+    assert {sending.token for sending in server.taken} == {"token"}
+
+
+def test_without_a_token_no_room_spins(server: SendServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever keeps the queue from hearing that the session is over."""
+    monkeypatch.setattr("libmatrix.sending.queue.SendQueue.session_changed", lambda _: None)
+    server.deed = lambda _: refuse(401, "M_UNKNOWN_TOKEN", soft_logout=True)
+    with Sender(server) as sender:
+        sender.subscribe()
+        sender.send("one")
+        sender.until(lambda: [e for e in sender.host.events if e.payload["attempt"] > 1])
+        assert not sender.call("account")["is_logged_in"]
+        delays = [e.payload.get("delay_ms") for e in sender.host.events if e.payload.get("failure")]
+        assert delays
+        assert all(delays[1:])
 
 
 def test_logout_drops_what_waits(server: SendServer, tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ class Sender:
 
         self.host.inside(limit)
 
+    def forbid_writes(self, *, is_forbidden: bool = True) -> None:
+        """Nothing can be written to the store, until it is allowed again."""
+
+        def forbid() -> None:
+            with self.queue.client.state.disk.reading() as connection:
+                connection.execute(f"PRAGMA query_only = {int(is_forbidden)}")
+
+        self.host.inside(forbid)
+
     @property
     def queue(self) -> SendQueue:
         """Only for work inside the runtime."""

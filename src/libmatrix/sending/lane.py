@@ -257,7 +257,7 @@ class Lane:
             # Not all clients that were sent away come back at once.
             delay_ms += round(jitter() * delay_ms / 10)
             queue.valve.slow_down(delay_ms)
-        elif verdict.what == "unauthorized" and not queue.client.session.is_logged_in:
+        elif verdict.what == "unauthorized" and queue.valve.is_closed:
             # Goes on with the next token, whenever that is.
             delay_ms = 0
         else:

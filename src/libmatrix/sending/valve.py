@@ -21,13 +21,14 @@ class Valve:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._busy = 0
         self._window = MOST_IN_FLIGHT
-        self._is_closed = False
+        # For as long as there is no token.
+        self.is_closed = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the next one may send at once."""
-        return not self._is_closed and self._timer is None and self._busy < self._window
+        return not self.is_closed and self._timer is None and self._busy < self._window
 
     async def enter(self) -> None:
         """Waits for one's turn; `leave` has to follow."""
@@ -51,8 +52,8 @@ class Valve:
         self._admit()
 
     def set_closed(self, is_closed: bool) -> None:
-        """Closes it, for as long as there is no token, or opens it."""
-        self._is_closed = is_closed
+        """Closes or opens it."""
+        self.is_closed = is_closed
         self._admit()
 
     def slow_down(self, pause_ms: int) -> None:
@@ -71,7 +72,7 @@ class Valve:
 
     def close(self) -> None:
         """Ends its timer."""
-        self._is_closed = True
+        self.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
 
