@@ -124,12 +124,12 @@ class Api:
     ) -> bytes:
         """One request, its answer's body: a JSON object or, where `is_list`, a list.
 
-        The token is the session's, renewed when it has to be, unless one is given. `wait_ms`: how
-        long the server may wait on purpose.
+        The token is the session's, renewed when it has to be, unless one is given. What one device
+        began no other one repeats: transaction ids are a device's own. `wait_ms`: how long the
+        server may wait on purpose.
         """
         is_own = with_token and token is None
-        if is_own:
-            self._client.require_login()
+        device_id = self._client.require_login().device_id if is_own else None
         if query:
             path += "?" + urlencode(query)
         payload = None if body is None else _encode(body)
@@ -153,6 +153,8 @@ class Api:
             refused = refusal(response.status, response.headers, response.body)
             if is_own and token is not None and isinstance(refused, UnknownTokenError):
                 await self._renew(token, refused, is_final=has_renewed, sent=sent)
+                if device_id not in (None, self._client.session.device_id):
+                    raise refused
                 has_renewed = True
             else:
                 await retries.wait(refused)

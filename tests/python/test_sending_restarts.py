@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,8 +15,10 @@ from tests.support.runtime_host import CONTEXT
 from tests.support.send_server import (
     DROP,
     LOSE,
+    ME,
     TAKE,
     Deed,
+    Sending,
     SendServer,
     limit,
     refuse,
@@ -227,6 +230,43 @@ def test_uncertain_is_another_devices(server: SendServer, tmp_path: Path) -> Non
         assert ends["t0"]["failure"]["code"] == "E_SEND_UNCERTAIN"
         assert ends["t1"]["state"] == "sent"
     assert [sending.token for sending in server.taken] == ["token", "new"]
+
+
+@pytest.mark.parametrize("loses", [0, 2])
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_what_is_on_its_way_is_the_old_devices(
+    server: SendServer, loses: int, is_taken: bool
+) -> None:
+    """It is answered when the client has become another device: nothing is sent twice."""
+    gate, ended = threading.Event(), {"errcode": "M_UNKNOWN_TOKEN", "error": "gone"}
+
+    def deed(sending: Sending) -> Deed:
+        if sending.token == "new":
+            return TAKE
+        if sending.number < loses:
+            # The first attempt, which HTTP repeats once.
+            return LOSE
+        return Deed(status=None, gate=gate) if is_taken else Deed(False, 401, ended, gate=gate)
+
+    def other(_method: str, path: str, token: str) -> tuple[int, Any] | None:
+        if path.endswith("/login"):
+            return 200, {"user_id": ME, "device_id": "NEW", "access_token": "new"}
+        return (401, ended) if path.endswith("/whoami") and token == "old" else None
+
+    server.deed, server.other = deed, other
+    with Sender(server, access_token="old") as sender:
+        request = sender.send("one")
+        sender.until(lambda: len(server.sendings) > loses)
+        assert sender.host.refuse(sender.client, "whoami")["code"] == "M_UNKNOWN_TOKEN"
+        login = sender.call("login_password", user="me", password="secret")
+        assert login["device_id"] == "NEW"
+        gate.set()
+        if is_taken or loses:
+            assert sender.code(request) == "E_SEND_UNCERTAIN"
+        else:
+            # Surely not taken: the new device sends it.
+            sender.event_id(request)
+    assert len(server.taken) == 1
 
 
 def test_what_was_heard_is_forgotten_beside_the_next_send(

@@ -52,6 +52,7 @@ class Item:
 
     __slots__ = (
         "attempts",
+        "changes_device",
         "content",
         "draft",
         "ending",
@@ -85,6 +86,8 @@ class Item:
         self.is_restored = False
         # An attempt is being made; and its request may be at the homeserver already.
         self.is_in_flight = self.is_out = False
+        # The client has become another device meanwhile.
+        self.changes_device = False
         # It has its outcome, whatever becomes of a request on its way.
         self.is_over = False
         # What it ends with instead of another attempt.

@@ -20,6 +20,7 @@ from libmatrix.errors import (
     HomeserverError,
     InternalError,
     MatrixError,
+    NotLoggedInError,
     TransportError,
     UncertainSendError,
     map_error,
@@ -180,6 +181,9 @@ class Lane:
         if item.ending is not None:
             # Given up, or settled by a sync, while it was got ready.
             raise item.ending
+        if item.changes_device:
+            # It was got ready for the one before.
+            raise NotLoggedInError
         queue.announce(item, "sending")
         item.is_out = True
         queue.doubts.watch(item)
@@ -246,7 +250,9 @@ class Lane:
         if item.ending is not None:
             self._queue.finish(item, error=item.ending)
             return 0
-        return self._wait(item, verdict, error)
+        if item.changes_device:
+            self._queue.change_device(item)
+        return 0 if item.is_over else self._wait(item, verdict, error)
 
     def _wait(self, item: Item, verdict: Verdict, error: MatrixError) -> int:
         """Until when the next attempt has to wait; how long this room has to, in ms."""

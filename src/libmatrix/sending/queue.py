@@ -278,15 +278,23 @@ class SendQueue:
             stranger = MatrixError("it was queued by another user", code="E_NOT_LOGGED_IN")
             self._end_all(stranger)
         elif device_id is not None and session.device_id not in (None, device_id):
-            # Transaction ids are a device's own.
             for item in list(self._items.values()):
-                if item.is_unknown:
-                    self.give_up(item, MatrixError("it was tried by another device"))
+                if item.is_in_flight:
+                    # What comes of that is not known yet.
+                    item.changes_device = True
                 else:
-                    self.doubts.forget(item)
-                    item.frozen = None
+                    self.change_device(item)
         if self._items and session.user_id is not None:
             self._own((session.user_id, session.device_id))
+
+    def change_device(self, item: Item) -> None:
+        """Another device goes on with it, or nobody: transaction ids are a device's own."""
+        item.changes_device = False
+        if item.is_unknown:
+            self.give_up(item, MatrixError("it was tried by another device"))
+        else:
+            self.doubts.forget(item)
+            item.frozen = None
 
     def _own(self, owner: Owner) -> None:
         if owner != self._owner:
