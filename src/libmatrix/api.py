@@ -17,6 +17,8 @@ from libmatrix.errors import (
     ChallengeError,
     HomeserverError,
     MatrixError,
+    NotLoggedInError,
+    RenewalError,
     ResponseError,
     TransportError,
     UnknownTokenError,
@@ -167,8 +169,12 @@ class Api:
         renewal = self._client.renewal
         try:
             found = await renewal.refused(token, is_soft=refused.soft_logout, is_final=is_final)
+        except (UnknownTokenError, NotLoggedInError):
+            raise
         except TransportError as error:
             raise _not_this_one(error, sent=sent) from None
+        except MatrixError as error:
+            raise RenewalError(error) from None
         if not found:
             raise refused
 

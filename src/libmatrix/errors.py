@@ -11,6 +11,7 @@
     │   └── PromptError            E_DISCOVERY_PROMPT        … leads nowhere; the user has to say
     ├── OAuthError                 E_OAUTH                   the authorization server refused
     ├── TokenEndedError            M_UNKNOWN_TOKEN           a refresh token is void; stays inside
+    ├── RenewalError               any code                  … cannot be renewed for now
     ├── NotLoggedInError           E_NOT_LOGGED_IN           there is no access token
     ├── AlreadyLoggedInError       E_ALREADY_LOGGED_IN       there is a session
     ├── AlreadyRunningError        E_ALREADY_RUNNING         the sync loop runs
@@ -97,6 +98,18 @@ class TokenEndedError(MatrixError):
     def __init__(self, message: str, *, code: str, is_soft: bool) -> None:
         super().__init__(message, code=code)
         self.is_soft = is_soft
+
+
+class RenewalError(MatrixError):
+    """The access token is void, and was not renewed for a reason that may pass.
+
+    So nothing was done of the request that needed it. It has the code of the reason, and not its
+    status, which would be taken for that of the request.
+    """
+
+    def __init__(self, reason: MatrixError) -> None:
+        text = f"the access token could not be renewed: {reason.message}"
+        super().__init__(text, code=reason.code, retry_after_ms=reason.retry_after_ms)
 
 
 class DiscoveryError(MatrixError):

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
+from libmatrix.auth.session import OAuth, Session, export_text
 from tests.support.runtime_host import CONTEXT
 from tests.support.send_server import (
     DROP,
@@ -183,6 +184,57 @@ def test_without_a_token_no_room_spins(server: SendServer, monkeypatch: pytest.M
         delays = [e.payload.get("delay_ms") for e in sender.host.events if e.payload.get("failure")]
         assert delays
         assert all(delays[1:])
+
+
+@pytest.mark.parametrize("status", [400, 405, 429, 500, 503])
+@pytest.mark.parametrize("is_oauth", [True, False])
+def test_a_renewal_that_fails_for_a_while_fails_no_send(
+    server: SendServer, tmp_path: Path, status: int, is_oauth: bool
+) -> None:
+    """Surely not taken is what was answered 401, whatever became of the renewal."""
+    is_well = threading.Event()
+    tokens = {"access_token": "new", "refresh_token": "r", "token_type": "Bearer"}
+    ends = ("authorization", "token", "registration", "revocation")
+    metadata = {f"{end}_endpoint": f"{server.url}/{end}" for end in ends}
+    metadata |= {"issuer": f"{server.url}/", "code_challenge_methods_supported": ["S256"]}
+    metadata["response_types_supported"] = ["code"]
+    metadata["response_modes_supported"] = ["query", "fragment"]
+    metadata["grant_types_supported"] = ["authorization_code", "refresh_token"]
+
+    def other(_method: str, path: str, _token: str) -> tuple[int, Any] | None:
+        if path.endswith("/auth_metadata"):
+            return 200, metadata
+        if path.endswith(("/refresh", "/token")):
+            return (200, tokens) if is_well.is_set() else (status, {"errcode": "M_UNKNOWN"})
+        return None
+
+    server.other = other
+    server.deed = lambda s: refuse(401, "M_UNKNOWN_TOKEN") if s.token == "old" else TAKE
+    oauth = OAuth(issuer=f"{server.url}/", client_id="c") if is_oauth else None
+    session = Session(
+        user_id=ME,
+        device_id="D",
+        access_token="old",
+        refresh_token="r",
+        homeserver=server.url,
+        oauth=oauth,
+    )
+    options = {"user_id": None, "device_id": None, "access_token": None}
+    with Sender(server, tmp_path, session=export_text(session), **options) as sender:
+        sender.subscribe()
+        # Nobody need be asked whether the room is encrypted.
+        arguments = {"room_id": A, "event_id": "$1", "key": "one", "txn_id": "t"}
+        request = sender.host.submit(sender.client, "send_reaction", **arguments)
+        sender.until(lambda: [e for e in sender.host.events if e.payload.get("failure")])
+        [waiting] = sender.call("sends")["sends"]
+        assert "renewed" in waiting["failure"]["message"]
+        disk = sender.queue.client.state.disk
+        tried = "SELECT 1 FROM send WHERE tried_ms IS NOT NULL"
+        sender.until(lambda: not sender.host.inside(lambda: list(disk.rows(tried))))
+        is_well.set()
+        sender.call("retry_sends")
+        sender.event_id(request)
+    assert [sending.token for sending in server.taken] == ["new"]
 
 
 def test_logout_drops_what_waits(server: SendServer, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from libmatrix.errors import (
     HomeserverError,
     MatrixError,
     NotLoggedInError,
+    RenewalError,
     ResponseError,
     StoreError,
     TransportError,
@@ -42,7 +43,7 @@ def judge(error: MatrixError) -> Verdict:
         return Verdict("permanent" if is_wrong else "temporary", error.sent)
     if isinstance(error, HomeserverError | ResponseError):
         return _judge_status(error.http_status)
-    if isinstance(error, StoreError | DiscoveryError):
+    if isinstance(error, StoreError | DiscoveryError | RenewalError):
         return Verdict("temporary")
     return Verdict("permanent")
 
