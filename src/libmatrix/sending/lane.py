@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from libmatrix.backoff import Backoff, jitter
 from libmatrix.encryption import (
     goes_in_clear,
     is_encrypted,
+    known_to_be_encrypted,
     turned_out_encrypted,
 )
 from libmatrix.errors import (
@@ -39,6 +41,10 @@ _SHORTEST_MS, _LONGEST_MS = 200, 30_000
 _LIMITED_MS = 1_000
 # After so many answers of 500 to one send it is tried whether the one behind it fares better.
 _MOST_FAULTS = 5
+
+# So many sends in a row are kept as tried in one write: of those behind the first it is taken back
+# where the room has to wait, and stays so only when the process is killed before it is their turn.
+MOST_MARKED = 16
 
 _encode = msgspec.json.Encoder().encode
 
@@ -175,8 +181,7 @@ class Lane:
         if item.frozen is None and item.draft.kind == "event":
             await self._prepare(item)
         if item.tried_ms is None:
-            item.tried_ms = now_ms()
-            queue.store.tried(item)
+            self._mark(item)
             await queue.store.written()
         if item.ending is not None:
             # Given up, or settled by a sync, while it was got ready.
@@ -189,6 +194,31 @@ class Lane:
         queue.doubts.watch(item)
         answer = await queue.client.api.call("PUT", item.path, body=item.body, may_repeat=False)
         return decode(answer, _EventAnswer).event_id
+
+    def _mark(self, item: Item) -> None:
+        """Keeps that it is tried, and those behind it, which then need no write of their own."""
+        store, now = self._queue.store, now_ms()
+        item.tried_ms = now
+        store.tried(item)
+        if item.attempts > 1 or item.draft.type == ENCRYPTION:
+            # It is not sure yet that they follow soon, or go in clear.
+            return
+        is_clear = known_to_be_encrypted(self._queue.client, self._room_id) is False
+        for each in islice(self._items, MOST_MARKED):
+            if each.draft.kind == "event" and not is_clear and not goes_in_clear(each.draft.type):
+                break
+            if each.tried_ms is None:
+                each.tried_ms = now
+                store.tried(each)
+            if each.draft.type == ENCRYPTION:
+                break
+
+    def unmark(self) -> None:
+        """Takes it back for those that were not tried: it will take a while."""
+        for each in islice(self._items, MOST_MARKED):
+            if each.tried_ms is not None and not each.attempts and not each.is_unknown:
+                each.tried_ms = None
+                self._queue.store.tried(each)
 
     async def _prepare(self, item: Item) -> None:
         """Makes sure that it may go out as it is, or encrypts it."""
@@ -257,12 +287,13 @@ class Lane:
     def _wait(self, item: Item, verdict: Verdict, error: MatrixError) -> int:
         """Until when the next attempt has to wait; how long this room has to, in ms."""
         queue = self._queue
+        self.unmark()
         pause_ms = 0
         if verdict.what == "limited":
             delay_ms = error.retry_after_ms or _LIMITED_MS
             # Not all clients that were sent away come back at once.
             delay_ms += round(jitter() * delay_ms / 10)
-            queue.valve.slow_down(delay_ms)
+            queue.slow_down(delay_ms)
         elif verdict.what == "unauthorized" and queue.valve.is_closed:
             # Goes on with the next token, whenever that is.
             delay_ms = 0

@@ -19,10 +19,11 @@ from libmatrix.errors import (
     UncertainSendError,
 )
 from libmatrix.identifiers import check_room_id
+from libmatrix.rooms.room import ENCRYPTION
 from libmatrix.sending.doubts import Doubts
 from libmatrix.sending.events import echo, pending, tell, update_of
 from libmatrix.sending.item import Draft, Item, check_size, now_ms, place_of
-from libmatrix.sending.lane import Lane
+from libmatrix.sending.lane import MOST_MARKED, Lane
 from libmatrix.sending.store import Owner, SendStore
 from libmatrix.sending.valve import Valve
 from libmatrix.table_gen import PendingSend, SendState, SendUpdate
@@ -46,6 +47,8 @@ class SendQueue:
         self.valve = Valve(self.loop)
         self.doubts = client.doubts = Doubts(self)
         self._lanes: dict[str, Lane] = {}
+        # How many sends there are that are not kept yet, to rooms without a lane.
+        self._early: dict[str, int] = {}
         # Those of which the last attempt has not got as far as the homeserver.
         self.cut_off: set[Lane] = set()
         self._items: dict[int, Item] = {}
@@ -110,12 +113,20 @@ class SendQueue:
         item = Item(self.store.new_id(), room_id, draft)
         if self._owner != (session.user_id, session.device_id):
             self._own((session.user_id, session.device_id))
-        if is_encrypted is False and room_id not in self._lanes and self.valve.is_open:
-            # It is tried as soon as it is kept: both are written at once.
+        if self._goes_at_once(room_id, draft) and is_encrypted is False:
             item.tried_ms = draft.queued_ms
         self._keep(item)
         self.store.insert(item)
         return item
+
+    def _goes_at_once(self, room_id: str, draft: Draft) -> bool:
+        """Whether it is tried as soon as it is kept, or soon after: both are written at once."""
+        before = self._early.get(room_id, 0)
+        if room_id in self._lanes or (not before and len(self._early) >= self.valve.places):
+            return False
+        # What follows is not as sure to go in clear.
+        self._early[room_id] = MOST_MARKED if draft.type == ENCRYPTION else before + 1
+        return before < MOST_MARKED
 
     def _keep(self, item: Item) -> None:
         self._items[item.send_id] = item
@@ -128,6 +139,7 @@ class SendQueue:
 
     def _added(self, items: list[Item], failure: StoreError | None) -> None:
         """Sends are lasting now, or could not be kept."""
+        self._early.clear()
         for item in items:
             if item.send_id not in self._items:
                 continue
@@ -270,6 +282,17 @@ class SendQueue:
         self.valve.set_closed(not session.is_logged_in)
         if session.is_logged_in:
             self._check_owner(session)
+        else:
+            self._unmark()
+
+    def slow_down(self, pause_ms: int) -> None:
+        """The homeserver wants to be left alone for so long."""
+        self.valve.slow_down(pause_ms)
+        self._unmark()
+
+    def _unmark(self) -> None:
+        for lane in self._lanes.values():
+            lane.unmark()
 
     def _check_owner(self, session: Session) -> None:
         """Sends go on only as the user who made them; and what is uncertain, by the same device."""
@@ -325,6 +348,7 @@ class SendQueue:
         self._is_closed = True
         self.valve.close()
         self.doubts.close()
+        self._unmark()
         for lane in self._lanes.values():
             lane.cancel()
         tasks = [lane.ending for lane in self._lanes.values() if lane.ending is not None]

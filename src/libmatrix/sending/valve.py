@@ -26,9 +26,14 @@ class Valve:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
+    def places(self) -> int:
+        """How many may send at once."""
+        return 0 if self.is_closed or self._timer is not None else self._window - self._busy
+
+    @property
     def is_open(self) -> bool:
         """Whether the next one may send at once."""
-        return not self.is_closed and self._timer is None and self._busy < self._window
+        return self.places > 0
 
     async def enter(self) -> None:
         """Waits for one's turn; `leave` has to follow."""
