@@ -44,14 +44,19 @@ def test_goes_on_after_a_restart(server: SendServer, tmp_path: Path) -> None:
     assert rows(tmp_path) == []
 
 
-def test_unheard_outcome_comes_again(server: SendServer, tmp_path: Path) -> None:
-    with Sender(server, tmp_path) as sender:
+@pytest.mark.parametrize("passphrase", [None, "open"])
+def test_unheard_outcome_comes_again(
+    server: SendServer, tmp_path: Path, passphrase: str | None
+) -> None:
+    """Also to who subscribes while the store is being unlocked."""
+    options = {"store_passphrase": passphrase}
+    with Sender(server, tmp_path, **options) as sender:
         sender.host.consumes = False
         sender.subscribe()
         sender.event_id(sender.send("one", txn_id="t"))
         server.deed = once(refuse(403, "M_FORBIDDEN"))
         sender.host.settle()
-    with Sender(server, tmp_path) as sender:
+    with Sender(server, tmp_path, **options) as sender:
         sender.subscribe()
         sender.event_id(sender.send("two", txn_id="u"))
         sender.until(lambda: ("t", "sent") in sender.states())

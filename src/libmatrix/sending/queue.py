@@ -67,6 +67,8 @@ class SendQueue:
 
     def resume(self) -> None:
         """Goes on with what an earlier run left; before anything else is sent."""
+        # Of those who came while the store was being opened.
+        self.subscribed()
         self.session_changed()
         for item in list(self._items.values()):
             self._enqueue(item)
