@@ -281,7 +281,7 @@ class Client:
         if not is_known and session.user_id in (None, user_id):
             device_id = session.device_id or device_id
             self.session = msgspec.structs.replace(session, user_id=user_id, device_id=device_id)
-            self._keep_session()
+            self._session_changed()
 
     def located(self, homeserver: str) -> None:
         """The server name of the options leads there; so the next start need not ask."""

@@ -28,9 +28,11 @@ def restore(options: ClientOptions, stored: Session, base_url: str | None) -> Se
 
 
 def _of_options(options: ClientOptions, stored: Session, base_url: str | None) -> Session:
+    # Another token may be another device's.
+    device_id = stored.device_id if options.access_token == stored.access_token else None
     return Session(
         user_id=options.user_id or stored.user_id,
-        device_id=options.device_id or stored.device_id,
+        device_id=options.device_id or device_id,
         access_token=options.access_token,
         refresh_token=options.refresh_token,
         homeserver=base_url or stored.homeserver,

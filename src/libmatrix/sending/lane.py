@@ -178,6 +178,8 @@ class Lane:
     async def _attempt(self, item: Item) -> str:
         queue = self._queue
         item.is_out = False
+        if item.is_unknown and queue.owner.is_unsure:
+            await queue.owner.identify()
         if item.frozen is None and item.draft.kind == "event":
             await self._prepare(item)
         if item.tried_ms is None:

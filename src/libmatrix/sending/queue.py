@@ -24,13 +24,13 @@ from libmatrix.sending.doubts import Doubts
 from libmatrix.sending.events import echo, pending, tell, update_of
 from libmatrix.sending.item import Draft, Item, check_size, now_ms, place_of
 from libmatrix.sending.lane import MOST_MARKED, Lane
-from libmatrix.sending.store import Owner, SendStore
+from libmatrix.sending.ownership import Ownership
+from libmatrix.sending.store import SendStore
 from libmatrix.sending.valve import Valve
 from libmatrix.table_gen import PendingSend, SendState, SendUpdate
 from libmatrix.tasks import Signal
 
 if TYPE_CHECKING:
-    from libmatrix.auth.session import Session
     from libmatrix.client import Client
 
 
@@ -59,7 +59,8 @@ class SendQueue:
         self._told: list[int] = []
         self._marked: dict[int, list[int]] = {}
         self._is_closed = False
-        items, self._untold, self._owner = self.store.load()
+        items, self._untold, owner = self.store.load()
+        self.owner = Ownership(self, owner)
         for item in items:
             self._keep(item)
             if item.is_unknown:
@@ -113,8 +114,8 @@ class SendQueue:
         if is_encrypted:
             client.require_encryption()
         item = Item(self.store.new_id(), room_id, draft)
-        if self._owner != (session.user_id, session.device_id):
-            self._own((session.user_id, session.device_id))
+        if self.owner.session is not session:
+            self.owner.take(session)
         if self._goes_at_once(room_id, draft) and is_encrypted is False:
             item.tried_ms = draft.queued_ms
         self._keep(item)
@@ -283,7 +284,7 @@ class SendQueue:
         session = self.client.session
         self.valve.set_closed(not session.is_logged_in)
         if session.is_logged_in:
-            self._check_owner(session)
+            self.owner.changed(session)
         else:
             self._unmark()
 
@@ -296,21 +297,19 @@ class SendQueue:
         for lane in self._lanes.values():
             lane.unmark()
 
-    def _check_owner(self, session: Session) -> None:
-        """Sends go on only as the user who made them; and what is uncertain, by the same device."""
-        user_id, device_id = self._owner
-        if user_id is not None and session.user_id not in (None, user_id):
-            stranger = MatrixError("it was queued by another user", code="E_NOT_LOGGED_IN")
-            self._end_all(stranger)
-        elif device_id is not None and session.device_id not in (None, device_id):
-            for item in list(self._items.values()):
-                if item.is_in_flight:
-                    # What comes of that is not known yet.
-                    item.changes_device = True
-                else:
-                    self.change_device(item)
-        if self._items and session.user_id is not None:
-            self._own((session.user_id, session.device_id))
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything is not over."""
+        return bool(self._items)
+
+    def change_devices(self) -> None:
+        """The client has become another device."""
+        for item in list(self._items.values()):
+            if item.is_in_flight:
+                # What comes of that is not known yet.
+                item.changes_device = True
+            else:
+                self.change_device(item)
 
     def change_device(self, item: Item) -> None:
         """Another device goes on with it, or nobody: transaction ids are a device's own."""
@@ -321,11 +320,6 @@ class SendQueue:
             self.doubts.forget(item)
             item.frozen = None
 
-    def _own(self, owner: Owner) -> None:
-        if owner != self._owner:
-            self._owner = owner
-            self.store.keep_owner(owner)
-
     def logged_out(self) -> None:
         """The session is over, and so is what waits; the store is emptied after this."""
         for lane in self._lanes.values():
@@ -334,13 +328,14 @@ class SendQueue:
         self.cut_off.clear()
         error = NotLoggedInError()
         error.message = "the client was logged out before it was sent"
-        self._end_all(error)
+        self.end_all(error)
         self._untold, self._told, self._marked = [], [], {}
-        self._owner = (None, None)
+        self.owner.forget()
         self.store.reset()
         self.valve.set_closed(True)
 
-    def _end_all(self, error: MatrixError) -> None:
+    def end_all(self, error: MatrixError) -> None:
+        """Drops what waits."""
         for item in list(self._items.values()):
             item.is_unknown = item.is_unknown or (item.is_in_flight and item.is_out)
             self.finish(item, error=error)
