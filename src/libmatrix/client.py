@@ -27,6 +27,7 @@ from libmatrix.errors import (
     map_error,
     places,
 )
+from libmatrix.preparation import Preparation
 from libmatrix.store.seal import Vault
 from libmatrix.sync.subscriptions import Subscriptions
 from libmatrix.table_gen import ClientOptions, Output
@@ -68,7 +69,7 @@ class Client:
         self.renewal = Renewal(self)
         self._decrypt: Decrypt | None = None
         # Until it is done, requests wait.
-        self.preparing: asyncio.Task[None] | None = None
+        self.preparing: Preparation | None = None
         self.vault = Vault(options.store_passphrase)
         self._state: State | None = None
         self._syncer: Syncer | None = None
@@ -93,7 +94,7 @@ class Client:
             elif self.options.store_passphrase is not None:
                 raise ArgumentError("store_passphrase: there is no store_path")
             if self.vault.is_locked:
-                self.preparing = self.host.loop.create_task(self._unlock())
+                self.preparing = Preparation(self.host.loop, self._unlock(), self._prepared)
             else:
                 self._restore()
                 self._resume_sends()
@@ -111,8 +112,9 @@ class Client:
             self._resume_sends()
         except Exception as error:
             self._failed(error)
-        finally:
-            self.preparing = None
+
+    def _prepared(self) -> None:
+        self.preparing = None
 
     def _failed(self, error: Exception) -> None:
         self.failure = map_error(error)
@@ -136,8 +138,7 @@ class Client:
         tasks = [each.as_task() if isinstance(each, Runner) else each for each in running]
         tasks += self.renewal.close()
         if self.preparing is not None:
-            self.preparing.cancel()
-            tasks.append(self.preparing)
+            tasks += self.preparing.close()
         if self._syncer is not None:
             self._syncer.close()
         if self._sends is not None:
@@ -235,10 +236,7 @@ class Client:
 
     def lock(self, name: str) -> asyncio.Lock:
         """For what must not be done twice at a time, as read, change, write."""
-        lock = self._locks.get(name)
-        if lock is None:
-            lock = self._locks[name] = asyncio.Lock()
-        return lock
+        return self._locks.setdefault(name, asyncio.Lock())
 
     @property
     def sends(self) -> SendQueue:

@@ -14,6 +14,7 @@ from libmatrix import frames
 from libmatrix.client import Client
 from libmatrix.errors import ArgumentError, is_defect, map_arguments, map_error, places
 from libmatrix.host import Host
+from libmatrix.preparation import Preparation
 from libmatrix.table_gen import OPERATIONS, Input, Output
 from libmatrix.tasks import Runner, run_by_hand
 
@@ -39,7 +40,7 @@ class Requests:
         if client.preparing is not None:
             # Which may also be cancelled.
             later = self._start_later(client, client.preparing, request, name, body)
-            self._go_on(client, request, later, None)
+            self._go_on(client, request, later, run_by_hand(later))
             return
         try:
             decode, function = self._handlers.get(name) or self._load(name)
@@ -65,10 +66,10 @@ class Requests:
         self._outbox.add(frames.RESULT, client.context, request, payload)
 
     async def _start_later(
-        self, client: Client, ready: asyncio.Future[None], request: int, name: str, body: Raw
+        self, client: Client, preparing: Preparation, request: int, name: str, body: Raw
     ) -> Output:
         """Starts a request when its client is ready; requests stay in their order."""
-        await asyncio.shield(ready)
+        await preparing.ready()
         if client.failure is not None:
             raise client.failure
         decode, function = self._handlers.get(name) or self._load(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from libmatrix.client import Client
 from tests.support.runtime_host import SECONDS
 from tests.support.send_server import (
     DROP,
@@ -50,6 +51,27 @@ def test_order_of_a_room_is_kept(server: SendServer) -> None:
         for request in first:
             sender.event_id(request)
     assert server.bodies(A) == server.bodies(B) == [str(number) for number in range(20)]
+
+
+def test_what_waits_for_the_store_goes_first(
+    server: SendServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also before what comes at the very moment when it is unlocked."""
+    resume, senders = Client._resume_sends, []
+
+    def resume_and_send(client: Client) -> None:
+        resume(client)
+        if senders:
+            requests.append(senders.pop().send("two"))
+
+    monkeypatch.setattr(Client, "_resume_sends", resume_and_send)
+    with Sender(server, tmp_path, store_passphrase="open") as sender:
+        senders.append(sender)
+        requests = [sender.send("one")]
+        sender.until(lambda: len(requests) == 2)
+        for request in requests:
+            sender.event_id(request)
+    assert server.bodies() == ["one", "two"]
 
 
 def test_a_bounded_number_of_rooms_at_once(server: SendServer) -> None:
