@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -187,6 +189,36 @@ def test_cancelled_after_an_attempt_of_unknown_outcome(server: SendServer) -> No
         sender.host.send("cancel", sender.client, request)
         assert sender.code(request) == "E_SEND_UNCERTAIN"
         assert sender.call("sends")["sends"] == []
+
+
+@pytest.mark.parametrize("way", ["cancel", "cancel_send", "timeout", "refusal"])
+def test_what_was_told_to_have_failed_is_not_sent_after_a_kill(
+    server: SendServer, tmp_path: Path, way: str
+) -> None:
+    store, killed = tmp_path / "store", tmp_path / "killed"
+    server.deed = lambda _: refuse(403, "M_FORBIDDEN")
+    with Sender(server, store, send_timeout_ms=2_000 if way == "timeout" else 0) as sender:
+        host = sender.host
+        if way != "refusal":
+            server.stop()
+        sender.subscribe()
+        request = sender.send("regretted")
+        if way.startswith("cancel"):
+            waiting = sender.until(lambda: sender.call("sends")["sends"])
+            sender.until(lambda: sender.call("sends")["sends"][0].get("failure"))
+            if way == "cancel":
+                host.send("cancel", sender.client, request)
+            else:
+                assert sender.call("cancel_send", send_id=waiting[0]["send_id"])["is_cancelled"]
+        sender.code(request)
+        # All that the disk has at this moment.
+        host.inside(lambda: shutil.copytree(store, killed))
+    server.deed = lambda _: TAKE
+    if way != "refusal":
+        server.start()
+    with Sender(server, killed) as sender:
+        sender.event_id(sender.send("next"))
+    assert server.bodies() == ["next"]
 
 
 FAILS = Deed(False, 500, {"errcode": "M_UNKNOWN", "error": "Internal server error"})

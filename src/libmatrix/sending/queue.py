@@ -147,7 +147,8 @@ class SendQueue:
             if item.send_id not in self._items:
                 continue
             if failure is not None:
-                self.finish(item, error=failure)
+                self._end(item, None, failure)
+                self._answer(item)
                 continue
             self.announce(item, "queued")
             echo(self.client, item)
@@ -185,6 +186,20 @@ class SendQueue:
         """A send is over, once. `is_final`: the error is the homeserver's own, no giving up."""
         if item.is_over:
             return
+        self._end(item, event_id, error, is_final=is_final)
+        if error is not None:
+            # Told to have failed, it must not be sent by the next run.
+            self.store.flush()
+        self._answer(item)
+
+    def _end(
+        self,
+        item: Item,
+        event_id: str | None,
+        error: MatrixError | None,
+        *,
+        is_final: bool = False,
+    ) -> None:
         item.is_over = True
         if error is not None and item.is_unknown and not is_final:
             text = f"the homeserver may have taken it; given up as {error.message}"
@@ -198,6 +213,8 @@ class SendQueue:
             item.timer.cancel()
         self.step_aside(item)
         self._conclude(item, event_id)
+
+    def _answer(self, item: Item) -> None:
         waiters, item.waiters = item.waiters, []
         for waiter in waiters:
             waiter.set()
@@ -336,9 +353,13 @@ class SendQueue:
 
     def end_all(self, error: MatrixError) -> None:
         """Drops what waits."""
-        for item in list(self._items.values()):
+        items = list(self._items.values())
+        for item in items:
             item.is_unknown = item.is_unknown or (item.is_in_flight and item.is_out)
-            self.finish(item, error=error)
+            self._end(item, None, error)
+        self.store.flush()
+        for item in items:
+            self._answer(item)
 
     def close(self) -> list[asyncio.Task[None]]:
         """Stops; what waits stays in the store. Returns the tasks that are ending."""
