@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from libmatrix.errors import MatrixError
-from tests.support.runtime_host import SECONDS
+from tests.support.runtime_host import CONTEXT, SECONDS
 from tests.support.send_server import (
     DROP,
     LOSE,
@@ -179,6 +180,24 @@ def test_cancelled_while_it_waits(server: SendServer) -> None:
         failed = [txn for txn, state in sender.states() if state == "failed"]
         assert failed == ["t1", "t2"]
     assert server.bodies() == ["0", "3"]
+
+
+def test_cancelled_as_the_answer_comes(server: SendServer) -> None:
+    """Both in the same turn of the loop: it was sent."""
+    gate = threading.Event()
+    server.deed = lambda _: Deed(gate=gate)
+    with Sender(server) as sender:
+        request = sender.send("one")
+        sender.until(lambda: server.sendings)
+
+        def cancel_and_answer() -> None:
+            (item,) = sender.queue._items.values()
+            sender.host.runtime._cancel(CONTEXT, sender.client, request, "", Raw())
+            sender.queue.finish(item, event_id="$answer")
+
+        sender.host.inside(cancel_and_answer)
+        assert sender.event_id(request) == "$answer"
+        gate.set()
 
 
 def test_cancelled_after_an_attempt_of_unknown_outcome(server: SendServer) -> None:

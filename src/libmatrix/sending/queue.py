@@ -82,24 +82,24 @@ class SendQueue:
         try:
             return await self._outcome(item)
         except asyncio.CancelledError:
-            if self._is_closed or item.waiters:
-                raise
-            cancelled = MatrixError("the request was cancelled", code="E_CANCELLED")
-            if not self.give_up(item, cancelled):
-                # On its way: what becomes of that is the answer.
-                return await self._outcome(item)
-            if item.failure is not cancelled and item.failure is not None:
-                raise item.failure from None
-            raise
+            if not item.is_over:
+                if self._is_closed or item.waiters:
+                    raise
+                cancelled = MatrixError("the request was cancelled", code="E_CANCELLED")
+                if self.give_up(item, cancelled) and item.failure is cancelled:
+                    raise
+            # It was over just now, or is on its way: what becomes of that is the answer.
+            return await self._outcome(item)
 
     async def _outcome(self, item: Item) -> str:
-        waiter = Signal()
-        item.waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in item.waiters:
-                item.waiters.remove(waiter)
+        if not item.is_over:
+            waiter = Signal()
+            item.waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in item.waiters:
+                    item.waiters.remove(waiter)
         if item.failure is not None:
             raise item.failure
         return item.event_id
