@@ -187,3 +187,39 @@ def test_sending_is_known(server: SendServer, tmp_path: Path) -> None:
         sent = [event for event in events if event["kind"] == "send"]
         assert {event["type"] for event in sent} == {"m.room.message"}
         assert sent[-1]["content"]["body"] == "secret"
+
+
+@pytest.mark.parametrize("kept", [{}, {"rotation_period_ms": 5, "rotation_period_msgs": 6}])
+def test_nothing_overtakes_what_enables_encryption(
+    server: SendServer, tmp_path: Path, kept: dict[str, int]
+) -> None:
+    """Also where a sync has just said that the room is not encrypted."""
+    joined = {"rooms": {"join": {A: {"state": {"events": [MEMBER]}}}}, "next_batch": "s1"}
+    is_on = threading.Event()
+
+    def answer(method: str, path: str, token: str) -> tuple[int, Any] | None:
+        if path.endswith("/sync"):
+            return 200, joined
+        if path.endswith("/m.room.encryption/") and not (kept or is_on.is_set()):
+            return 404, {"errcode": "M_NOT_FOUND"}
+        if path.endswith("/m.room.encryption/"):
+            return 200, ENCRYPTION | kept
+        return other(method, path, token)
+
+    def deed(sending: Sending) -> Deed:
+        if sending.kind == "state":
+            is_on.set()
+        return TAKE
+
+    server.other, server.deed = answer, deed
+    with Sender(server, tmp_path) as sender:
+        sender.call("sync_once")
+        options = {"room_id": A, "rotation_period_msgs": 7}
+        first = sender.host.submit(sender.client, "enable_encryption", **options)
+        second = sender.send("secret")
+        assert [sender.event_id(first), sender.event_id(second)] == ["$e0", "$e1"]
+    assert [sending.parts[0] for sending in server.taken] == [
+        "m.room.encryption",
+        "m.room.encrypted",
+    ]
+    assert server.taken[0].body == ENCRYPTION | kept | {"rotation_period_msgs": 7}

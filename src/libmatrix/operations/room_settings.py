@@ -148,17 +148,16 @@ async def set_guest_access(
 async def enable_encryption(
     client: Client, arguments: EnableEncryptionArguments
 ) -> EnableEncryptionResult:
-    """Turns encryption on; from its answer on nothing is sent in clear, synced or not."""
-    room_id = arguments.room_id
-    content = await fetch_map(client, room_id, ENCRYPTION) or {"algorithm": MEGOLM}
+    """Turns encryption on; what is sent to the room from this call on waits for it."""
+    content: dict[str, Any] = {"algorithm": MEGOLM}
     for key in ("rotation_period_ms", "rotation_period_msgs"):
         value = getattr(arguments, key)
         if value is not None:
             if value < 1:
                 raise ArgumentError(f"{key}: must be above 0")
             content[key] = value
-    event_id = await send_state(client, room_id, ENCRYPTION, "", content)
-    client.state.keep_encrypted(room_id)
+    # Asked first for what the room has, it would be overtaken by what is sent meanwhile, in clear.
+    event_id = await send_state(client, arguments.room_id, ENCRYPTION, "", content, is_change=True)
     return EnableEncryptionResult(event_id=event_id)
 
 

@@ -38,11 +38,20 @@ async def send_event(
 
 
 async def send_state(
-    client: Client, room_id: str, event_type: str, state_key: str, content: dict[str, Any]
+    client: Client,
+    room_id: str,
+    event_type: str,
+    state_key: str,
+    content: dict[str, Any],
+    *,
+    is_change: bool = False,
 ) -> str:
-    """Sets a state event, which is never encrypted; returns its event id."""
-    body = Raw(_encode(content))
-    draft = Draft("state", event_type, make_txn_id(), now_ms(), body, state_key)
+    """Sets a state event, which is never encrypted; returns its event id.
+
+    `is_change`: what the homeserver has when it is its turn stays, but for these keys.
+    """
+    body, now = Raw(_encode(content)), now_ms()
+    draft = Draft("state", event_type, make_txn_id(), now, body, state_key, is_change)
     return await client.sends.send(room_id, draft)
 
 

@@ -38,10 +38,12 @@ class Draft(msgspec.Struct, omit_defaults=True):
     content: Raw
     # Of a state event its state key, of a redaction the event it empties.
     key: str = ""
+    # Of a state event without a state key: it changes what the room has when it is its turn.
+    is_change: bool = False
 
 
 class Frozen(msgspec.Struct):
-    """What goes out for an encrypted event, from its first attempt on."""
+    """What goes out instead of the draft, from the first attempt on."""
 
     type: str
     content: Raw

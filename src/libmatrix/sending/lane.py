@@ -29,6 +29,7 @@ from libmatrix.errors import (
     places,
 )
 from libmatrix.rooms.room import ENCRYPTION
+from libmatrix.rooms.state_events import fetch_map
 from libmatrix.sending.item import Frozen, Item, check_encrypted_size, now_ms
 from libmatrix.sending.outcome import Verdict, judge
 from libmatrix.tasks import Runner, time_limit
@@ -180,8 +181,11 @@ class Lane:
         item.is_out = False
         if item.is_unknown and queue.owner.is_unsure:
             await queue.owner.identify()
-        if item.frozen is None and item.draft.kind == "event":
-            await self._prepare(item)
+        if item.frozen is None:
+            if item.draft.kind == "event":
+                await self._prepare(item)
+            elif item.draft.is_change:
+                await self._merge(item)
         if item.tried_ms is None:
             self._mark(item)
             await queue.store.written()
@@ -254,6 +258,16 @@ class Lane:
         except MatrixError:
             item.frozen = item.tried_ms = None
             raise
+
+    async def _merge(self, item: Item) -> None:
+        """Makes what goes out for a change of what the room has."""
+        draft = item.draft
+        content = await fetch_map(self._queue.client, self._room_id, draft.type)
+        change = decode(draft.content, dict[str, Any])
+        if draft.type == ENCRYPTION and content:
+            # Which one it is may be chosen once.
+            change.pop("algorithm", None)
+        item.frozen = Frozen(draft.type, Raw(_encode(content | change)))
 
     # -- failures -----------------------------------------------------------------------------
 
