@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from libmatrix.errors import StoreError
 from tests.support.send_server import LOSE, ME, TAKE, Deed, Sending, SendServer, refuse
 from tests.support.sender import A
 from tests.support.sender import Sender as ClearSender
@@ -223,3 +224,25 @@ def test_nothing_overtakes_what_enables_encryption(
         "m.room.encrypted",
     ]
     assert server.taken[0].body == ENCRYPTION | kept | {"rotation_period_msgs": 7}
+
+
+def test_encryption_that_cannot_be_kept_is_on_all_the_same(
+    server: SendServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = {"rooms": {"join": {A: {"state": {"events": [MEMBER]}}}}, "next_batch": "s1"}
+    server.other = lambda *asked: (200, joined) if asked[1].endswith("/sync") else other(*asked)
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    with Sender(server, tmp_path) as sender:
+        sender.call("sync_once")
+        room = sender.host.inside(lambda: sender.queue.client.state.rooms[A])
+        with monkeypatch.context() as patch:
+            patch.setattr("libmatrix.store.state.State._remember_encrypted", fail)
+            request = sender.host.submit(sender.client, "enable_encryption", room_id=A)
+            sender.event_id(request)
+        assert room.is_encrypted
+        assert [log["code"] for log in sender.host.logs if log["level"] == "error"] == ["E_STORE"]
+        sender.event_id(sender.send("secret"))
+    assert server.taken[-1].parts[0] == "m.room.encrypted"

@@ -23,6 +23,7 @@ from libmatrix.errors import (
     InternalError,
     MatrixError,
     NotLoggedInError,
+    StoreError,
     TransportError,
     UncertainSendError,
     map_error,
@@ -172,7 +173,11 @@ class Lane:
         queue.reachable()
         if item.draft.kind == "state" and item.draft.type == ENCRYPTION:
             # Before a sync says so.
-            turned_out_encrypted(queue.client, self._room_id)
+            try:
+                turned_out_encrypted(queue.client, self._room_id)
+            except StoreError as error:
+                # It was taken, whatever the store does.
+                queue.client.log.record("error", "store", error.message, error.code)
         queue.finish(item, event_id=event_id)
         return 0
 

@@ -259,9 +259,11 @@ class State:
     def keep_encrypted(self, room_id: str) -> None:
         """Keeps at once and for ever that a room is encrypted, be it known otherwise or not."""
         room = self.rooms.get(room_id)
+        if room is not None:
+            # Whether it can be kept or not.
+            room.is_encrypted = True
         with self._store.transaction() as writer:
             if room is not None:
-                room.is_encrypted = True
                 writer.rooms([(room_id, _encode(room))])
             self._remember_encrypted(writer, room_id)
 
