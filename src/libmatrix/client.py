@@ -289,7 +289,9 @@ class Client:
             self._keep_session()
 
     def logged_out(self) -> None:
-        """Forgets the session and all it brought."""
+        """Forgets the session and all it brought; nothing of it where the store cannot."""
+        if self._state is not None:
+            self._state.forget()
         self.session = Session()
         self.renewal.watch(self.session)
         if self._syncer is not None:
@@ -298,8 +300,6 @@ class Client:
         if self._sends is not None:
             self._sends.logged_out()
         self._close_crypto()
-        if self._state is not None:
-            self._state.forget()
         if self.options.store_path is not None:
             from libmatrix.crypto.key_location import remove_key
 

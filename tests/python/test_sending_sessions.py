@@ -134,6 +134,39 @@ def test_logout_drops_what_waits(server: SendServer, tmp_path: Path) -> None:
     assert rows(tmp_path) == []
 
 
+def test_a_logout_that_cannot_empty_the_store_drops_nothing(
+    server: SendServer, tmp_path: Path
+) -> None:
+    with Sender(server, tmp_path) as sender:
+        stuck(sender, server, 1)
+        sender.forbid_writes()
+        refused = sender.host.refuse(sender.client, "logout", local_only=True)
+        assert refused["code"] == "E_STORE"
+        assert sender.call("account")["is_logged_in"]
+        sender.forbid_writes(is_forbidden=False)
+        server.start()
+        sender.until(lambda: ("t0", "sent") in sender.states())
+        sender.call("logout", local_only=True)
+    assert rows(tmp_path) == []
+    assert server.bodies() == ["0"]
+
+
+def test_a_logout_drops_what_was_to_be_kept_at_this_moment(
+    server: SendServer, tmp_path: Path
+) -> None:
+    with Sender(server, tmp_path) as sender:
+        sender.event_id(sender.send("one"))
+        request, logout = sender.host.inside(
+            lambda: (
+                sender.send("two"),
+                sender.host.submit(sender.client, "logout", local_only=True),
+            )
+        )
+        assert sender.code(request) == "E_NOT_LOGGED_IN"
+        assert sender.host.wait(logout).is_ok
+    assert rows(tmp_path) == []
+
+
 def test_another_users_sends_are_dropped(server: SendServer, tmp_path: Path) -> None:
     with Sender(server, tmp_path) as sender:
         stuck(sender, server, 2)

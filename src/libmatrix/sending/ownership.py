@@ -78,7 +78,7 @@ class Ownership:
             raise UncertainSendError("the homeserver does not say whether it was this device's")
 
     def forget(self) -> None:
-        """Nothing waits any more, and the store is being emptied."""
+        """Nothing waits any more, and the store was emptied."""
         self._kept, self.session, self.is_unsure = (None, None), None, False
 
     # -- inside -------------------------------------------------------------------------------

@@ -338,7 +338,8 @@ class SendQueue:
             item.frozen = None
 
     def logged_out(self) -> None:
-        """The session is over, and so is what waits; the store is emptied after this."""
+        """The session is over, and so is what waits; the store was emptied before this."""
+        self.store.reset()
         for lane in self._lanes.values():
             lane.cancel()
         self._lanes.clear()
@@ -348,7 +349,6 @@ class SendQueue:
         self.end_all(error)
         self._untold, self._told, self._marked = [], [], {}
         self.owner.forget()
-        self.store.reset()
         self.valve.set_closed(True)
 
     def end_all(self, error: MatrixError) -> None:

@@ -163,10 +163,10 @@ class SendStore:
             raise batch.failure
 
     def reset(self) -> None:
-        """The store is being emptied: what was to be written is void."""
+        """The store was emptied: what was to be written is void."""
         self._inserts, self._tries, self._outcomes, self._deletes = [], [], [], []
         self._owner = None
-        self._numbers = 0
+        self._numbers, self._has_numbers = 0, False
 
     def close(self) -> None:
         """Writes what has gathered, for the last time."""
