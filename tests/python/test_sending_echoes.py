@@ -283,6 +283,23 @@ def test_what_the_first_sync_does_not_bring_is_uncertain(
     assert rows(tmp_path) == []
 
 
+def test_a_sync_asked_for_before_the_attempt_tells_nothing(
+    server: SendServer, tmp_path: Path
+) -> None:
+    syncs = Syncs(server)
+    leave_unknown(server, tmp_path)
+    with Sender(server, tmp_path) as sender:
+        sender.subscribe()
+        sender.until(lambda: ("t2", "sent") in sender.states())
+        queue = sender.queue
+        sender.host.inside(lambda: queue.doubts.synced(queue.loop.time() - 60))
+        assert ends(sender) == [("t2", "sent", "$e1")]
+        # That one could not know of it, this one does.
+        syncs.add(echo_of(server.taken[0]))
+        sender.call("sync_once")
+        sender.until(lambda: ("t1", "sent") in sender.states())
+
+
 def test_who_never_syncs_is_told_at_once(
     server: SendServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

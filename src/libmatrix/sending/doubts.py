@@ -81,8 +81,7 @@ class Doubts:
 
     def hold(self, item: Item, error: UncertainSendError) -> None:
         """Nothing but a sync can tell any more: it ends with the error where none does."""
-        _, tried = self._watched.get(_place_of(item), (None, float("-inf")))
-        if tried <= self._synced or self._queue.client.state.next_batch is None:
+        if self._tried(item) <= self._synced or self._queue.client.state.next_batch is None:
             # Known already, or it is no client that syncs.
             self._queue.finish(item, error=error, is_final=True)
             return
@@ -121,9 +120,15 @@ class Doubts:
     def synced(self, asked: float) -> None:
         """All of a sync, asked for then, was taken: what it did not bring stays uncertain."""
         self._synced = asked
-        self._end_held()
+        for item, error in list(self._held.items()):
+            if self._tried(item) <= asked:
+                self._queue.finish(item, error=error, is_final=True)
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _tried(self, item: Item) -> float:
+        """When it was tried for the last time, by the clock of the loop."""
+        return self._watched.get(_place_of(item), (None, float("-inf")))[1]
 
     def _end_held(self) -> None:
         for item, error in list(self._held.items()):
