@@ -20,6 +20,7 @@ class Preparation:
         """`done` is called when nobody waits any more."""
         self._waiting: list[Signal] = []
         self._done = done
+        self.is_closing = False
         self._task = loop.create_task(work)
         # Not within the task: what begins there would begin later.
         self._task.add_done_callback(self._ended)
@@ -29,6 +30,12 @@ class Preparation:
         signal = Signal()
         self._waiting.append(signal)
         await signal
+
+    async def finish(self, seconds: float) -> None:
+        """The client is being closed: lets the requests begin that wait, if it takes no longer."""
+        self.is_closing = True
+        if self._waiting:
+            await asyncio.wait([self._task], timeout=seconds)
 
     def close(self) -> list[asyncio.Task[None]]:
         """Stops it; returns its task."""

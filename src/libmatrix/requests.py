@@ -78,7 +78,11 @@ class Requests:
         except msgspec.MsgspecError as error:
             raise map_arguments(error) from None
         self._host.starting_request = request
-        return await function(client, arguments)
+        result = await function(client, arguments)
+        if preparing.is_closing:
+            # The host was told so. What it has queued is kept.
+            raise asyncio.CancelledError
+        return result
 
     def _go_on(
         self, client: Client, request: int, coroutine: Coroutine[Any, Any, Output], waits_for: Any

@@ -12,6 +12,7 @@ from msgspec import Raw
 from tests.support.runtime_host import CONTEXT
 from tests.support.send_server import (
     LOSE,
+    ME,
     TAKE,
     Deed,
     SendServer,
@@ -122,6 +123,31 @@ def test_shutdown_keeps_sends(server: SendServer, tmp_path: Path) -> None:
     with Sender(server, tmp_path) as sender:
         sender.until(lambda: len(server.taken) == 3)
     assert server.bodies() == list("012")
+
+
+@pytest.mark.parametrize("end", ["close_context", "close_client"])
+def test_what_waits_for_the_store_is_kept_too(server: SendServer, tmp_path: Path, end: str) -> None:
+    """The client is closed before its store was unlocked."""
+    server.stop()
+    with Sender(server, tmp_path, store_passphrase="open") as sender:
+        requests = [sender.send(str(number)) for number in range(3)]
+        sender.host.send(end, sender.client if end == "close_client" else 0)
+        for request in requests:
+            assert sender.code(request) in ("E_SHUTDOWN", "E_CANCELLED")
+    assert len(rows(tmp_path)) == 3
+    server.start()
+    with Sender(server, tmp_path, store_passphrase="open") as sender:
+        sender.until(lambda: len(server.taken) == 3)
+    assert server.bodies() == list("012")
+
+
+def test_a_store_that_is_being_closed_can_be_opened(server: SendServer, tmp_path: Path) -> None:
+    with Sender(server, tmp_path, store_passphrase="open") as sender:
+        sender.send("one")
+        sender.host.send("close_client", sender.client)
+        options = {"store_path": str(tmp_path), "store_passphrase": "open"}
+        client = sender.host.client(server.url, access_token="token", user_id=ME, **options)
+        sender.host.call(client, "send_text", room_id=A, body="two")
 
 
 def test_bodies_are_sealed_with_a_passphrase(server: SendServer, tmp_path: Path) -> None:
