@@ -87,6 +87,22 @@ def test_servers_to_join_through(scene: Scene, answers: dict[Place, Any]) -> Non
     assert body() == {"via": ["localhost", "far"]}
 
 
+@pytest.mark.parametrize("glob", ["*" * 60 + "!", "*e*e*e*e*e*e*?*e*?*e*.*!", "*?" * 40 + "!"])
+def test_no_rule_about_servers_is_too_much_work(
+    scene: Scene, answers: dict[Place, Any], glob: str
+) -> None:
+    name = "matrix.homeserver" + ".example" * 20
+    users = [f"@a:{name}.org", "@b:ends.with", "@c:1.within.org", "@d:begin.here", "@e:ONE.two"]
+    answers["GET", f"{V3}/rooms/!room/members"] = {"chunk": [*map(member, users)]}
+    answers["GET", f"{V3}/rooms/!room/state"] = []
+    answers["GET", POWER] = {}
+    deny = [glob, "*.with", "*.with*.org", "be*.here", "one.t?o"]
+    answers["GET", state("!room", "m.room.server_acl")] = {"allow": ["**"], "deny": deny}
+    body = sent(answers, f"{V3}/rooms/!space/state/m.space.child/!room")
+    scene.call("add_space_child", space_id="!space", room_id="!room")
+    assert body() == {"via": [f"{name}.org"]}
+
+
 def test_servers_of_a_large_room(scene: Scene, answers: dict[Place, Any]) -> None:
     """Those who are known are enough: nobody loads thousands of members for three names."""
     states = [member(user) | {"event_id": f"${user}"} for user in (ME, "@a:big", "@b:big")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -44,11 +46,11 @@ async def via_servers(client: Client, room_id: str) -> list[str]:
         known = (server_of(await client.syncer.user_id()), server_of(room_id))
         return list(dict.fromkeys(server for server in known if server))
     is_good = _checker(content(rules, _ServerAcl) if rules else _ServerAcl())
-    counted = Counter(filter(is_good, (server_of(user_id) or "" for user_id in joined)))
-    by_count = [server for server, _ in sorted(counted.items(), key=lambda each: -each[1])]
-    highest = _highest(joined, levels)
-    first = [highest] if highest in counted else []
-    return list(dict.fromkeys(first + by_count))[:_MOST]
+    counted = Counter(server_of(user_id) or "" for user_id in joined)
+    by_count = [server for server, _ in counted.most_common()]
+    servers = dict.fromkeys([_highest(joined, levels) or "", *by_count])
+    # No more of them are looked at than it takes: the rules of a room may be many.
+    return list(islice(filter(is_good, servers), _MOST))
 
 
 async def _joined(client: Client, room_id: str) -> list[str]:
@@ -75,23 +77,33 @@ def _level(levels: Permissions, user_id: str) -> float:
     return float("inf") if level is None else level
 
 
-def _checker(rules: _ServerAcl) -> Any:
+def _checker(rules: _ServerAcl) -> Callable[[str], bool]:
     """Whether others may be sent to a server: it has a name, and the room does not keep it out."""
-    allowed = _globs(rules.allow) if isinstance(rules.allow, list) else None
-    denied = _globs(rules.deny) if isinstance(rules.deny, list) else []
+    allowed = _pattern(rules.allow) if isinstance(rules.allow, list) else None
+    denied = _pattern(rules.deny) if isinstance(rules.deny, list) else None
 
     def is_good(server: str) -> bool:
         if not server or _ADDRESS.fullmatch(server):
             return False
         host = re.sub(r":\d+$", "", server)
-        if any(pattern.fullmatch(host) for pattern in denied):
+        if denied is not None and denied.fullmatch(host):
             return False
-        return allowed is None or any(pattern.fullmatch(host) for pattern in allowed)
+        return allowed is None or allowed.fullmatch(host) is not None
 
     return is_good
 
 
-def _globs(values: list[Any]) -> list[re.Pattern[str]]:
-    texts = [value for value in values if isinstance(value, str)]
-    made = [re.escape(text).replace(r"\*", ".*").replace(r"\?", ".") for text in texts]
-    return [re.compile(text, re.IGNORECASE | re.DOTALL) for text in made]
+def _pattern(globs: list[Any]) -> re.Pattern[str]:
+    """What matches names that one of the globs does."""
+    texts = (_expression(glob) for glob in globs if isinstance(glob, str))
+    return re.compile("|".join(texts), re.IGNORECASE | re.DOTALL)
+
+
+def _expression(glob: str) -> str:
+    """A glob as a regular expression that never goes back, whatever a room's admin wrote."""
+    parts = [re.escape(part).replace(r"\?", ".") for part in re.split(r"\*+", glob)]
+    if len(parts) == 1:
+        return parts[0]
+    first, *middle, last = parts
+    # What is between two stars is taken where it comes first, for good.
+    return first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last
