@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from libmatrix.sync import gaps
 from libmatrix.table_gen import EVENTS
 from tests.support.runtime_host import RuntimeHost
 from tests.support.scripted import Answer, Request, ScriptedServer
@@ -166,6 +167,70 @@ def test_a_gap_has_a_limit(host: RuntimeHost) -> None:
         host.call(client, "sync_once")
     assert len(heard(host, wish)) == 1000
     assert any("a gap is larger" in record["message"] for record in host.logs)
+
+
+def test_a_gap_goes_on_past_a_page_without_events(host: RuntimeHost) -> None:
+    script = Server(
+        answer("s1", join={"!r:x": joined(message("0", number=0))}),
+        answer("s2", join={"!r:x": limited(message("5", number=5))}),
+    )
+    # As where all events of a page are those of a user who is ignored.
+    script.other = [
+        Answer({"chunk": [message("4", number=4)], "end": "p2"}),
+        Answer({"chunk": [], "end": "p3"}),
+        Answer({"chunk": [message("1", number=1), message("0", number=0)], "end": "p4"}),
+    ]
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        wish = host.subscribe(client, "message", fill_gaps=True)
+        host.call(client, "sync_once")
+        host.events.clear()
+        host.call(client, "sync_once")
+    assert [event["body"] for event in heard(host, wish)] == ["1", "4", "5"]
+
+
+def test_a_gap_without_any_events_ends(host: RuntimeHost) -> None:
+    script = Server(answer("s1", join={"!r:x": joined()}), answer("s2", join={"!r:x": limited()}))
+    script.other = [Answer({"chunk": [], "end": f"p{page + 2}"}) for page in range(101)]
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.subscribe(client, "message", fill_gaps=True)
+        host.call(client, "sync_once")
+        host.call(client, "sync_once")
+    assert len(script.other) == 1
+    assert any("a gap is larger than 100 empty pages" in record["message"] for record in host.logs)
+
+
+@pytest.mark.parametrize("page", [{}, {"error": "x"}, {"chunk": None, "end": "p2"}])
+def test_a_page_of_a_gap_that_is_none_is_not_its_end(host: RuntimeHost, page: Any) -> None:
+    script = Server(answer("s1", join={"!r:x": joined()}), answer("s2", join={"!r:x": limited()}))
+    script.other = [Answer(page)]
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        host.subscribe(client, "message", fill_gaps=True)
+        host.call(client, "sync_once")
+        host.call(client, "sync_once")
+    assert any("a gap stays" in record["message"] for record in host.logs)
+
+
+def test_gaps_beyond_the_limit_of_a_sync_are_logged(
+    host: RuntimeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "_MOST_IN_ALL", 2)
+    names = ["!a:x", "!b:x", "!c:x", "!d:x"]
+    script = Server(
+        answer("s1", join={name: joined() for name in names}),
+        answer("s2", join={name: limited() for name in names}),
+    )
+    script.other = [Answer({"chunk": [message("x")]})] * 4
+    with ScriptedServer(script) as server:
+        client = host.client(server.url, **SESSION)
+        wish = host.subscribe(client, "message", fill_gaps=True)
+        host.call(client, "sync_once")
+        host.call(client, "sync_once")
+    assert [event["room_id"] for event in heard(host, wish)] == names[:2]
+    stay = [record["message"] for record in host.logs if "a gap stays" in record["message"]]
+    assert [text.split(": ")[0] for text in stay] == names[2:]
 
 
 def test_a_gap_before_the_user_left_is_filled(host: RuntimeHost) -> None:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from libmatrix.api import make_path
 from libmatrix.errors import BROKEN_JSON, MatrixError, ResponseError
-from libmatrix.sync.response import JoinedRoom, LeftRoom, SyncResponse, salvage
+from libmatrix.sync.response import JoinedRoom, LeftRoom, SyncResponse, require_chunk, salvage
 
 if TYPE_CHECKING:
     from libmatrix.client import Client
@@ -18,6 +18,8 @@ _PAGE = 100
 # For each gap; and for all gaps of a sync, so that memory is bounded too.
 _MOST_EVENTS = 1_000
 _MOST_IN_ALL = 10_000
+# Pages of a gap without an event, as of users who are ignored.
+_MOST_EMPTY = 100
 
 
 class _Page(msgspec.Struct, gc=False):
@@ -45,15 +47,19 @@ async def fill_gaps(
     rooms: list[tuple[str, JoinedRoom | LeftRoom]]
     rooms = [*response.rooms.join.items(), *response.rooms.leave.items()]
     for room_id, news in rooms:
-        if _is_wanted(client, room_id, news) and in_all < _MOST_IN_ALL:
-            try:
-                found[room_id] = await _fill(client, room_id, news, since)
-            except MatrixError as error:
-                if not _is_refusal(error):
-                    raise
-                client.log.record("warning", "sync", f"{room_id}: a gap stays: {error}", error.code)
-                continue
-            in_all += len(found[room_id])
+        if not _is_wanted(client, room_id, news):
+            continue
+        if in_all >= _MOST_IN_ALL:
+            _warn(client, room_id, f"a gap stays: {_MOST_IN_ALL} events filled others")
+            continue
+        try:
+            found[room_id] = await _fill(client, room_id, news, since)
+        except MatrixError as error:
+            if not _is_refusal(error):
+                raise
+            _warn(client, room_id, f"a gap stays: {error}", error.code)
+            continue
+        in_all += len(found[room_id])
     return found
 
 
@@ -81,19 +87,27 @@ async def _fill(client: Client, room_id: str, news: JoinedRoom | LeftRoom, since
     start: str | None = news.timeline.prev_batch
     path = make_path("rooms", room_id, "messages")
     events: list[Raw] = []
-    while start and len(events) < _MOST_EVENTS:
+    empty = 0
+    while start and len(events) < _MOST_EVENTS and empty < _MOST_EMPTY:
         query = [("dir", "b"), ("from", start), ("to", since), ("limit", str(_PAGE))]
-        page, _ = salvage(await client.api.call("GET", path, query=query), _Page)
+        body = await client.api.call("GET", path, query=query)
+        page, _ = salvage(body, _Page)
+        require_chunk(page.chunk, body)
         for raw in page.chunk:
             if last_known is not None and _id(raw) == last_known:
                 return events[::-1]
             events.append(raw)
-        start = page.end if page.chunk and page.end != start else None
+        empty += not page.chunk
+        start = page.end if page.end != start else None
     if start:
         del events[_MOST_EVENTS:]
-        text = f"{room_id}: a gap is larger than {_MOST_EVENTS} events; older ones were left out"
-        client.log.record("warning", "sync", text)
+        large = f"{_MOST_EMPTY} empty pages" if empty == _MOST_EMPTY else f"{_MOST_EVENTS} events"
+        _warn(client, room_id, f"a gap is larger than {large}; older events were left out")
     return events[::-1]
+
+
+def _warn(client: Client, room_id: str, text: str, code: str | None = None) -> None:
+    client.log.record("warning", "sync", f"{room_id}: {text}", code)
 
 
 def _id(raw: Raw) -> str:
