@@ -304,6 +304,23 @@ def test_stop_while_the_queue_is_full(host: RuntimeHost) -> None:
         host.call(it.client, "sync_loop_stop")
 
 
+def test_who_learns_the_device_during_a_sync_goes_on(host: RuntimeHost) -> None:
+    server = Server(news("1", *[message(number) for number in range(3000)]))
+    with ScriptedServer(server) as scripted:
+        it = Looping(host, scripted.url, device_id=None)
+        host.bridge.event_limit = 10
+        host.submit(it.client, "sync_loop_start", **FAST)
+        # Not by `until`, which would make room.
+        deadline = time.monotonic() + SECONDS
+        while not host.bridge.is_full(1):
+            assert time.monotonic() < deadline
+        assert host.call(it.client, "whoami")["device_id"] == "D"
+        it.until(lambda: bool(it.of("sync")))
+        assert len(it.of("message")) == 3000
+        host.call(it.client, "sync_loop_stop")
+    assert it.states() == ["syncing", "stopped"]
+
+
 def test_first_syncs_are_staggered(host: RuntimeHost) -> None:
     """Only some at a time; the others wait for their turn."""
     lock = threading.Lock()

@@ -166,6 +166,7 @@ class Post:
             self._until_turn = TURN
             await asyncio.sleep(0)
         session = self._client.session
-        # A new token for the same device changes nothing here.
-        if (session.user_id, session.device_id) != self._user:
+        user_id, device_id = self._user
+        # A new token for the same device changes nothing here, nor who only now knows its device.
+        if session.user_id != user_id or device_id not in (None, session.device_id):
             raise NotLoggedInError
