@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -80,3 +81,22 @@ def test_reason_holds_no_values() -> None:
 def test_depth_is_counted_outside_strings_only() -> None:
     assert depth(json.dumps({"a": ['[[["{']}).encode()) == 2
     assert depth(b'{"a\\"[":[[]]}') == 3
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b"}"])
+def test_a_string_without_an_end_is_looked_at_once(end: bytes) -> None:
+    data = b'{"type":"m.x","content":{},"a":"' + b'\\"' * 1_000_000 + end
+    assert depth(data) == 2
+    with pytest.raises(MalformedEventError):
+        read_event(data)
+
+
+def test_escapes_cost_no_memory() -> None:
+    data = event('{"body":"' + "{" * 65 + "\\n" * 500_000 + '"}')
+    tracemalloc.start()
+    try:
+        assert depth(data) == 2
+        read_event(data)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(data)
+    finally:
+        tracemalloc.stop()

@@ -71,6 +71,19 @@ def test_no_answer_at_all(body: bytes) -> None:
         decode_sync(body)
 
 
+@pytest.mark.parametrize("end", [b"}", b'\\"}', b"]}}"])
+def test_a_string_without_an_end_is_looked_at_once(end: bytes) -> None:
+    body = b'{"next_batch":"s1","device_lists":{"left":["@a:x"]},"rooms":"'
+    response, broken = decode_sync(body + b'\\"' * 1_000_000 + end)
+    assert response.device_lists.left == ["@a:x"] and broken == ["rooms"]
+
+
+@pytest.mark.parametrize("rooms", [b'{"join":[{}', b'{"join":{}}}', b'["', b"{", b'{"join'])
+def test_what_does_not_end_where_it_should_is_told(rooms: bytes) -> None:
+    response, broken = decode_sync(b'{"next_batch":"s1","rooms":' + rooms + b"}")
+    assert response.next_batch == "s1" and broken
+
+
 PLACES = [path for path in paths(WHOLE) if path != ("next_batch",)]
 WRONG = st.sampled_from([None, True, 5, -1, 1.5, "text", [], [1], {}, {"a": 1}, 10**30])
 

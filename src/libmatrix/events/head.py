@@ -26,10 +26,13 @@ _LONG_NUMBER = b"0" * 19
 _LARGE_EXPONENT = b"0e000"
 
 _BRACE = ord("{")
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# One without an end runs to that of the text. It never goes back: what is broken is not looked at
+# again from each of its quotes, and no escape costs memory.
+STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_STRING = re.compile(STRING, re.DOTALL)
 # Half of a pair, perhaps: msgspec looks at it only when it decodes the string.
 _SURROGATE = b"\\ud"
-_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+_STRUCTURE = re.compile(STRING + rb"|[{}\[\]]", re.DOTALL)
 
 
 class EventHead(msgspec.Struct, gc=False):

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from libmatrix.errors import BROKEN_JSON, ResponseError
+from libmatrix.events.head import STRING
 
 T = TypeVar("T", bound=Struct)
 
@@ -154,7 +155,7 @@ def require_chunk(found: list[Raw], body: bytes) -> None:
 
 # -- piece by piece -------------------------------------------------------------------------------
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]', re.DOTALL)
+_TOKEN = re.compile(STRING + rb"|[{}\[\],:]", re.DOTALL)
 
 
 def _salvage(data: bytes, kind: type[T], place: str, broken: list[str]) -> T:
@@ -229,3 +230,6 @@ def _parts(data: bytes, brackets: bytes, place: str, broken: list[str]) -> Itera
             if part:
                 yield part
             start = token.end()
+    if start < len(data):
+        # Its end is inside a string, or a bracket is missing.
+        yield data[start:-1].strip()
