@@ -7,6 +7,8 @@ from io import BytesIO
 from libmatrix.http.errors import HttpInvalidResponseError, HttpTooLargeError, map_exception
 
 _PIECE = 256 * 1024
+# What zlib is given at a time: it copies what it leaves over.
+_SLICE = 16 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -62,7 +64,13 @@ class Decoder:
         if self._gzip is None:
             yield self._count(data)
             return
-        while data:
+        whole = memoryview(data)
+        for start in range(0, len(whole), _SLICE):
+            yield from self._unpack(whole[start : start + _SLICE])
+        yield from self._drain()
+
+    def _unpack(self, data: bytes | memoryview) -> Iterator[bytes]:
+        while data and self._gzip is not None:
             if self._gzip.eof:  # gzip members may follow one another
                 self._gzip = zlib.decompressobj(_GZIP)
             self._touched = True
@@ -70,7 +78,6 @@ class Decoder:
             data = self._gzip.unused_data if self._gzip.eof else self._gzip.unconsumed_tail
             if piece:
                 yield self._count(piece)
-        yield from self._drain()
 
     def _drain(self) -> Iterator[bytes]:
         """Output that zlib still holds although all input is consumed."""
@@ -92,7 +99,7 @@ class Decoder:
         return piece
 
 
-def _inflate(gzip: "zlib._Decompress", data: bytes) -> bytes:
+def _inflate(gzip: "zlib._Decompress", data: bytes | memoryview) -> bytes:
     try:
         return gzip.decompress(data, _PIECE)
     except zlib.error as error:
