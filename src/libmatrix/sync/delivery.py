@@ -22,7 +22,7 @@ from libmatrix.rooms.room import ENCRYPTION, MEMBER, RoomState, RoomUpdate, memb
 from libmatrix.store.state import Changes
 from libmatrix.sync.extras import Extras, Malformed
 from libmatrix.sync.gaps import fill_gaps
-from libmatrix.sync.post import Post, pieces
+from libmatrix.sync.post import TURN, Post, pieces
 from libmatrix.sync.response import JoinedRoom, LeftRoom, SyncResponse, Timeline
 from libmatrix.sync.subscriptions import Routes
 from libmatrix.table_gen import Membership, SyncOnceResult
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from libmatrix.crypto.machine import Crypto
 
 _LIVE, _HISTORIC = Marks(is_historic=False), Marks(is_historic=True)
+_ENCRYPTION = ENCRYPTION.encode()
 _FILLED = Marks(is_historic=False, is_filled=True)
 
 
@@ -61,7 +62,7 @@ class Delivery:
         self._post = Post(client)
         self._malformed = Malformed(client.log)
         self._extras = Extras(
-            client.subscriptions, self._post, self._user_id, self._malformed.report
+            client.subscriptions, self._post, self._user_id, self._malformed.report, is_tame
         )
         self._news = RoomNews(self._post, client)
         self._threads = followed(client)
@@ -87,21 +88,25 @@ class Delivery:
         if self._crypto is not None:
             is_whole = self._since is None or self._has_lost_devices
             shown = await self._crypto.take_sync(response, self.changes, is_whole=is_whole)
-            self._extras.take_to_device(*shown)
+            await self._extras.take_to_device(*shown)
         else:
-            self._extras.take_to_device(response.to_device.events, {})
-        self._extras.take_presence(response.presence.events)
-        self._take_account_data(None, response.account_data.events)
+            await self._extras.take_to_device(response.to_device.events, {})
+        await self._extras.take_presence(response.presence.events)
+        await self._take_account_data(None, response.account_data.events)
         if self._crypto is not None:
             await self._crypto.late.give(self._post, self.changes)
         for room_id, joined in rooms.join.items():
             await self._join(room_id, joined, gaps.pop(room_id, []))
+            await self._post.passed(1)
         for room_id, invited in rooms.invite.items():
             self._take_stripped(room_id, "invite", invited.invite_state.events)
+            await self._post.passed(1)
         for room_id, knocked in rooms.knock.items():
             self._take_stripped(room_id, "knock", knocked.knock_state.events)
+            await self._post.passed(1)
         for room_id, left in rooms.leave.items():
             await self._leave(room_id, left, gaps.pop(room_id, []))
+            await self._post.passed(1)
         self._news.announce_direct(self.changes.rooms)
         await self._post.flush()
 
@@ -151,8 +156,8 @@ class Delivery:
         if missed:
             await self._take_missed(update, missed)
         await self._take_room_events(update, joined, is_new=not was_joined)
-        self._extras.take_ephemeral(room_id, joined.ephemeral.events)
-        self._take_account_data(room, joined.account_data.events)
+        await self._extras.take_ephemeral(room_id, joined.ephemeral.events)
+        await self._take_account_data(room, joined.account_data.events)
         update.finish()
         self._news.announce(before, room)
 
@@ -162,7 +167,7 @@ class Delivery:
         room = update.room
         await self._take_missed(update, missed)
         await self._take_room_events(update, left, is_new=False)
-        self._take_account_data(room, left.account_data.events)
+        await self._take_account_data(room, left.account_data.events)
         room.notification_count = room.highlight_count = 0
         if update.own_membership() == "ban":
             update.take_membership("ban")
@@ -177,11 +182,9 @@ class Delivery:
     ) -> None:
         timeline = news.timeline
         after = news.early_state_after if news.state_after is None else news.state_after
-        if after is None:
-            self._take_state(update, news.state.events, set())
-        else:
-            # It is the state as it is now; the timeline changes nothing any more.
-            self._take_state(update, after.events, self._state_ids(timeline))
+        # What comes after is the state as it is now; the timeline changes nothing any more.
+        events = news.state.events if after is None else after.events
+        await self._take_state(update, events, timeline, is_after=after is not None)
         if timeline.prev_batch is not None:
             update.room.prev_batch = timeline.prev_batch
         live_from = self._find_join(timeline) if is_new else 0
@@ -228,17 +231,31 @@ class Delivery:
 
     # -- events -------------------------------------------------------------------------------
 
-    def _take_state(self, update: RoomUpdate, events: list[Raw], known: set[str]) -> None:
-        """State beside the timeline; those in `known` are given to the host with the timeline."""
+    async def _take_state(
+        self, update: RoomUpdate, events: list[Raw], timeline: Timeline, *, is_after: bool
+    ) -> None:
+        """State beside the timeline; what the timeline has too is given to the host there."""
         if not events:
             return
-        run = self._post.run(update.room.room_id, self._marks.flags)
-        routes = self._subscriptions.routes
-        for index, (raw, head) in enumerate(self._read_state(events)):
+        heads = read_state(events, self._is_tame)
+        # All of it before anything waits: what is not there is what the room does not have.
+        for index, (raw, head) in enumerate(zip(events, heads, strict=True)):
             if isinstance(head, MalformedEventError):
                 self._left_out(update, "state", index, raw, head)
-            elif head.state_key is not None:
+            else:
                 self._apply(update, head, raw)
+        if not self._subscriptions.routes.member:
+            return
+        known = self._state_ids(timeline) if is_after else set()
+        # Nor does anything wait while the timeline may say that the room is encrypted.
+        waits = len(events) > TURN and not any(_ENCRYPTION in bytes(raw) for raw in timeline.events)
+        for index, (raw, head) in enumerate(zip(events, heads, strict=True)):
+            if index % TURN == 0:
+                if index and waits:
+                    await self._post.passed(TURN)
+                run = self._post.run(update.room.room_id, self._marks.flags)
+                routes = self._subscriptions.routes
+            if isinstance(head, EventHead) and head.state_key is not None:
                 wishes = routes.of_state(head)
                 if wishes and head.event_id not in known:
                     run.give(wishes, head, raw)
@@ -342,7 +359,7 @@ class Delivery:
         room = update.room
         self._malformed.report(f"{room.room_id}: event {index} of its {part} was left out: {error}")
         # Whatever is wrong with it, it may mean that others encrypt: nothing in clear then.
-        if ENCRYPTION.encode() in bytes(raw):
+        if _ENCRYPTION in bytes(raw):
             room.is_encrypted = True
 
     def _state_ids(self, timeline: Timeline) -> set[str]:
@@ -367,7 +384,7 @@ class Delivery:
                 return index
         return 0
 
-    def _take_account_data(self, room: RoomState | None, events: list[Raw]) -> None:
+    async def _take_account_data(self, room: RoomState | None, events: list[Raw]) -> None:
         if not events:
             return
         room_id = room.room_id if room is not None else ""
@@ -376,3 +393,4 @@ class Delivery:
             self.changes.account_data.setdefault(room_id, {})[head.type] = value
             if room is None:
                 self._state.take_account_data(head.type, value)
+            await self._post.passed(1)

@@ -69,7 +69,10 @@ class Malformed:
 
 
 class Extras:
-    """Gives them to who asked. `malformed` is told where something had to be left out."""
+    """Gives them to who asked. `malformed` is told where something had to be left out.
+
+    `is_tame` is what the bridge said of the whole sync.
+    """
 
     def __init__(
         self,
@@ -77,31 +80,34 @@ class Extras:
         post: Post,
         user_id: str,
         malformed: Callable[[str], None],
+        is_tame: bool,
     ) -> None:
         self._subscriptions = subscriptions
         self._post = post
         self._user_id = user_id
         self._malformed = malformed
+        self._is_tame = is_tame
 
-    def take_ephemeral(self, room_id: str, events: list[Raw]) -> None:
+    async def take_ephemeral(self, room_id: str, events: list[Raw]) -> None:
         """Receipts and typing of a room."""
         wishes = self._subscriptions.wishes
         if not events or not (wishes("receipt") or wishes("typing")):
             return
-        for head, place, _ in self._read(events, f"{room_id}: ephemeral event"):
+        for head, place, _ in self._read(events, f"{room_id}: ephemeral event", self._is_tame):
             try:
                 if head.type == "m.receipt":
-                    self._take_receipts(room_id, head)
+                    await self._take_receipts(room_id, head)
                 elif head.type == "m.typing":
                     self._take_typing(room_id, head)
             except BROKEN_JSON as error:
                 self._malformed(f"{place} was left out: {error}")
+            await self._post.passed(1)
 
-    def take_presence(self, events: list[Raw]) -> None:
+    async def take_presence(self, events: list[Raw]) -> None:
         """Presence of users."""
         if not events or not self._subscriptions.wishes("presence"):
             return
-        for head, place, _ in self._read(events, "presence"):
+        for head, place, _ in self._read(events, "presence", self._is_tame):
             try:
                 said = _decode_presence(head.content)
             except BROKEN_JSON as error:
@@ -120,13 +126,15 @@ class Extras:
             )
             wanted = [w for w in wishes if w.matches(sender=head.sender, is_own=is_own)]
             self._post.give(wanted, change)
+            await self._post.passed(1)
 
-    def take_to_device(self, events: list[Raw], devices: dict[int, str | None]) -> None:
+    async def take_to_device(self, events: list[Raw], devices: dict[int, str | None]) -> None:
         """Events for this device alone; `devices` has the senders' of those that came encrypted."""
         if not self._subscriptions.wishes("to_device"):
             return
         for index, raw in enumerate(events):
-            for head, _, data in self._read([raw], "to-device event", index):
+            # The bridge has not seen what came encrypted.
+            for head, _, data in self._read([raw], "to-device event", False, index):
                 event = ToDeviceEvent(
                     kind="to_device",
                     type=head.type,
@@ -140,12 +148,14 @@ class Extras:
                 wishes = self._subscriptions.wishes("to_device")
                 asked = (None, head.type, head.sender, event.is_own)
                 self._post.give([wish for wish in wishes if wish.matches(*asked)], event)
+            await self._post.passed(1)
 
     def take_account_data(self, room: RoomState | None, events: list[Raw]) -> Iterator[EventHead]:
         """Account data, of a room or of all; each is given to the caller too."""
         kind = "account_data" if room is None else "room_account_data"
         room_id = room.room_id if room is not None else None
-        for head, _, _ in self._read(events, f"{room_id or 'the account'}: account data"):
+        what = f"{room_id or 'the account'}: account data"
+        for head, _, _ in self._read(events, what, self._is_tame):
             if room is not None:
                 _take_marks(room, head)
             yield head
@@ -157,20 +167,20 @@ class Extras:
     # -- inside -------------------------------------------------------------------------------
 
     def _read(
-        self, events: list[Raw], what: str, first: int = 0
+        self, events: list[Raw], what: str, is_tame: bool, first: int = 0
     ) -> Iterator[tuple[EventHead, str, bytes]]:
         """The sound ones, with the words for their places."""
         for index, raw in enumerate(events, first):
             data = bytes(raw)
             place = f"{what} {index}"
             try:
-                head = read_event(data)
+                head = read_event(data, is_tame)
             except MalformedEventError as error:
                 self._malformed(f"{place} was left out: {error}")
                 continue
             yield head, place, data
 
-    def _take_receipts(self, room_id: str, head: EventHead) -> None:
+    async def _take_receipts(self, room_id: str, head: EventHead) -> None:
         wishes = [w for w in self._subscriptions.wishes("receipt") if w.room_id in (None, room_id)]
         if not wishes:
             return
@@ -191,6 +201,7 @@ class Extras:
                         is_own=is_own,
                     )
                     self._post.give(wanted, receipt)
+                    await self._post.passed(1)
 
     def _take_typing(self, room_id: str, head: EventHead) -> None:
         wishes = [w for w in self._subscriptions.wishes("typing") if w.matches(room_id)]
