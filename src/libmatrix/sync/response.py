@@ -155,7 +155,10 @@ def require_chunk(found: list[Raw], body: bytes) -> None:
 
 # -- piece by piece -------------------------------------------------------------------------------
 
-_TOKEN = re.compile(STRING + rb"|[{}\[\],:]", re.DOTALL)
+_STRING = re.compile(STRING, re.DOTALL)
+# To the next bracket or, in what is to be split, the next comma: strings and all else are passed.
+_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:' + STRING + rb'[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
+_BOUNDARY = re.compile(rb'[^"{}\[\],]*+(?:' + STRING + rb'[^"{}\[\],]*+)*+[{}\[\],]', re.DOTALL)
 
 
 def _salvage(data: bytes, kind: type[T], place: str, broken: list[str]) -> T:
@@ -198,7 +201,7 @@ def _salvage_value(data: bytes, hint: Any, place: str, broken: list[str]) -> Any
 def _members(data: bytes, place: str, broken: list[str]) -> Iterator[tuple[str, bytes]]:
     """Names and values of an object."""
     for part in _parts(data, b"{}", place, broken):
-        key = _TOKEN.match(part)
+        key = _STRING.match(part)
         try:
             if key is None or part[key.end() :].lstrip()[:1] != b":":
                 raise ValueError
@@ -217,19 +220,19 @@ def _parts(data: bytes, brackets: bytes, place: str, broken: list[str]) -> Itera
             raise ResponseError("the homeserver's answer is no JSON object")
         broken.append(place)
         return
-    level = 0
-    start = 1
-    for token in _TOKEN.finditer(data):
-        mark = data[token.start()]
+    level = start = end = 1
+    while found := (_BOUNDARY if level == 1 else _BRACKET).match(data, end):
+        end = found.end()
+        mark = data[end - 1]
         if mark in b"{[":
             level += 1
         elif mark in b"}]":
             level -= 1
-        if (level == 1 and mark == 0x2C) or (level == 0 and token.end() == len(data)):
-            part = data[start : token.start()].strip()
+        if (level == 1 and mark == 0x2C) or (level == 0 and end == len(data)):
+            part = data[start : end - 1].strip()
             if part:
                 yield part
-            start = token.end()
+            start = end
     if start < len(data):
         # Its end is inside a string, or a bracket is missing.
         yield data[start:-1].strip()
