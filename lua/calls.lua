@@ -84,7 +84,7 @@ function calls.read(operation, ...)
   return map, callback, on_progress
 end
 
--- Submits; the request, or nil, code and message when it was refused.
+-- Submits; the request and its token, or nil, code and message when it was refused.
 function calls.submit(client, operation, map, callback, on_progress)
   local token = new_token()
   callbacks[token], owners[token], reporters[token] = callback, client, on_progress
@@ -99,7 +99,7 @@ function calls.submit(client, operation, map, callback, on_progress)
   if on_progress then
     core.progress(request, token)
   end
-  return request
+  return request, token
 end
 
 local function decode_bytes(fields, record)

@@ -29,18 +29,15 @@ local function method(operation)
     if not map then
       error(name .. ": " .. callback, 2)
     end
-    local task = not callback and tasks.current()
-    if not callback and not task then
-      error(name .. ": needs a callback outside matrix.run and matrix.spawn (a coroutine of one's own is no task)", 2)
-    end
-    local request, code, message = calls.submit(self, operation, map, callback or task.coroutine, on_progress)
+    local task = not callback and tasks.needed(name, 2)
+    local request, token, message = calls.submit(self, operation, map, callback or task.coroutine, on_progress)
     if not request then
-      errors.refuse(name, code, message, 2)
+      errors.refuse(name, token, message, 2)
     end
     if callback then
       return request
     end
-    return (tasks.wait())
+    return (tasks.wait(task, token))
   end
 end
 

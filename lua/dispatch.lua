@@ -20,7 +20,7 @@ local handlers = {
   [RESULT] = function(token, payload, is_error)
     local callback, result = calls.finish(token, payload, is_error)
     if type(callback) == "thread" then
-      tasks.resume(callback, result)
+      tasks.resume(callback, token, result)
     elseif callback then
       callback(result)
     end

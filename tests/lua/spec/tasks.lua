@@ -187,6 +187,99 @@ T.test("a coroutine of one's own inside a task is no task", function()
   end)
 end)
 
+-- Calls f where no Lua can yield.
+local function inside_c(f)
+  string.gsub("x", "x", f)
+end
+
+-- What is told there; 5.1 and 5.2 have words of their own.
+local function cannot_wait(name)
+  return coroutine.isyieldable and "tasks%.lua:%d+: " .. name .. ": cannot wait inside" or "yield across"
+end
+
+T.test("a call that cannot wait where it is made is refused, and is not made", function()
+  T.with_client(function(client)
+    local reports = 0
+    T.raises(cannot_wait "ping", inside_c, function()
+      client:ping { payload = "refused", progress_count = 1, on_progress = function()
+        reports = reports + 1
+      end }
+    end)
+    for index = 1, 3 do
+      T.equal(client:ping({ payload = index, delay_ms = 5 }).payload, index)
+    end
+    T.equal(reports, 0)
+  end)
+end)
+
+T.test("a plain pcall around a call gives its payload or refuses it", function()
+  T.with_client(function(client)
+    local ok, value = pcall(function()
+      return client:ping({ payload = "first" }).payload
+    end)
+    if _VERSION == "Lua 5.1" and not jit then
+      T.equal(ok, false)
+      T.matches(value, "yield across")
+    else
+      T.equal(value, "first")
+    end
+    T.equal(client:ping({ payload = "second" }).payload, "second")
+  end)
+end)
+
+T.test("a join that cannot wait where it is made is refused", function()
+  T.with_client(function(client)
+    local task = matrix.spawn(function()
+      return client:ping({ payload = "of the task" }).payload
+    end)
+    T.raises(cannot_wait "join", inside_c, function()
+      task:join()
+    end)
+    for index = 1, 3 do
+      T.equal(client:ping({ payload = index }).payload, index)
+    end
+    T.equal((task:join()), "of the task")
+  end)
+end)
+
+T.test("matrix.pcall works where nothing can wait, as long as nothing does", function()
+  T.with_client(function(client)
+    local results = {}
+    inside_c(function()
+      results = { matrix.pcall(function()
+        error("told", 0)
+      end) }
+    end)
+    T.same(results, { false, "told" })
+    pcall(inside_c, function()
+      matrix.pcall(function()
+        client:ping { payload = "inside" }
+      end)
+    end)
+    for index = 1, 3 do
+      T.equal(client:ping({ payload = index }).payload, index)
+    end
+  end)
+end)
+
+T.test("an answer whose wait was ended by an error goes to no other wait", function()
+  T.with_client(function(client)
+    local hook, mask, count = debug.gethook()
+    pcall(function()
+      debug.sethook(function()
+        if debug.getinfo(2, "f").func == coroutine.yield then
+          error("interrupted", 0)
+        end
+      end, "c")
+      client:ping { payload = "lost" }
+    end)
+    debug.sethook(hook, mask, count)
+    for index = 1, 3 do
+      T.equal(client:ping({ payload = index, delay_ms = 5 }).payload, index)
+    end
+  end)
+end)
+
 T.test("with_client closes the client however it ends", function()
   local kept
   local result = matrix.run(function()
