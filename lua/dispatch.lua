@@ -48,10 +48,10 @@ local function take(what, timeout_ms)
   return kind, token, payload, is_error, handle
 end
 
--- Waits for the first thing that is due, in slices.
-local function take_first(timeout_ms)
+-- Waits for the first thing that is due, in slices, unless is_over() holds.
+local function take_first(timeout_ms, is_over)
   local deadline = timeout_ms > 0 and core.clock() + timeout_ms * 1000
-  while true do
+  while not (is_over and is_over()) do
     local left = deadline and (deadline - core.clock()) / 1000 or SLICE
     if timeout_ms == 0 or left < 0 then
       left = 0
@@ -63,14 +63,17 @@ local function take_first(timeout_ms)
       return kind, token, payload, is_error, handle
     end
   end
+  return nil
 end
 
 -- Ends with the first answer to a call that was made meanwhile: callbacks that call again do not keep the host here.
-loop = function(timeout_ms, budget_us)
+loop = function(timeout_ms, budget_us, is_over)
+  -- Here, not in the callers: a finaliser or a hook that dispatches before or after has an end of its own.
+  busy = core.thread()
   local limit = budget_us > 0 and core.clock() + budget_us
   local newest, count, next_reply = calls.newest(), 0, core.next
   tasks.drain(true)
-  local kind, token, payload, is_error, handle = take_first(timeout_ms)
+  local kind, token, payload, is_error, handle = take_first(timeout_ms, is_over)
   while kind do
     count = count + 1
     local handler = handlers[kind]
@@ -86,6 +89,7 @@ loop = function(timeout_ms, budget_us)
   if kind == nil and token then
     errors.refuse("dispatch", token, payload, 3)
   end
+  busy = false
   return count
 end
 
@@ -118,16 +122,19 @@ function dispatch.wait_ready(timeout_ms)
   end
 end
 
+-- One run of the loop, for a function of the module.
+local function turn(...)
+  if is_busy() then
+    error("dispatch: it is running already; not to be called inside a callback", 3)
+  end
+  return (loop(...))
+end
+
 -- matrix.dispatch([timeout_ms [, budget_us]]): runs the callbacks that are due; how many ran.
 function dispatch.dispatch(timeout_ms, budget_us)
   timeout_ms = number("dispatch", "timeout_ms", timeout_ms, 0)
   budget_us = number("dispatch", "budget_us", budget_us, 0)
-  if is_busy() then
-    error("dispatch: it is running already; not to be called inside a callback", 2)
-  end
-  busy = core.thread()
-  local count = loop(timeout_ms, budget_us)
-  busy = false
+  local count = turn(timeout_ms, budget_us)
   return count
 end
 
@@ -145,8 +152,8 @@ function dispatch.run(...)
   if is_busy() then
     error("run: not to be called inside a callback; use matrix.spawn", 2)
   end
-  return tasks.run(function()
-    dispatch.dispatch(-1)
+  return tasks.run(function(is_over)
+    turn(-1, 0, is_over)
   end, { ... })
 end
 

@@ -165,14 +165,18 @@ local function all_done(started)
   return done
 end
 
--- Runs functions side by side; `turn` is called until all have ended. The results of the first.
+-- Runs functions side by side; turn(is_over) is called until all have ended, and returns soon when is_over() holds. The
+-- results of the first.
 function tasks.run(turn, functions)
   local started = {}
   for index, f in ipairs(functions) do
     started[index] = start(f, true)
   end
-  while not all_done(started) do
-    turn()
+  local function is_over()
+    return all_done(started)
+  end
+  while not is_over() do
+    turn(is_over)
   end
   return results_of(started[1])
 end

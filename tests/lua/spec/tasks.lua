@@ -54,6 +54,47 @@ T.test("an error goes through run as it is", function()
   T.equal(raised, problem)
 end)
 
+T.test("run ends when a task that could go on already ends", function()
+  local client = new_client()
+  local answered = matrix.spawn(function()
+    client:ping()
+  end)
+  local failing = matrix.spawn(function()
+    answered:join()
+    error("of another task", 0)
+  end)
+  local task = matrix.spawn(function()
+    answered:join()
+    return "end"
+  end)
+  -- It ends dispatch before the task behind it was gone on with.
+  T.raises("^of another task$", T.dispatch_until, function() end)
+  T.matches(tostring(failing), "failed")
+  T.equal(matrix.run(function()
+    return task:join()
+  end), "end")
+  client:close()
+end)
+
+T.test("run ends when something else dispatches what it waits for", function()
+  local client, asked, answered = new_client(), false, false
+  local hook, mask, count = debug.gethook()
+  debug.sethook(function()
+    if asked and not answered and debug.getinfo(2, "S").short_src:find "matrix/dispatch" then
+      T.dispatch_until(function()
+        return answered
+      end)
+    end
+  end, "c")
+  matrix.run(function()
+    asked = true
+    client:ping()
+    answered = true
+  end)
+  debug.sethook(hook, mask, count)
+  client:close()
+end)
+
 T.test("run inside run, or in a callback, is an error", function()
   matrix.run(function()
     T.raises("run: it is running already", matrix.run, print)
