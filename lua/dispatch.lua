@@ -122,10 +122,14 @@ function dispatch.wait_ready(timeout_ms)
   end
 end
 
--- One run of the loop, for a function of the module.
+-- One run of the loop, for a function of the module. Not in a task: its callbacks would be part of the task, and a call
+-- in one that waits would stop the loop.
 local function turn(...)
   if is_busy() then
     error("dispatch: it is running already; not to be called inside a callback", 3)
+  end
+  if tasks.current() then
+    error("dispatch: not to be called inside a task; calls without a callback wait there", 3)
   end
   return (loop(...))
 end
@@ -162,6 +166,9 @@ function dispatch.shutdown(timeout_ms)
   timeout_ms = number("shutdown", "timeout_ms", timeout_ms, -1)
   if is_busy() then
     error("shutdown: not to be called inside a callback", 2)
+  end
+  if tasks.current() then
+    error("shutdown: not to be called inside a task", 2)
   end
   local done, code, message = core.shutdown(timeout_ms)
   if not done then

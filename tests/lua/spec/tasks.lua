@@ -54,6 +54,27 @@ T.test("an error goes through run as it is", function()
   T.equal(raised, problem)
 end)
 
+T.test("dispatch and shutdown inside a task are refused", function()
+  local client, told = new_client(), nil
+  client:ping(function()
+    told = T.raises("ping: needs a callback", client.ping, client)
+  end)
+  for _, start in ipairs { matrix.run, matrix.spawn } do
+    start(function()
+      T.raises("tasks%.lua:%d+: dispatch: not to be called inside a task", function()
+        matrix.dispatch(1000)
+      end)
+      T.raises("tasks%.lua:%d+: shutdown: not to be called inside a task", function()
+        matrix.shutdown(1000)
+      end)
+    end)
+  end
+  T.dispatch_until(function()
+    return told
+  end)
+  client:close()
+end)
+
 T.test("run ends when a task that could go on already ends", function()
   local client = new_client()
   local answered = matrix.spawn(function()
