@@ -132,9 +132,16 @@ function calls.report(token, payload)
   end
 end
 
--- A token that is still open, if there is one.
-function calls.any_open()
-  return (next(callbacks))
+-- The tokens that are still open, up to `newest`, oldest first.
+function calls.open(newest)
+  local open = {}
+  for token in pairs(callbacks) do
+    if token <= newest then
+      open[#open + 1] = token
+    end
+  end
+  table.sort(open)
+  return open
 end
 
 local methods = {}

@@ -170,13 +170,15 @@ function dispatch.shutdown(timeout_ms)
   if tasks.current() then
     error("shutdown: not to be called inside a task", 2)
   end
+  -- What callbacks make from here on belongs to the next context.
+  local newest = calls.newest()
   local done, code, message = core.shutdown(timeout_ms)
   if not done then
     errors.refuse("shutdown", code, message, 2)
   end
   dispatch.dispatch(0)
-  events.forget()
-  for token in calls.any_open do
+  events.forget(nil, newest)
+  for _, token in ipairs(calls.open(newest)) do
     handlers[RESULT](token, { code = "E_SHUTDOWN", message = "the context was shut down" }, true)
   end
 end

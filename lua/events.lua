@@ -90,10 +90,10 @@ end
 core.subscription.__index = setmetatable(methods, { __index = names.resolver(methods) })
 core.subscription.__close = methods.unsubscribe
 
--- Lets go of the subscriptions of a client, or of all: they have ended.
-function events.forget(client)
+-- Lets go of the subscriptions of a client, or of all up to a token: they have ended.
+function events.forget(client, newest)
   for token, entry in pairs(active) do
-    if client == nil or entry.client == client then
+    if client == nil and token <= newest or entry.client == client then
       active[token] = nil
       if entry.subscription then
         tokens[entry.subscription] = nil

@@ -74,6 +74,51 @@ T.test("a task gets E_SHUTDOWN as a payload", function()
   T.equal(code, "E_SHUTDOWN")
 end)
 
+-- A client that does this when its context is shut down.
+local function at_shutdown(f)
+  local client = new_client()
+  client:ping({ delay_ms = 60000 }, function(payload)
+    if payload.error and payload.error.code == "E_SHUTDOWN" then
+      f()
+    end
+  end)
+end
+
+T.test("what a callback makes during a shutdown belongs to the next context", function()
+  local client, subscription, payload
+  at_shutdown(function()
+    client = new_client()
+    subscription = client:subscribe("message", print)
+    client:ping({ payload = "kept" }, function(answer)
+      payload = answer
+    end)
+  end)
+  matrix.shutdown(500)
+  T.dispatch_until(function()
+    return payload
+  end)
+  T.same(payload, { ok = true, payload = "kept" })
+  T.equal(subscription:unsubscribe(), true)
+  T.equal(client:close(), true)
+end)
+
+T.test("a client that comes again with each shutdown does not keep one for ever", function()
+  local made, open = 0, true
+  local function connect()
+    made = made + 1
+    if open and made < 1000 then
+      at_shutdown(connect)
+    end
+  end
+  connect()
+  for expected = 2, 4 do
+    matrix.shutdown(500)
+    T.equal(made, expected)
+  end
+  open = false
+  matrix.shutdown(500)
+end)
+
 T.test("a client that is garbage is closed", function()
   local closed
   do
