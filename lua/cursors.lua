@@ -4,6 +4,7 @@
 local core, include = ...
 local calls = include "calls"
 local check = include "check"
+local errors = include "errors"
 local list = include "operations"
 local tasks = include "tasks"
 
@@ -11,8 +12,6 @@ local cursors = {}
 
 local Cursor = { __name = "matrix.cursor" }
 Cursor.__index = Cursor
-
-local methods -- of clients
 
 -- Cursors of the runtime that nobody holds any more, by client; closed when the next one is used.
 local left = setmetatable({}, { __mode = "k" })
@@ -50,17 +49,15 @@ function cursors.new(client, room_id, options)
   if options ~= nil and type(options) ~= "table" then
     error("cursor: options: expected table, got " .. check.type_name(options), 2)
   end
-  local _, problem = check.field(list.operations.open_cursor.arguments[1], room_id)
-  problem = problem or check.options(list.operations.open_cursor.options, options or {}, {})
+  local opening = list.operations.open_cursor
+  local _, problem = check.field(opening.arguments[1], room_id)
+  local map = { room_id = room_id }
+  problem = problem or check.options(opening.options, options or {}, map)
   if problem then
     error("cursor: " .. problem, 2)
   end
   sweep(client)
-  local copy = {}
-  for name, value in pairs(options or {}) do
-    copy[name] = value
-  end
-  return setmetatable({ client = client, room_id = room_id, options = copy, page = {}, index = 0 }, Cursor)
+  return setmetatable({ client = client, room_id = room_id, opening = map, page = {}, index = 0 }, Cursor)
 end
 
 -- Lets the runtime's cursor go when this one is collected. What it holds is not the cursor, so that it can be.
@@ -74,21 +71,20 @@ local function guard(cursor)
   end)
 end
 
--- Takes the answer to a read; whether there are events.
+-- Takes the answer to a read.
 local function take(cursor, payload)
   cursor.is_reading = false
   if cursor.closed then
-    return false
+    return
   elseif not payload.ok then
     cursor.error = payload.error
-    return false
+    return
   end
   cursor.page, cursor.index, cursor.is_at_end = payload.events, 0, payload.is_at_end
   cursor.next_batch = payload.next_batch
   if cursor.is_at_end then
     cursor:release()
   end
-  return #cursor.page > 0
 end
 
 -- Takes the answer to an opening; whether there is something to read from.
@@ -105,31 +101,31 @@ local function take_number(cursor, payload)
   return false
 end
 
--- Reads the next page; done(has_events), or in a task the same as a result.
+-- Submits what answers with a page sooner or later. The request, or nil, code and message when it was refused: that is in
+-- cursor.error too, and the cursor can be read again.
+local function submit(cursor, operation, map, callback)
+  local request, code, message = calls.submit(cursor.client, list.operations[operation], map, callback)
+  cursor.is_reading = request ~= nil
+  cursor.error = not request and errors.new { code = code, message = message } or nil
+  return request, code, message
+end
+
+-- Reads the next page; then done(), also when it fails. Returns as submit() does; what was refused calls nobody.
 local function read(cursor, done)
-  local client = cursor.client
-  cursor.is_reading, cursor.error = true, nil
-  if done then
-    local function go_on()
-      methods.read_cursor(client, cursor.number, function(payload)
-        done(take(cursor, payload))
-      end)
-    end
-    if cursor.number then
-      return go_on()
-    end
-    return methods.open_cursor(client, cursor.room_id, cursor.options, function(payload)
-      if take_number(cursor, payload) then
-        go_on()
-      else
-        done(false)
-      end
+  local function go_on()
+    return submit(cursor, "read_cursor", { cursor = cursor.number }, function(payload)
+      take(cursor, payload)
+      done()
     end)
   end
-  if not cursor.number and not take_number(cursor, methods.open_cursor(client, cursor.room_id, cursor.options)) then
-    return false
+  if cursor.number then
+    return go_on()
   end
-  return take(cursor, methods.read_cursor(client, cursor.number))
+  return submit(cursor, "open_cursor", cursor.opening, function(payload)
+    if not take_number(cursor, payload) or not go_on() then
+      done()
+    end
+  end)
 end
 
 local function step(cursor)
@@ -160,29 +156,31 @@ function Cursor.next(cursor, callback)
   end
   cursor.error = nil
   local event = step(cursor)
-  if callback then
-    if event or is_done(cursor) then
+  if event or is_done(cursor) then
+    if callback then
       return callback(event)
     end
-    local function answered()
-      local found = step(cursor)
-      if found or cursor.error or is_done(cursor) then
-        return callback(found, cursor.error)
-      end
-      read(cursor, answered)
-    end
-    return read(cursor, answered)
+    return event
   end
-  if not event and not is_done(cursor) then
-    if not tasks.current() then
-      error("next: needs a callback outside matrix.run and matrix.spawn (a coroutine of one's own is no task)", 2)
+  local task = not callback and tasks.needed("next", 2)
+  local function answered()
+    -- Pages may be empty.
+    if not cursor.page[cursor.index + 1] and not cursor.error and not is_done(cursor) and read(cursor, answered) then
+      return
     end
-    while not event and not is_done(cursor) and not cursor.error do
-      read(cursor)
-      event = step(cursor)
+    if callback then
+      return callback(step(cursor), cursor.error)
     end
+    tasks.resume(task.coroutine, answered)
   end
-  return event, cursor.error
+  local request, code, message = read(cursor, answered)
+  if not request then
+    errors.refuse("next", code, message, 2)
+  end
+  if task then
+    tasks.wait(task, answered)
+    return step(cursor), cursor.error
+  end
 end
 
 -- Whether this Lua can wait inside the iterator of a `for`: 5.1 cannot.
@@ -224,8 +222,7 @@ end
 Cursor.__close = Cursor.close
 
 -- Gives clients their method.
-function cursors.install(client_methods)
-  methods = client_methods
+function cursors.install(methods)
   methods.cursor = cursors.new
 end
 

@@ -35,6 +35,53 @@ T.test("a full queue refuses with an error that has a code", function()
   client:close()
 end)
 
+T.test("a cursor that a full queue refused can be read later", function()
+  local client, ended = new_client(), 0
+  local held = {}
+  for index = 1, 8 do
+    held[index] = client:ping({ delay_ms = 60000 }, function()
+      ended = ended + 1
+    end)
+  end
+  local cursors = { client:cursor "!room:localhost", client:cursor "!room:localhost" }
+  matrix.run(function()
+    for _ = 1, 2 do
+      T.equal(T.raises("next", cursors[1].next, cursors[1], matrix.ignore).code, "E_QUEUE_FULL")
+      local ok, problem = matrix.pcall(function()
+        cursors[2]:next()
+      end)
+      T.equal(ok, false)
+      T.equal(problem.code, "E_QUEUE_FULL")
+    end
+  end)
+  for _, request in ipairs(held) do
+    request:cancel()
+  end
+  T.dispatch_until(function()
+    return ended == 8
+  end)
+  local told
+  cursors[1]:next(function(event, problem)
+    told = { event, problem }
+  end)
+  matrix.run(function()
+    local event, problem = cursors[2]:next()
+    T.equal(event, nil)
+    T.equal(problem.code, "E_NOT_LOGGED_IN")
+    T.equal(cursors[2].error, problem)
+    T.equal(select(2, cursors[2]:next()).code, "E_NOT_LOGGED_IN")
+  end)
+  T.dispatch_until(function()
+    return told
+  end)
+  T.equal(told[1], nil)
+  T.equal(told[2].code, "E_NOT_LOGGED_IN")
+  client:close()
+  T.raises("lifecycle%.lua:%d+: next: the client is closed", function()
+    cursors[1]:next(matrix.ignore)
+  end)
+end)
+
 T.test("shutdown calls back what is open, then all is void", function()
   local client, payloads = new_client(), {}
   local subscription = client:subscribe("message", print)
