@@ -16,6 +16,9 @@ local RESULT, PROGRESS, EVENT, CALL, LOG = 1, 2, 3, 4, 5
 -- A longer wait is made of such slices (ms), so that Ctrl-C and debug hooks of the interpreter are served.
 local SLICE = 200
 
+-- So many log records may be due at once: beyond them are those that callbacks made meanwhile.
+local MOST_LOGS = 1024
+
 local handlers = {
   [RESULT] = function(token, payload, is_error)
     local callback, result = calls.finish(token, payload, is_error)
@@ -66,12 +69,13 @@ local function take_first(timeout_ms, is_over)
   return nil
 end
 
--- Ends with the first answer to a call that was made meanwhile: callbacks that call again do not keep the host here.
+-- Ends with the first answer to a call that was made meanwhile, or with more log records than were due: callbacks that
+-- call again, or make log records, do not keep the host here.
 loop = function(timeout_ms, budget_us, is_over)
   -- Here, not in the callers: a finaliser or a hook that dispatches before or after has an end of its own.
   busy = core.thread()
   local limit = budget_us > 0 and core.clock() + budget_us
-  local newest, count, next_reply = calls.newest(), 0, core.next
+  local newest, count, logs, next_reply = calls.newest(), 0, 0, core.next
   tasks.drain(true)
   local kind, token, payload, is_error, handle = take_first(timeout_ms, is_over)
   while kind do
@@ -80,7 +84,8 @@ loop = function(timeout_ms, budget_us, is_over)
     if handler then
       handler(token, payload, is_error, handle)
     end
-    if (limit and core.clock() >= limit) or (kind == RESULT and token > newest) then
+    logs = kind == LOG and logs + 1 or logs
+    if (limit and core.clock() >= limit) or (kind == RESULT and token > newest) or logs == MOST_LOGS then
       break
     end
     -- Not by `take`: here a step counts.
@@ -176,7 +181,9 @@ function dispatch.shutdown(timeout_ms)
   if not done then
     errors.refuse("shutdown", code, message, 2)
   end
-  dispatch.dispatch(0)
+  -- One run may end with log records; answers that were given before the end may be behind them.
+  repeat
+  until turn(0, 0) < MOST_LOGS
   events.forget(nil, newest)
   for _, token in ipairs(calls.open(newest)) do
     handlers[RESULT](token, { code = "E_SHUTDOWN", message = "the context was shut down" }, true)

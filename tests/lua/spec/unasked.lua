@@ -26,6 +26,29 @@ T.test("log records come to on_log", function()
   T.raises("on_log: callback: expected function, got string", matrix.on_log, "info", "x")
 end)
 
+T.test("callbacks that make log records do not keep dispatch for ever", function()
+  local client, count = new_client(), 0
+  local request = client:ping(function()
+    count = count + 1
+  end)
+  T.dispatch_until(function()
+    return count > 0
+  end)
+  matrix.on_log("error", function()
+    count = count + 1
+    if count < 10000 then
+      request:cancel() -- it has ended: that is an error, and told as one
+    end
+  end)
+  request:cancel()
+  T.dispatch_until(function()
+    return count > 1
+  end)
+  T.equal(count <= 2000, true, "ran " .. count)
+  matrix.on_log()
+  client:close()
+end)
+
 T.test("what on_call returns is the answer", function()
   local asked
   matrix.on_call(function(question)
