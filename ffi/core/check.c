@@ -49,7 +49,7 @@ void core_reason_known(struct reason *reason, const char *name) {
     snprintf(reason->text + used, sizeof reason->text - used, "%s%s", before, name);
 }
 
-static const char *wrong_value(yyjson_val *value, int depth) {
+static const char *wrong_value(yyjson_val *value, int depth, int *levels) {
     const char *wrong = NULL;
     yyjson_val *item;
     yyjson_val *key;
@@ -62,20 +62,24 @@ static const char *wrong_value(yyjson_val *value, int depth) {
     if (yyjson_is_ctn(value) && depth >= CORE_MAX_DEPTH) {
         return "is nested too deeply";
     }
+    if (yyjson_is_ctn(value) && depth >= *levels) {
+        *levels = depth + 1;
+    }
     if (yyjson_is_arr(value)) {
         yyjson_arr_foreach(value, index, max, item) {
-            wrong = wrong ? wrong : wrong_value(item, depth + 1);
+            wrong = wrong ? wrong : wrong_value(item, depth + 1, levels);
         }
     } else if (yyjson_is_obj(value)) {
         yyjson_obj_foreach(value, index, max, key, item) {
-            wrong = wrong ? wrong : wrong_value(item, depth + 1);
+            wrong = wrong ? wrong : wrong_value(item, depth + 1, levels);
         }
     }
     return wrong;
 }
 
-const char *core_wrong_value(yyjson_val *value) {
-    return wrong_value(value, 0);
+const char *core_wrong_value(yyjson_val *value, int *levels) {
+    *levels = 0;
+    return wrong_value(value, 0, levels);
 }
 
 /* ---- values --------------------------------------------------------------------------------- */
@@ -240,13 +244,14 @@ bool core_check_text(const struct field *field, const char *text, size_t size,
     matrix_status status;
     yyjson_doc *document = core_read_json(text, size, &status);
     const char *wrong;
+    int levels;
     bool valid;
 
     if (!document) {
         return core_reason(reason, "%s: %s", field->name,
                            status == MATRIX_E_NO_MEMORY ? "memory is short" : "is not valid JSON");
     }
-    wrong = core_wrong_value(yyjson_doc_get_root(document));
+    wrong = core_wrong_value(yyjson_doc_get_root(document), &levels);
     valid =
         wrong ? core_reason(reason, "%s: %s", field->name, wrong)
               : check_value(field->name, field, field->type, yyjson_doc_get_root(document), reason);

@@ -81,8 +81,8 @@ static struct map_entry *slot_for(matrix_map *map, const char *key) {
 }
 
 /* Puts a value that is JSON text already under a key that is checked already. */
-static matrix_status put(matrix_map *map, const char *key, matrix_type type, const char *json,
-                         size_t json_size) {
+static matrix_status put(matrix_map *map, const char *key, matrix_type type, int depth,
+                         const char *json, size_t json_size) {
     size_t key_size = strlen(key);
     char *memory = malloc(key_size + json_size + 2);
     struct map_entry *entry = memory ? slot_for(map, key) : NULL;
@@ -96,7 +96,7 @@ static matrix_status put(matrix_map *map, const char *key, matrix_type type, con
     memory[key_size + 1 + json_size] = 0;
     map->count += entry->key ? 0 : 1;
     free(entry->key);
-    *entry = (struct map_entry){memory, memory + key_size + 1, key_size, json_size, type};
+    *entry = (struct map_entry){memory, memory + key_size + 1, key_size, json_size, type, depth};
     map->error[0] = 0;
     return MATRIX_OK;
 }
@@ -118,10 +118,10 @@ static matrix_status check_target(matrix_map *map, const char *key) {
     return MATRIX_OK;
 }
 
-static matrix_status put_buffer(matrix_map *map, const char *key, matrix_type type,
+static matrix_status put_buffer(matrix_map *map, const char *key, matrix_type type, int depth,
                                 struct buffer *buffer) {
     matrix_status status =
-        buffer->no_memory ? no_memory(map) : put(map, key, type, buffer->data, buffer->used);
+        buffer->no_memory ? no_memory(map) : put(map, key, type, depth, buffer->data, buffer->used);
 
     buffer_free(buffer);
     return status;
@@ -129,13 +129,13 @@ static matrix_status put_buffer(matrix_map *map, const char *key, matrix_type ty
 
 matrix_status matrix_map_set_null(matrix_map *map, const char *key) {
     matrix_status status = check_target(map, key);
-    return status ? status : put(map, key, MATRIX_TYPE_NULL, "null", 4);
+    return status ? status : put(map, key, MATRIX_TYPE_NULL, 0, "null", 4);
 }
 
 matrix_status matrix_map_set_bool(matrix_map *map, const char *key, bool value) {
     matrix_status status = check_target(map, key);
     return status ? status
-                  : put(map, key, MATRIX_TYPE_BOOL, value ? "true" : "false", value ? 4 : 5);
+                  : put(map, key, MATRIX_TYPE_BOOL, 0, value ? "true" : "false", value ? 4 : 5);
 }
 
 matrix_status matrix_map_set_int(matrix_map *map, const char *key, int64_t value) {
@@ -147,7 +147,7 @@ matrix_status matrix_map_set_int(matrix_map *map, const char *key, int64_t value
     }
     buffer_init(&buffer);
     buffer_integer(&buffer, value);
-    return put_buffer(map, key, MATRIX_TYPE_INT, &buffer);
+    return put_buffer(map, key, MATRIX_TYPE_INT, 0, &buffer);
 }
 
 matrix_status matrix_map_set_double(matrix_map *map, const char *key, double value) {
@@ -162,7 +162,7 @@ matrix_status matrix_map_set_double(matrix_map *map, const char *key, double val
     }
     buffer_init(&buffer);
     buffer_double(&buffer, value);
-    return put_buffer(map, key, MATRIX_TYPE_DOUBLE, &buffer);
+    return put_buffer(map, key, MATRIX_TYPE_DOUBLE, 0, &buffer);
 }
 
 matrix_status matrix_map_set_text(matrix_map *map, const char *key, const char *data, size_t size) {
@@ -180,7 +180,7 @@ matrix_status matrix_map_set_text(matrix_map *map, const char *key, const char *
         buffer_free(&buffer);
         return fail(map, key, "is not valid UTF-8");
     }
-    return put_buffer(map, key, MATRIX_TYPE_STRING, &buffer);
+    return put_buffer(map, key, MATRIX_TYPE_STRING, 0, &buffer);
 }
 
 matrix_status matrix_map_set_string(matrix_map *map, const char *key, const char *value) {
@@ -225,12 +225,23 @@ matrix_status matrix_map_set_strings(matrix_map *map, const char *key, const cha
         buffer_free(&buffer);
         return status;
     }
-    return put_buffer(map, key, MATRIX_TYPE_LIST, &buffer);
+    return put_buffer(map, key, MATRIX_TYPE_LIST, 1, &buffer);
+}
+
+static int depth_of(const matrix_map *map) {
+    int depth = 0;
+    size_t index;
+
+    for (index = 0; index < map->count; index++) {
+        depth = map->entries[index].depth > depth ? map->entries[index].depth : depth;
+    }
+    return depth + 1;
 }
 
 matrix_status matrix_map_set_map(matrix_map *map, const char *key, const matrix_map *value) {
     matrix_status status = check_target(map, key);
     struct buffer buffer;
+    int depth;
 
     if (status) {
         return status;
@@ -238,9 +249,13 @@ matrix_status matrix_map_set_map(matrix_map *map, const char *key, const matrix_
     if (!value) {
         return fail(map, key, "is NULL");
     }
+    depth = depth_of(value);
+    if (depth > CORE_MAX_DEPTH) {
+        return fail(map, key, "is nested too deeply");
+    }
     buffer_init(&buffer);
     core_map_write_all(value, &buffer);
-    return put_buffer(map, key, MATRIX_TYPE_MAP, &buffer);
+    return put_buffer(map, key, MATRIX_TYPE_MAP, depth, &buffer);
 }
 
 /* ---- reading JSON --------------------------------------------------------------------------- */
@@ -263,21 +278,22 @@ static matrix_type type_of(yyjson_val *value) {
 }
 
 static matrix_status put_value(matrix_map *map, const char *key, yyjson_val *value) {
+    int depth;
+    const char *wrong = core_wrong_value(value, &depth);
     size_t size = 0;
-    char *text = yyjson_val_write(value, YYJSON_WRITE_NOFLAG, &size);
+    char *text = wrong ? NULL : yyjson_val_write(value, YYJSON_WRITE_NOFLAG, &size);
     matrix_status status;
 
     if (!text) {
-        return no_memory(map);
+        return wrong ? fail(map, key, wrong) : no_memory(map);
     }
-    status = put(map, key, type_of(value), text, size);
+    status = put(map, key, type_of(value), depth, text, size);
     free(text);
     return status;
 }
 
 matrix_status matrix_map_set_json(matrix_map *map, const char *key, const char *json, size_t size) {
     matrix_status status = check_target(map, key);
-    const char *wrong;
     yyjson_doc *document;
 
     if (status) {
@@ -290,8 +306,7 @@ matrix_status matrix_map_set_json(matrix_map *map, const char *key, const char *
     if (!document) {
         return status == MATRIX_E_NO_MEMORY ? no_memory(map) : fail(map, key, "is not valid JSON");
     }
-    wrong = core_wrong_value(yyjson_doc_get_root(document));
-    status = wrong ? fail(map, key, wrong) : put_value(map, key, yyjson_doc_get_root(document));
+    status = put_value(map, key, yyjson_doc_get_root(document));
     yyjson_doc_free(document);
     return status;
 }
@@ -303,7 +318,7 @@ static matrix_status fill(matrix_map *map, yyjson_val *object) {
     size_t index;
     size_t max;
 
-    if (!yyjson_is_obj(object) || core_wrong_value(object)) {
+    if (!yyjson_is_obj(object)) {
         return MATRIX_E_INVALID_ARGUMENT;
     }
     yyjson_obj_foreach(object, index, max, key, value) {

@@ -17,6 +17,7 @@ struct map_entry {
     size_t key_size;
     size_t json_size;
     matrix_type type;
+    int depth; /* levels of lists and maps, at most CORE_MAX_DEPTH */
 };
 
 struct matrix_map {
@@ -51,8 +52,9 @@ struct yyjson_doc;
 /** Reads JSON text that a host gave; NULL with E_NO_MEMORY or E_INVALID_ARGUMENT in `*status`. */
 struct yyjson_doc *core_read_json(const char *text, size_t size, matrix_status *status);
 
-/** NULL when a value that was read is within the limits, else what is wrong with it. */
-const char *core_wrong_value(struct yyjson_val *value);
+/** NULL when a value that was read is within the limits, else what is wrong with it. `*levels`
+ * becomes how many lists and maps lie in each other. */
+const char *core_wrong_value(struct yyjson_val *value, int *levels);
 /** Whether an integer is within what its field says. */
 bool core_check_range(const char *path, const struct field *field, int64_t value,
                       struct reason *reason);

@@ -78,7 +78,8 @@ MATRIX_API matrix_map *matrix_map_new(void);
 MATRIX_API matrix_status matrix_map_from_json(const char *json, size_t size, matrix_map **map);
 /** Frees `map` and all in it. */
 MATRIX_API void matrix_map_free(matrix_map *map);
-/** Setters copy what they are given and replace what the key held. Keys and strings are UTF-8. */
+/** Setters copy what they are given and replace what the key held. Keys and strings are UTF-8;
+ * lists and maps lie at most 128 deep in each other. */
 MATRIX_API matrix_status matrix_map_set_null(matrix_map *map, const char *key);
 MATRIX_API matrix_status matrix_map_set_bool(matrix_map *map, const char *key, bool value);
 MATRIX_API matrix_status matrix_map_set_int(matrix_map *map, const char *key, int64_t value);
