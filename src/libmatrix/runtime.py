@@ -19,18 +19,15 @@ from libmatrix.client import Client
 from libmatrix.context import Context
 from libmatrix.errors import InternalError, MatrixError, is_defect, map_error, places
 from libmatrix.host import Host
+from libmatrix.inbox import Message, read_messages
 from libmatrix.requests import Requests
 from libmatrix.table_gen import ClientOptions, ContextOptions
-
-# kind, context, client, target, name, body
-Message = tuple[str, int, int, int, str, Raw]
 
 # Messages handled in one turn of the loop, so that a flood of them does not starve the rest.
 _TURN = 2_048
 # How long cancelled requests may take when the process exits.
 _LAST_SECONDS = 0.2
 
-_decode_messages = msgspec.json.Decoder(list[Message]).decode
 _decode_context_options = msgspec.json.Decoder(ContextOptions).decode
 _decode_client_options = msgspec.json.Decoder(ClientOptions).decode
 _encode = msgspec.json.Encoder().encode
@@ -112,7 +109,7 @@ class Runtime:
         try:
             waiting = self._bridge.take()
             if waiting:
-                self._backlog.extend(_decode_messages(waiting))
+                self._backlog.extend(read_messages(waiting))
         except Exception as error:
             self._fault = error
             self._loop.stop()

@@ -194,6 +194,34 @@ def test_a_core_that_cannot_be_understood_ends_the_runtime() -> None:
         Runtime(bridge).run()
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000 + b"]" * 100_000, b'{"payload": [1,], "]": "\\""}']
+)
+def test_a_body_that_cannot_be_read_fails_alone(host: RuntimeHost, body: bytes) -> None:
+    take = host.bridge.take
+    host.bridge.take = lambda: take().replace(b'"broken"', body)  # type: ignore[method-assign]
+    client = host.client()
+    before = host.submit(client, "ping", payload='"]')
+    requests = [host.handle(), host.handle()]
+    host.bridge.send("request", CONTEXT, client, requests[0], "ping", "broken")
+    host.bridge.send("request", CONTEXT, client, requests[1], "ping", {"payload": "broken"})
+    host.bridge.send("subscribe", CONTEXT, client, host.handle(), "message", "broken")
+    after = host.submit(client, "ping", payload={"a": [1]})
+    assert host.wait(before).payload == {"payload": '"]'}
+    for request in requests:
+        assert not host.wait(request).is_ok
+    assert host.wait(after).payload == {"payload": {"a": [1]}}
+    assert [record["level"] for record in host.logs].count("error") > 0
+
+
+@pytest.mark.parametrize("batch", [b'[["ping",1,', b'[["ping",1,2,3,"",{}],[1]]', b"[1]"])
+def test_a_batch_whose_messages_cannot_be_told_ends_the_runtime(batch: bytes) -> None:
+    bridge = FakeBridge()
+    bridge.take = lambda: batch  # type: ignore[method-assign]
+    with pytest.raises(msgspec.DecodeError):
+        Runtime(bridge).run()
+
+
 def test_stopping_answers_what_is_open() -> None:
     host = RuntimeHost()
     client = host.client()
