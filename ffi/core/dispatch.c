@@ -56,6 +56,7 @@ static bool renew(matrix_reply **reply) {
 /* Runs the callback a step found, and leaves nothing of it behind. Call without the lock. */
 static bool finish_step(struct context *context, enum step step, struct delivery *delivery) {
     if (step == STEP_CALLBACK) {
+        core_tell_runtime(delivery); /* first: the callback may wait for what the runtime does */
         delivery->hook.callback(delivery->reply, delivery->hook.user_data);
     }
     core_after_step(delivery);

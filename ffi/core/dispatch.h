@@ -23,7 +23,9 @@ struct delivery {
 /** Takes the next frame that was posted before sequence number `until`. Call with the context's
  * lock held. */
 enum step core_take_step(struct context *context, uint64_t until, struct delivery *delivery);
-/** Does what a step left to be done without the lock. */
+/** Wakes the runtime if a step asks for that, once; without the lock. */
+void core_tell_runtime(struct delivery *delivery);
+/** Does all that a step left to be done without the lock. */
 void core_after_step(struct delivery *delivery);
 /** Runs what was due when it was called; returns how many callbacks ran. Called and left with the
  * lock held. */

@@ -254,10 +254,15 @@ enum step core_take_step(struct context *context, uint64_t until, struct deliver
     return step;
 }
 
+void core_tell_runtime(struct delivery *delivery) {
+    if (delivery->wake) {
+        delivery->wake = false;
+        core_inbox_wake();
+    }
+}
+
 void core_after_step(struct delivery *delivery) {
     core_block_release(delivery->block);
     free(delivery->request);
-    if (delivery->wake) {
-        core_inbox_wake();
-    }
+    core_tell_runtime(delivery);
 }

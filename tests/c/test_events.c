@@ -177,11 +177,43 @@ static void pausing(const char *options) {
     CHECK(fake_post(MATRIX_FRAME_EVENT, 0, context.id, 99, 0, "{}") == 0);
 }
 
+struct errand {
+    matrix_client client; /* of another context */
+    int events;
+};
+
+/* The runtime answers it only if it was woken, though "drained" was the first it was sent. */
+static void wait_for_another(const matrix_reply *reply, void *user_data) {
+    struct errand *errand = user_data;
+
+    CHECK(matrix_reply_get_kind(reply) == MATRIX_REPLY_EVENT);
+    errand->events++;
+    settle(errand->client);
+}
+
+static void waiting_inside(void) {
+    matrix_context context = open_context("{\"max_events\":1}"), other = open_context(NULL);
+    matrix_client client = open_client(context);
+    matrix_subscription subscription;
+    struct errand errand = {open_client(other), 0};
+
+    CHECK_OK(matrix_subscribe(client, "any", NULL, wait_for_another, &errand, &subscription));
+    settle(client);
+    for (int i = 0; i < 3; i++) {
+        fake_post(MATRIX_FRAME_EVENT, 0, context.id, subscription.id, 0, "{}");
+    }
+    CHECK(fake_core->is_full(context.id) == 1);
+    pump(context, &errand.events, 3);
+    CHECK_OK(matrix_shutdown(context, -1));
+    CHECK_OK(matrix_shutdown(other, -1));
+}
+
 int main(void) {
     events_then_consumed();
     pulled_then_consumed();
     unsubscribing_inside();
     filters_are_checked();
+    waiting_inside();
     pausing("{\"max_events\":10}");
     pausing("{\"max_event_bytes\":1000}");
     return 0;
