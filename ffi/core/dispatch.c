@@ -29,10 +29,15 @@ void core_end_dispatch(struct context *context) {
     core_wakeup_fd(context);
 }
 
+/* A shutdown then waits in vain. */
+static bool ends_without_runtime(const struct context *context) {
+    return context->state == CONTEXT_CLOSING && context->failure;
+}
+
 bool core_wait_due(struct context *context, const struct timespec *deadline) {
     int error = 0;
 
-    while (!atomic_load(&context->due) && !error) {
+    while (!atomic_load(&context->due) && !error && !ends_without_runtime(context)) {
         if (deadline) {
             error = pthread_cond_timedwait(&context->due_changed, &context->lock, deadline);
         } else {

@@ -117,7 +117,7 @@ static void runtime_failed(const char *code, const char *message) {
     pthread_cond_broadcast(&runtime.changed);
     pthread_mutex_unlock(&runtime.lock);
     core_inbox_close();
-    for (slot = 0; (context = core_slot(slot)); slot++) {
+    for (slot = 0; slot < HANDLE_SLOTS && (context = core_slot(slot)); slot++) {
         fail_context(context, failure);
     }
 }
