@@ -28,7 +28,7 @@ static matrix_status add(struct context *context, struct subscription *subscript
 }
 
 static matrix_status make(struct subscription *subscription, const struct event_kind *kind,
-                          const matrix_map *filter, uint64_t *id) {
+                          const matrix_map *filter, matrix_subscription *handle) {
     struct context *context = core_slot(handle_slot(subscription->client));
     uint64_t serial = context ? core_serial(context) : 0;
     uint64_t context_id = context ? atomic_load(&context->id) : 0;
@@ -39,7 +39,10 @@ static matrix_status make(struct subscription *subscription, const struct event_
     if (!serial) {
         return context ? MATRIX_E_NO_MEMORY : MATRIX_E_INVALID_HANDLE;
     }
-    subscription->id = *id = handle_make(TAG_SUBSCRIPTION, context->slot, serial);
+    subscription->id = handle_make(TAG_SUBSCRIPTION, context->slot, serial);
+    if (handle) {
+        handle->id = subscription->id; /* now: its callback may run before this returns */
+    }
     core_message_begin(&buffer, "subscribe", context_id, subscription->client, subscription->id,
                        kind->name);
     buffer_literal(&buffer, "{");
@@ -89,7 +92,6 @@ matrix_status matrix_subscribe(matrix_client client, const char *kind, matrix_ma
     struct subscription *own;
     struct reason reason;
     matrix_status status;
-    uint64_t id;
 
     if (core_forked()) {
         return MATRIX_E_FORKED;
@@ -109,13 +111,13 @@ matrix_status matrix_subscribe(matrix_client client, const char *kind, matrix_ma
     own->kind = found->name;
     own->callback = callback;
     own->user_data = user_data;
-    status = make(own, found, filter, &id);
+    status = make(own, found, filter, subscription);
     if (status) {
         free(own);
+        if (subscription) {
+            subscription->id = 0;
+        }
         return core_refuse_status("subscribe", client.id, filter, status, "client");
-    }
-    if (subscription) {
-        subscription->id = id;
     }
     core_accept(filter);
     return MATRIX_OK;

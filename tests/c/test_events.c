@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events: subscriptions, what counts as consumed, and pausing when nobody takes them. */
+#include <pthread.h>
+
 #include "core_check.h"
 
 struct listener {
@@ -177,6 +179,50 @@ static void pausing(const char *options) {
     CHECK(fake_post(MATRIX_FRAME_EVENT, 0, context.id, 99, 0, "{}") == 0);
 }
 
+struct host {
+    matrix_context context;
+    matrix_client client;
+    atomic_bool stop;
+};
+
+static void *sync_and_dispatch(void *argument) {
+    struct host *host = argument;
+    struct tally tally = {0};
+
+    while (!atomic_load(&host->stop)) {
+        sync_now(host->client, 1, &tally);
+        CHECK(matrix_dispatch(host->context, 20000, 0) >= 0);
+    }
+    return NULL;
+}
+
+static atomic_int listeners_told;
+
+static void on_own_event(const matrix_reply *reply, void *user_data) {
+    matrix_subscription *own = user_data;
+
+    CHECK(matrix_reply_subscription(reply).id == own->id);
+    CHECK_OK(matrix_unsubscribe(*own));
+    fake_count(&listeners_told);
+}
+
+/* A callback may use its handle though matrix_subscribe() has not returned on the other thread. */
+static void subscribing_beside_dispatch(void) {
+    static matrix_subscription own[2000];
+    struct host host = {.context = open_context(NULL)};
+    pthread_t thread;
+
+    host.client = open_client(host.context);
+    CHECK(pthread_create(&thread, NULL, sync_and_dispatch, &host) == 0);
+    for (int i = 0; i < 2000; i++) {
+        CHECK_OK(matrix_subscribe(host.client, "any", NULL, on_own_event, &own[i], &own[i]));
+    }
+    CHECK(fake_reaches(&listeners_told, 2000));
+    atomic_store(&host.stop, true);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK_OK(matrix_shutdown(host.context, -1));
+}
+
 struct errand {
     matrix_client client; /* of another context */
     int events;
@@ -214,6 +260,7 @@ int main(void) {
     unsubscribing_inside();
     filters_are_checked();
     waiting_inside();
+    subscribing_beside_dispatch();
     pausing("{\"max_events\":10}");
     pausing("{\"max_event_bytes\":1000}");
     return 0;
