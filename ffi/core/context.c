@@ -136,6 +136,7 @@ static matrix_status begin(struct context *context, const struct limits *limits,
     context->limits = *limits;
     context->log_level = MATRIX_LOG_LEVEL_WARNING; /* kept for the log callback that may follow */
     context->id = handle_make(TAG_CONTEXT, context->slot, serial);
+    core_inbox_begin(context);
     core_message_begin(&buffer, "open_context", context->id, 0, 0, "");
     core_map_write_all(options, &buffer);
     core_message_end(&buffer);

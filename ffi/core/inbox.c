@@ -140,6 +140,12 @@ static matrix_status add(struct buffer *buffer, enum inbox_bound bound) {
     return MATRIX_OK;
 }
 
+void core_inbox_begin(struct context *context) {
+    pthread_mutex_lock(&inbox.lock);
+    context->pending_bytes = 0;
+    pthread_mutex_unlock(&inbox.lock);
+}
+
 matrix_status core_inbox_add(struct context *context, struct buffer *buffer, enum inbox_bound bound,
                              bool *wake) {
     matrix_status status = MATRIX_OK;

@@ -27,6 +27,9 @@ matrix_status core_inbox_add(struct context *context, struct buffer *buffer, enu
 void core_inbox_note(struct context *context, const char *kind, uint64_t client, uint64_t target,
                      const char *name, bool *wake);
 void core_inbox_wake(void);
+/** A new context begins: what the one before it in the slot has sent counts for nobody. Call with
+ * the context's lock held. */
+void core_inbox_begin(struct context *context);
 /** What bridge.h calls `take`. */
 size_t core_inbox_take(const char **json);
 /** Nobody will take any more: drops what is there and what comes. */

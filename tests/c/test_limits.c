@@ -69,6 +69,28 @@ static void bytes(void) {
     matrix_map_free(payload);
 }
 
+/* What a context has sent and nobody has taken is no load of the next one in its slot. */
+static void bytes_of_the_one_before(void) {
+    matrix_context context = open_context("{\"max_request_bytes\":2000}");
+    matrix_client client = open_client(context);
+    unsigned slot = handle_slot(context.id);
+    int turns = atomic_load(&fake.busy_turns);
+
+    settle(client);
+    atomic_store(&fake_is_busy, true);
+    CHECK_OK(matrix_ping(client, NULL, matrix_ignore, NULL, NULL));
+    CHECK(fake_reaches(&fake.busy_turns, turns + 1));
+    while (!matrix_ping(client, NULL, matrix_ignore, NULL, NULL)) {
+    }
+    CHECK_OK(matrix_shutdown(context, 0));
+    context = open_context("{\"max_request_bytes\":2000}");
+    CHECK(handle_slot(context.id) == slot);
+    client = open_client(context);
+    CHECK_OK(matrix_ping(client, NULL, matrix_ignore, NULL, NULL));
+    atomic_store(&fake_is_busy, false);
+    CHECK_OK(matrix_shutdown(context, -1));
+}
+
 /* A hundred megabytes in one argument: refused with its name, at once, and nothing has happened. */
 static void too_large(size_t megabytes) {
     size_t size = megabytes << 20;
@@ -163,6 +185,7 @@ int main(int argc, char **argv) {
     files();
     requests();
     bytes();
+    bytes_of_the_one_before();
     too_large(argc > 1 ? (size_t)atoi(argv[1]) : 100);
     all_sizes();
     return 0;
