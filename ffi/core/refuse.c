@@ -36,8 +36,13 @@ matrix_status core_refuse(const char *function, uint64_t id, matrix_map *map, ma
         core_block_release(record);
         return status;
     }
-    core_log_push(context, record);
-    core_update_due(context);
+    if (context->state == CONTEXT_CLOSING) {
+        /* A log callback that submits would bring the next record, and no end. */
+        core_block_release(record);
+    } else {
+        core_log_push(context, record);
+        core_update_due(context);
+    }
     pthread_mutex_unlock(&context->lock);
     core_wakeup(context);
     return status;

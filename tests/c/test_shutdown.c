@@ -85,6 +85,26 @@ static void callbacks_may_close(void) {
     CHECK_TEXT(tally.code, "E_CANCELLED");
 }
 
+/* It is told of nothing that it causes: each of its calls is refused, which would be logged. */
+static void log_by_sending(const matrix_reply *reply, void *user_data) {
+    CHECK(matrix_reply_get_kind(reply) == MATRIX_REPLY_LOG);
+    CHECK_STATUS(matrix_ping(*(matrix_client *)user_data, NULL, matrix_ignore, NULL, NULL),
+                 MATRIX_E_SHUTDOWN);
+    CHECK(++ran < 3);
+}
+
+static void log_callbacks_may_submit(void) {
+    matrix_context context = open_context(NULL);
+    matrix_client client = open_client(context);
+
+    ran = 0;
+    CHECK_OK(matrix_set_log_callback(context, MATRIX_LOG_LEVEL_ERROR, log_by_sending, &client));
+    CHECK_STATUS(matrix_submit(client, NULL, NULL, matrix_ignore, NULL, NULL),
+                 MATRIX_E_INVALID_ARGUMENT);
+    CHECK_OK(matrix_shutdown(context, -1));
+    CHECK(ran == 1);
+}
+
 static void *wait_forever(void *argument) {
     matrix_reply *reply = NULL;
 
@@ -152,6 +172,7 @@ int main(void) {
     nothing_new_while_ending();
     what_is_due_runs();
     callbacks_may_close();
+    log_callbacks_may_submit();
     contexts_in_threads();
     stubborn_runtime();
     return 0;

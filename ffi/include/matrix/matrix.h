@@ -85,7 +85,7 @@
  *
  * A refused call returns a negative status. The reason, naming the argument, is written where the
  * caller can see it: in the matrix_map that was passed (matrix_map_error()) and in a log record of
- * the context.
+ * the context, unless that is being shut down.
  *
  * SENDING
  *
