@@ -9,7 +9,6 @@
 
 #define RING_SIZE 1024
 #define DROPPED_SIZE 32 /* room behind a record for its count */
-#define UNCOUNTED ",\"dropped\":0}"
 
 /* ---- the ring ------------------------------------------------------------------------------- */
 
@@ -115,11 +114,6 @@ void core_log_finish(struct block *record) {
 
     memcpy(&frame, record->data, sizeof frame);
     size = frame.size;
-    if (size > strlen(UNCOUNTED) &&
-        memcmp(text + size - strlen(UNCOUNTED), UNCOUNTED, strlen(UNCOUNTED)) == 0) {
-        size -= strlen(UNCOUNTED) - 1; /* the sender's own idea of it */
-        text[size - 1] = '}';
-    }
     if (size < 2 || text[size - 1] != '}') {
         text[size] = 0;
         return;

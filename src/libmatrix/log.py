@@ -8,7 +8,7 @@ import msgspec
 
 from libmatrix import frames
 from libmatrix.frames import Outbox
-from libmatrix.table_gen import LogLevel, LogRecord
+from libmatrix.table_gen import LogLevel
 
 # The numbers of enum matrix_log_level.
 _LEVELS: dict[str, int] = {name: number for number, name in enumerate(get_args(LogLevel), 1)}
@@ -39,11 +39,8 @@ class Log:
         number = _LEVELS[level]
         if number < self._level or number >= _OFF:
             return
-        record = LogRecord(
-            level=level,
-            source=source,
-            message=message[:_MOST_CHARACTERS],
-            code=code,
-            dropped=0,
-        )
+        # A `LogRecord` but for `dropped`, which the core adds.
+        record = {"level": level, "source": source, "message": message[:_MOST_CHARACTERS]}
+        if code is not None:
+            record["code"] = code
         self._outbox.add(frames.LOG, self._context, 0, _encode(record), flags=number)
