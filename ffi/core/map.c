@@ -23,24 +23,12 @@ void matrix_map_free(matrix_map *map) {
         free(map->entries[index].key);
     }
     free(map->entries);
+    free(map->index);
     free(map);
 }
 
 const char *matrix_map_error(const matrix_map *map) {
     return map ? map->error : "";
-}
-
-const struct map_entry *core_map_find(const matrix_map *map, const char *key) {
-    size_t size = strlen(key);
-    size_t index;
-
-    for (index = 0; map && index < map->count; index++) {
-        const struct map_entry *entry = &map->entries[index];
-        if (entry->key_size == size && memcmp(entry->key, key, size) == 0) {
-            return entry;
-        }
-    }
-    return NULL;
 }
 
 /* ---- setting -------------------------------------------------------------------------------- */
@@ -59,21 +47,13 @@ static matrix_status no_memory(matrix_map *map) {
 }
 
 static struct map_entry *slot_for(matrix_map *map, const char *key) {
-    struct map_entry *entries;
-    size_t capacity;
     struct map_entry *found = (struct map_entry *)core_map_find(map, key);
 
     if (found) {
         return found;
     }
-    if (map->count == map->capacity) {
-        capacity = map->capacity ? map->capacity * 2 : 8;
-        entries = realloc(map->entries, capacity * sizeof *entries);
-        if (!entries) {
-            return NULL;
-        }
-        map->entries = entries;
-        map->capacity = capacity;
+    if (map->count == map->capacity && !core_map_grow(map)) {
+        return NULL;
     }
     found = &map->entries[map->count];
     *found = (struct map_entry){0};
@@ -86,6 +66,7 @@ static matrix_status put(matrix_map *map, const char *key, matrix_type type, int
     size_t key_size = strlen(key);
     char *memory = malloc(key_size + json_size + 2);
     struct map_entry *entry = memory ? slot_for(map, key) : NULL;
+    bool is_new;
 
     if (!entry) {
         free(memory);
@@ -94,9 +75,12 @@ static matrix_status put(matrix_map *map, const char *key, matrix_type type, int
     memcpy(memory, key, key_size + 1);
     memcpy(memory + key_size + 1, json, json_size);
     memory[key_size + 1 + json_size] = 0;
-    map->count += entry->key ? 0 : 1;
+    is_new = !entry->key;
     free(entry->key);
     *entry = (struct map_entry){memory, memory + key_size + 1, key_size, json_size, type, depth};
+    if (is_new) {
+        core_map_note(map, ++map->count);
+    }
     map->error[0] = 0;
     return MATRIX_OK;
 }

@@ -23,7 +23,8 @@ struct map_entry {
 struct matrix_map {
     struct map_entry *entries;
     size_t count;
-    size_t capacity;
+    size_t capacity; /* a power of two, or 0 */
+    size_t *index;   /* numbers of entries, from 1, by their keys' hash; NULL while they are few */
     char error[CORE_REASON_SIZE];
 };
 
@@ -39,7 +40,17 @@ bool core_reason(struct reason *reason, const char *format, ...)
 /** Adds one of the names that were possible to a reason. */
 void core_reason_known(struct reason *reason, const char *name);
 
+/* map_index.c */
+
+/** The entry under `key`, or NULL. */
 const struct map_entry *core_map_find(const matrix_map *map, const char *key);
+/** Makes room for more entries; false when memory is short. */
+bool core_map_grow(matrix_map *map);
+/** Lets an entry that is in its place, counted from 1, be found. */
+void core_map_note(matrix_map *map, size_t number);
+
+/* check.c */
+
 /** The integer under `key`, or `fallback`. */
 int64_t core_map_int(const matrix_map *map, const char *key, int64_t fallback);
 /** Every key must be one of `required` or `optional` (either may be NULL), of its type; required

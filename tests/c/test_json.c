@@ -165,36 +165,6 @@ static void depth_is_bounded(void) {
     matrix_map_free(map);
 }
 
-/* A map in a map in a map: each level counts, whatever it came from. */
-static void maps_are_bounded(void) {
-    char *text = nested(CORE_MAX_DEPTH - 2);
-    matrix_map *map = matrix_map_new();
-
-    CHECK_OK(matrix_map_set_json(map, "k", text, strlen(text)));
-    for (int depth = CORE_MAX_DEPTH - 1; depth <= CORE_MAX_DEPTH + 1; depth++) {
-        matrix_map *outer = matrix_map_new();
-        bool is_last = depth > CORE_MAX_DEPTH;
-        CHECK_STATUS(matrix_map_set_map(outer, "k", map),
-                     is_last ? MATRIX_E_INVALID_ARGUMENT : MATRIX_OK);
-        CHECK_TEXT(matrix_map_error(outer), is_last ? "k: is nested too deeply" : "");
-        matrix_map_free(map);
-        map = outer;
-    }
-    CHECK_OK(matrix_map_set_strings(map, "k", NULL, 0));
-    for (int depth = 2; depth <= CORE_MAX_DEPTH; depth++) {
-        matrix_map *outer = matrix_map_new();
-        CHECK_OK(matrix_map_set_map(outer, "k", map));
-        matrix_map_free(map);
-        map = outer;
-    }
-    /* What is replaced does not count any more. */
-    CHECK_STATUS(matrix_map_set_map(map, "k", map), MATRIX_E_INVALID_ARGUMENT);
-    CHECK_OK(matrix_map_set_int(map, "k", 1));
-    CHECK_OK(matrix_map_set_map(map, "k", map));
-    matrix_map_free(map);
-    free(text);
-}
-
 static void maps_from_json(matrix_client client) {
     static const char *const bad[] = {"",
                                       "[]",
@@ -390,7 +360,6 @@ int main(void) {
     base64_is_padded();
     large_numbers_from_outside();
     depth_is_bounded();
-    maps_are_bounded();
     setters_are_checked();
     getters_are_lenient();
     numbers_round_trip(client);
