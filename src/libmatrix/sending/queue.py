@@ -315,6 +315,11 @@ class SendQueue:
             lane.unmark()
 
     @property
+    def is_single(self) -> bool:
+        """Whether there is but one room that something is sent to."""
+        return len(self._lanes) == 1
+
+    @property
     def is_waiting(self) -> bool:
         """Whether anything is not over."""
         return bool(self._items)
