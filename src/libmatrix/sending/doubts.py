@@ -120,9 +120,7 @@ class Doubts:
     def synced(self, asked: float) -> None:
         """All of a sync, asked for then, was taken: what it did not bring stays uncertain."""
         self._synced = asked
-        for item, error in list(self._held.items()):
-            if self._tried(item) <= asked:
-                self._queue.finish(item, error=error, is_final=True)
+        self._end_held(asked)
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -130,9 +128,11 @@ class Doubts:
         """When it was tried for the last time, by the clock of the loop."""
         return self._watched.get(_place_of(item), (None, float("-inf")))[1]
 
-    def _end_held(self) -> None:
+    def _end_held(self, until: float = float("inf")) -> None:
+        """Of those that were tried until then."""
         for item, error in list(self._held.items()):
-            self._queue.finish(item, error=error, is_final=True)
+            if self._tried(item) <= until:
+                self._queue.finish(item, error=error, is_final=True)
 
     def _settle(self, item: Item, event_id: str) -> None:
         # No attempt begins any more; one on its way comes to its end, and nobody asks how.
