@@ -56,6 +56,17 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(
     "html",
+    ["<div>" * 10_000, "<UL><LI>" * 5_000, "<b>" * 9_000 + "</b>" * 9_000, "<b></p>" * 5_000],
+)
+def test_html_is_not_parsed_that_is_nested_without_end(html: str, parsed: list[str]) -> None:
+    with pytest.raises(ArgumentError, match=r"^html: .*100 levels"):
+        clean_html(html)
+    assert not parsed
+    assert clean_html("<p>x") and parsed == ["<p>x", "<p>x</p>"]
+
+
+@pytest.mark.parametrize(
+    "html",
     [
         "<p>" + marks(990) + "<p>x" * 14_000,
         "<p>" + marks(90) + "<p>x" * 15_000,
